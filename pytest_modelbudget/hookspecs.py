@@ -1,0 +1,1 @@
+"""The hooks that users of the plugin may implement."""
