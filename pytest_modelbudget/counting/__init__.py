@@ -1,0 +1,8 @@
+"""What a model costs: measure it, observe it, teach it custom operators. Knows torch, and nothing of pytest or budgets."""
+
+from pytest_modelbudget.counting.errors import MeasurementError
+from pytest_modelbudget.counting.measuring import force_real_run, measure
+from pytest_modelbudget.counting.observing import Observation, observe
+from pytest_modelbudget.counting.registry import formula
+
+__all__ = ["MeasurementError", "Observation", "force_real_run", "formula", "measure", "observe"]

@@ -1,0 +1,15 @@
+"""What can go wrong while measuring, apart from the model's own exceptions."""
+
+from __future__ import annotations
+
+
+class MeasurementError(RuntimeError):
+    """The model could not be measured, and why; the message names the remedy."""
+
+
+class ShapeRunStop(BaseException):
+    """Leave the shape run: it met something that only a real run can answer.
+
+    Derives from :class:`BaseException` because models catch ``Exception``; the run that raised it remembers it, so a
+    model that swallows even this one is not believed.
+    """

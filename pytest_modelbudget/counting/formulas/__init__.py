@@ -1,0 +1,1 @@
+"""One module per operator family: small pure functions on shapes."""

@@ -1,0 +1,31 @@
+"""Products of two sparse matrices: their number depends on where the stored elements lie.
+
+Products of a sparse and a dense matrix are in ``matmul``; they count stored elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_modelbudget.counting.registry import counts
+
+
+@counts("aten::_sparse_sparse_matmul", "aten::_sparse_mm", raw=True)
+def sparse_sparse(a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Count (m, k) @ (k, n): for each k, stored elements in column k of ``a`` times those in row k of ``b``."""
+    columns, rows = a.to_sparse_coo().coalesce().indices()[1], b.to_sparse_coo().coalesce().indices()[0]
+    return int((columns.bincount(minlength=a.shape[1]) * rows.bincount(minlength=a.shape[1])).sum())
+
+
+@counts("aten::_sparse_mm_reduce_impl", raw=True)
+def sparse_mm_reduce(a: Any, b: Any, reduce: str, *_: Any, **__: Any) -> int:
+    """Count a sparse (m, k) by a dense (k, n) matrix, whose products are reduced by sum, mean, amax or amin: stored * n."""
+    return int(a.values().numel()) * int(b.shape[-1])
+
+
+@counts("aten::_sparse_mm_reduce_impl_backward", raw=True)
+def sparse_mm_reduce_backward(
+    a: Any, grad: Any, weight: Any, reduce: str, arg: Any, mask: Any, *_: Any, **__: Any
+) -> int:
+    """Count the gradients of both sides, each stored * n."""
+    return int(a.values().numel()) * int(grad.shape[-1]) * (int(mask[0]) + int(mask[1]))

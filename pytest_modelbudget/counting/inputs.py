@@ -1,0 +1,125 @@
+"""What is measured, and on which inputs: check what the caller gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import keystr, tree_flatten_with_path
+
+from pytest_modelbudget.measurement import TensorSpec
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def check_model(model: Any) -> None:
+    """Raise ``TypeError`` unless ``model`` is a module or a factory."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        return
+    if not isinstance(model, nn.Module) and not callable(model):
+        raise TypeError(
+            f"measure() takes an nn.Module, or a function without arguments that returns one, not {_kind(model)}"
+        )
+
+
+def check_built(model: Any, factory: Any) -> nn.Module:
+    """Return what a factory returned, or raise ``TypeError`` where that is no module."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the factory {factory_name(factory) or factory!r} returned {_kind(model)}, not an nn.Module")
+    return model
+
+
+def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
+    """Return the inputs as ``(args, kwargs)``, or None where there are none and only weights can be measured.
+
+    ``args`` may be a tuple or list (unpacked) or a single value; ``input_size`` gives one shape or a list of shapes.
+    """
+    if isinstance(args, Mapping):
+        raise TypeError("args is a dict: pass keyword inputs as kwargs=..., and a dict that is one input as args=({...},)")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs must be a dict of keyword inputs, not {_kind(kwargs)}")
+    positional = tuple(args) if isinstance(args, (tuple, list)) else (args,)
+    if type(args) is not tuple and hasattr(args, "_fields"):
+        positional = (args,)  # a named tuple is one input
+    if input_size is None:
+        return (positional, dict(kwargs or {})) if positional or kwargs else None
+    if positional or kwargs:
+        raise TypeError("give input_size or args/kwargs, not both")
+    return tuple(_placeholder(shape) for shape in shapes_of(input_size)), {}
+
+
+def shapes_of(input_size: Any) -> list[tuple[int, ...]]:
+    """Return the shapes that ``input_size`` names: one shape, or a list of shapes, each with the batch dimension."""
+    if isinstance(input_size, Sequence) and not isinstance(input_size, str):
+        if all(type(size) is int and size >= 0 for size in input_size):
+            return [tuple(input_size)]
+        if all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in input_size):
+            return [shape for item in input_size for shape in shapes_of(item)]
+    raise TypeError(f"input_size must be a shape such as (1, 3, 224, 224), or a list of shapes, not {input_size!r}")
+
+
+def _placeholder(shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.empty(shape, device="meta")
+
+
+def materialize(inputs: Inputs, device: torch.device) -> Inputs:
+    """Return the inputs of ``input_size`` with data, the same at every call, for a real run."""
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.rand(item.shape, generator=generator).to(device, item.dtype) for item in inputs[0]), inputs[1]
+
+
+def describe(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
+    """Return the shape and dtype of every input tensor, named by its place in the call."""
+    if inputs is None:
+        return ()
+    positional, keyword = (tree_flatten_with_path(part)[0] for part in inputs)
+    places = [("args" + keystr(path), leaf) for path, leaf in positional]
+    places += [("kwargs" + keystr(path), leaf) for path, leaf in keyword]
+    return tuple(
+        TensorSpec(place, tuple(map(int, leaf.shape)), str(leaf.dtype).removeprefix("torch."))
+        for place, leaf in places
+        if isinstance(leaf, torch.Tensor)
+    )
+
+
+def name_of(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
+    """Return the model's name and whether the user gave it: ``name=``, a factory's name, or the class."""
+    if name is not None:
+        return name, True
+    given = factory_name(model)
+    if given is not None:
+        return given, True
+    return class_name(built), False
+
+
+def factory_name(factory: Any) -> str | None:
+    """Return the ``__name__`` of a factory function; lambdas, partials, classes and modules have none of their own."""
+    if isinstance(factory, (nn.Module, type)):
+        return None
+    name = getattr(factory, "__name__", None)
+    return name if isinstance(name, str) and name.isidentifier() else None
+
+
+def class_name(model: nn.Module) -> str:
+    """Return the class name of a model, without the wrappers that compile or parallelise it."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
+            inner = getattr(model, "module", None)
+        if not isinstance(inner, nn.Module):
+            break
+        model = inner
+    return getattr(model, "original_name", None) or type(model).__name__
+
+
+def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the function below ``functools.cache``: a weightless model must not end up in a cache."""
+    while hasattr(factory, "cache_info") and hasattr(factory, "__wrapped__"):
+        factory = factory.__wrapped__
+    return factory
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")

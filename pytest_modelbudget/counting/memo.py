@@ -1,0 +1,184 @@
+"""Evaluate an operator on meta tensors: which tensors come out of it, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from pytest_modelbudget.counting.errors import ShapeRunStop
+from pytest_modelbudget.counting.plans import Plan, macs_of
+from pytest_modelbudget.counting.shapes import Spec, make, spec_of
+
+_ENTRIES_AT_MOST = 1 << 14
+_total = 0
+
+
+class Entry:
+    """What one call of an operator gives: new tensors (their specs), arguments again, or plain values.
+
+    ``single`` is the spec where one new tensor comes out, the common case. Otherwise ``outputs`` holds for every leaf a
+    spec, an :class:`Argument`, or a plain value. ``changed`` are the arguments whose metadata the call changes.
+    """
+
+    __slots__ = ("changed", "macs", "numel", "outputs", "single", "structure")
+
+    def __init__(self, outputs: list[Any], structure: Any, changed: tuple[tuple[int, Spec], ...], macs: int) -> None:
+        self.outputs = outputs
+        self.structure = structure
+        self.changed = changed
+        self.macs = macs
+        self.single = outputs[0] if structure is None and type(outputs[0]) is Spec else None
+        self.numel = sum(_numel(output) for output in outputs if type(output) is Spec)
+
+    def build(self, leaves: Callable[[], list[Any]]) -> Any:
+        """Return the call's result; ``leaves`` gives the tensors among its arguments."""
+        if self.single is not None:
+            return make(self.single)
+        arguments = leaves()
+        values = [
+            make(output) if type(output) is Spec else arguments[output.index] if type(output) is Argument else output
+            for output in self.outputs
+        ]
+        return values[0] if self.structure is None else tree_unflatten(values, self.structure)
+
+
+class Argument:
+    """An output that is one of the call's own tensors, by its position among them."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+def _numel(spec: Spec) -> int:
+    total = 1
+    for size in spec.shape:
+        total *= size
+    return total
+
+
+def tensors_in(args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """Return the tensors among the arguments of a call, in order."""
+    return [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
+
+
+def look_up(plan: Plan, key: Any) -> Entry | None:
+    """Return what is remembered for a call. Two generations bound the memo: what is used moves to the younger."""
+    entry = plan.memo.get(key)
+    if entry is None and plan.older:
+        entry = plan.older.pop(key, None)
+        if entry is not None:
+            plan.memo[key] = entry
+    return entry
+
+
+def remember(plan: Plan, key: Any, entry: Entry, plans: Callable[[], list[Plan]]) -> None:
+    """Keep what a call gives; when the younger generation is full it becomes the older one, and that is dropped."""
+    global _total
+    _total += 1
+    if _total > _ENTRIES_AT_MOST:
+        _total = 1
+        for known in plans():
+            known.older, known.memo = known.memo, {}
+    plan.memo[key] = entry
+
+
+def evaluate(plan: Plan, func: Any, args: Any, kwargs: Any, spec: Callable[[torch.Tensor], Spec]) -> Entry:
+    """Run an operator once on meta tensors with the specs of its arguments.
+
+    Raises what the operator raises for these shapes, and :class:`ShapeRunStop` where it has no meta kernel, where its
+    result follows from values, or where the real kernel would refuse what meta kernels let through.
+    """
+    originals = tensors_in(args, kwargs)
+    specs = [spec(tensor) for tensor in originals]
+    requested = kwargs.get("device")
+    device = _device(specs) if requested is None else torch.device(requested)
+    if plan.formula is not None:
+        _check_operands(plan, specs)
+    metas = [torch.empty_strided(s.shape, s.stride, dtype=s.dtype, device="meta") for s in specs]
+    queue = iter(metas)
+    meta_args, meta_kwargs = tree_map(
+        lambda leaf: next(queue) if isinstance(leaf, torch.Tensor) else leaf, (args, kwargs)
+    )
+    if "device" in kwargs:
+        meta_kwargs["device"] = torch.device("meta")
+    if meta_kwargs.get("pin_memory"):
+        meta_kwargs["pin_memory"] = False
+    out = _run(plan, func, meta_args, meta_kwargs)
+
+    leaves, structure = tree_flatten(out)
+    outputs: list[Any] = []
+    for leaf in leaves:
+        if not isinstance(leaf, torch.Tensor):
+            if leaf is not None and not plan.harmless:
+                raise ShapeRunStop(f"the result of {plan.name} is a number that follows from values")
+            outputs.append(leaf)
+            continue
+        same = next((index for index, meta in enumerate(metas) if leaf is meta), None)
+        outputs.append(spec_of(leaf, device) if same is None else Argument(same))
+    changed = tuple(
+        (index, spec_of(meta, specs[index].device))
+        for index, meta in enumerate(metas)
+        if plan.writes and (tuple(meta.shape) != specs[index].shape or meta.stride() != specs[index].stride)
+    )
+    macs = 0 if plan.formula is None else macs_of(plan, meta_args, meta_kwargs, out)
+    return Entry(outputs, None if isinstance(out, torch.Tensor) else structure, changed, macs)
+
+
+def _run(plan: Plan, func: Any, args: Any, kwargs: Any) -> Any:
+    try:
+        with torch.no_grad():
+            return func(*args, **kwargs)
+    except NotImplementedError:
+        pass
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=False) as mode, torch.no_grad():
+            fake = tree_map(lambda leaf: _fake(leaf, mode), (args, _on_cpu(kwargs)))
+            out = func(*fake[0], **fake[1])
+    except Exception as error:
+        raise ShapeRunStop(f"{plan.name} has no kernel that works on shapes alone ({type(error).__name__})") from None
+    return tree_map(_meta, out)
+
+
+def _on_cpu(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "device": torch.device("cpu")} if "device" in kwargs else kwargs
+
+
+def _fake(leaf: Any, mode: Any) -> Any:
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    with mode:
+        return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device="cpu")
+
+
+def _meta(leaf: Any) -> Any:
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    return torch.empty_strided(tuple(map(int, leaf.shape)), leaf.stride(), dtype=leaf.dtype, device="meta")
+
+
+def _device(specs: list[Spec]) -> torch.device:
+    """Return where the result lives: with the first operand that is not a scalar."""
+    for spec in specs:
+        if spec.shape:
+            return spec.device
+    return specs[0].device if specs else torch.get_default_device()
+
+
+_MIXED_BY_DESIGN = ("scaled", "int8", "int4", "4bit", "dequant", "_mixed", "quant", "masked", "attention", "rnn", "flash")
+
+
+def _check_operands(plan: Plan, specs: list[Spec]) -> None:
+    """Refuse what real products refuse and meta kernels accept: operands of differing dtypes or devices."""
+    if not plan.name.startswith("aten::") or any(part in plan.name for part in _MIXED_BY_DESIGN):
+        return
+    if len({spec.dtype for spec in specs}) > 1:
+        raise ShapeRunStop(f"{plan.name} was given operands of differing dtypes")
+    if len({spec.device for spec in specs if spec.shape and spec.device.type != "meta"}) > 1:
+        raise ShapeRunStop(f"{plan.name} was given operands on differing devices")

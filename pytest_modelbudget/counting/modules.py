@@ -1,0 +1,209 @@
+"""The modules of a model: their names, their parameters, and which of them is running."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+ROOT = 0
+
+
+class Node:
+    """One module of a model, under the first qualified name that holds it."""
+
+    __slots__ = ("aliases", "calls", "children", "module", "name", "params", "trainable_params", "weight_bytes")
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        self.module = module
+        self.name = name
+        self.aliases: list[str] = []
+        self.children: list[int] = []
+        self.calls = 0
+        self.params = self.trainable_params = self.weight_bytes = 0
+
+
+class ModuleIndex:
+    """All modules of a model in the order of definition; the model itself is the first."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.nodes: list[Node] = []
+        self.positions: dict[int, int] = {}
+        self._add(model, "")
+
+    def _add(self, module: nn.Module, name: str) -> None:
+        position = self.positions[id(module)] = len(self.nodes)
+        node = Node(module, name)
+        self.nodes.append(node)
+        prefix = f"{name}." if name else ""
+        for key, child in module._modules.items():
+            if child is None:
+                continue
+            known = self.positions.get(id(child))
+            if known is None:
+                node.children.append(len(self.nodes))
+                self._add(child, prefix + key)
+            else:
+                self.nodes[known].aliases.append(prefix + key)
+
+    def weigh(self) -> None:
+        """Count params, trainable params and bytes: every distinct tensor at the first module that holds it."""
+        seen: set[int] = set()
+        for node in self.nodes:
+            node.params = node.trainable_params = node.weight_bytes = 0
+            for parameter in _new(node.module._parameters, seen):
+                numel = parameter.numel()
+                node.params += numel
+                node.trainable_params += numel if parameter.requires_grad else 0
+                node.weight_bytes += _bytes(parameter)
+            for buffer in _new(node.module._buffers, seen):
+                node.weight_bytes += _bytes(buffer)
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Yield every parameter, shared ones as often as they are held."""
+        for node in self.nodes:
+            for parameter in node.module._parameters.values():
+                if parameter is not None:
+                    yield parameter
+
+    def buffers(self) -> Iterator[torch.Tensor]:
+        """Yield every buffer."""
+        for node in self.nodes:
+            for buffer in node.module._buffers.values():
+                if buffer is not None:
+                    yield buffer
+
+    def lazy(self) -> bool:
+        """Return whether a parameter or buffer gets its shape at the first call only."""
+        return any(is_lazy(tensor) for tensor in (*self.parameters(), *self.buffers()))
+
+    def scripted(self) -> bool:
+        """Return whether TorchScript runs a part of the model, out of Python's sight."""
+        return any(isinstance(node.module, torch.jit.ScriptModule) for node in self.nodes)
+
+
+def _new(held: Any, seen: set[int]) -> Iterator[torch.Tensor]:
+    for tensor in held.values():
+        if tensor is not None and id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield tensor
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    stored = tensor if tensor.layout is torch.strided else tensor.values() if tensor.layout is torch.sparse_csr else tensor
+    return stored.numel() * stored.element_size()
+
+
+class Ledger:
+    """Where MACs are written down: per innermost running module and operator, forward and backward apart."""
+
+    __slots__ = ("_backward", "_marks", "_owners", "forward", "index", "stack", "training", "unknown")
+
+    def __init__(self, index: ModuleIndex) -> None:
+        self.index = index
+        self.stack = [ROOT]
+        self.forward: dict[tuple[int, str], list[int]] = {}
+        self.training: dict[tuple[int, str], list[int]] = {}
+        self.unknown: dict[tuple[int, str], list[int]] = {}
+        self._backward = False
+        self._marks: list[int] = []
+        self._owners: list[int] = []
+
+    def charge(self, name: str, macs: int) -> None:
+        """Add one call of an operator to the module that runs it."""
+        if self._backward:
+            _add(self.training, (self._origin(), name), macs)
+        else:
+            _add(self.forward, (self.stack[-1], name), macs)
+
+    def charge_unknown(self, name: str) -> None:
+        """Note one call of an operator that has no formula."""
+        _add(self.unknown, (self._origin() if self._backward else self.stack[-1], name), 0)
+
+    def mark(self) -> None:
+        """Remember that autograd nodes made from here on belong to the module that is now running."""
+        self._marks.append(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined]
+        self._owners.append(self.stack[-1])
+
+    @contextmanager
+    def backward(self) -> Iterator[None]:
+        """Charge what runs inside to the modules whose forward made the gradients."""
+        self._backward = True
+        try:
+            yield
+        finally:
+            self._backward = False
+
+    def _origin(self) -> int:
+        if len(self.stack) > 1:
+            return self.stack[-1]  # a forward that runs again, as under checkpoint
+        node = torch._C._current_autograd_node()
+        if node is None or not self._marks:
+            return ROOT
+        position = bisect_right(self._marks, node._sequence_nr()) - 1
+        return self._owners[position] if position >= 0 else ROOT
+
+
+def _add(tally: dict[tuple[int, str], list[int]], key: tuple[int, str], macs: int) -> None:
+    entry = tally.get(key)
+    if entry is None:
+        tally[key] = [1, macs]
+    else:
+        entry[0] += 1
+        entry[1] += macs
+
+
+@contextmanager
+def watched(enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> Iterator[None]:
+    """Tell ``enter`` before, and ``leave`` after, every module call; where ``enter`` declines, ``leave`` is not told.
+
+    Module hooks would be seen by ``torch.compile`` and by the model; the class's ``__call__`` is not.
+    """
+    outer = nn.Module.__call__
+    original = getattr(outer, "watches", outer)  # the innermost watch alone is told
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if not enter(self, args, kwargs):
+            return original(self, *args, **kwargs)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            leave()
+
+    call.watches = original  # type: ignore[attr-defined]
+    nn.Module.__call__ = call  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = outer  # type: ignore[method-assign]
+
+
+@contextmanager
+def attributed(ledger: Ledger, training: bool) -> Iterator[None]:
+    """Keep the ledger's stack at the innermost running module of the measured model, in this thread."""
+    owner = threading.get_ident()
+    positions, stack, nodes = ledger.index.positions, ledger.stack, ledger.index.nodes
+
+    def enter(module: nn.Module, args: Any, kwargs: Any) -> bool:
+        position = positions.get(id(module))
+        if position is None or threading.get_ident() != owner:
+            return False
+        nodes[position].calls += 1
+        stack.append(position)
+        if training:
+            ledger.mark()
+        return True
+
+    def leave() -> None:
+        stack.pop()
+        if training:
+            ledger.mark()
+
+    with watched(enter, leave):
+        yield

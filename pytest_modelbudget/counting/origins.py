@@ -1,0 +1,67 @@
+"""Where an exception came from: the user's line, outside of torch and of the plugin."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import types
+
+import torch
+
+from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_PLUGIN = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+def is_users(code: types.CodeType) -> bool:
+    """Return whether code belongs neither to torch nor to the plugin."""
+    return not code.co_filename.startswith((_TORCH, _PLUGIN, "<frozen", "<string>"))
+
+
+def users_frames(traceback: types.TracebackType | None) -> list[types.TracebackType]:
+    """Return the parts of a traceback that are the user's, outermost first."""
+    found = []
+    while traceback is not None:
+        if is_users(traceback.tb_frame.f_code):
+            found.append(traceback)
+        traceback = traceback.tb_next
+    return found
+
+
+def at_users_line(error: Exception) -> Exception:
+    """Return the exception with a traceback that ends at the deepest frame outside of torch and the plugin."""
+    trimmed: types.TracebackType | None = None
+    for part in reversed(users_frames(error.__traceback__)):
+        trimmed = types.TracebackType(trimmed, part.tb_frame, part.tb_lasti, part.tb_lineno)
+    return error.with_traceback(trimmed)
+
+
+class Failure:
+    """Why a shape run ended, kept without the frames and tensors of that run."""
+
+    def __init__(self, error: BaseException, stopped: BaseException | None) -> None:
+        cause = stopped if isinstance(stopped, ShapeRunStop) else error
+        self.operation = str(cause) if isinstance(cause, ShapeRunStop) else ""
+        frames = users_frames(cause.__traceback__) or users_frames(error.__traceback__)
+        self.line = ""
+        if frames:
+            path, number = frames[-1].tb_frame.f_code.co_filename, frames[-1].tb_lineno
+            self.line = f"{path}:{number}: {linecache.getline(path, number).strip()}"
+        self.error = None if isinstance(cause, ShapeRunStop) else error
+        for held in (error, stopped):
+            while held is not None:
+                held.__traceback__ = None
+                held, held.__context__ = held.__context__, None
+
+    def final(self, obstacle: str) -> BaseException:
+        """Return the exception to raise where no real run is possible either."""
+        if self.error is not None:
+            return self.error
+        where = f"\n  at {self.line}" if self.line else ""
+        return MeasurementError(
+            f"the model asks for values that a run on shapes does not have: {self.operation}{where}\n"
+            f"A real run would have them, but {obstacle}.\n"
+            "Remedies: pass an instance with its weights instead of a factory or a meta model; "
+            "pass inputs with values instead of shapes."
+        )

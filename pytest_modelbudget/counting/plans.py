@@ -1,0 +1,153 @@
+"""What is known of an operator before it is called: read once from its schema, kept for the process.
+
+A plan also holds the operator's memo: what one call with these specs and arguments gives and costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils import flop_counter
+
+from pytest_modelbudget.counting import registry
+from pytest_modelbudget.counting.no_macs import NO_MACS
+
+_EMPTY = frozenset(
+    f"aten::{name}"
+    for name in ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
+)
+_HARMLESS_NUMBERS = frozenset(  # operators whose result is a number or flag that follows from shapes and flags alone
+    f"aten::{name}"
+    for name in (
+        "_fused_sdp_choice",
+        "_has_same_storage_numel",
+        "dense_dim",
+        "is_coalesced",
+        "is_pinned",
+        "is_same_size",
+        "is_set_to",
+        "sparse_dim",
+    )
+)
+_UNDECLARED_WRITES: dict[str, tuple[int | str, ...]] = {  # running statistics that schemas do not mark as written
+    "aten::batch_norm_gather_stats": (3, 4),
+    "aten::batch_norm_gather_stats_with_counts": (3, 4),
+    "aten::batch_norm_update_stats": (1, 2),
+    "aten::cudnn_batch_norm": (3, 4),
+    "aten::miopen_batch_norm": (3, 4),
+    "aten::native_batch_norm": (3, 4),
+}
+_DYNAMIC = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
+
+
+class Plan:
+    """An operator overload: its formula and what its schema says.
+
+    ``writes`` are the positions (or names) of the arguments that it mutates. ``decomposes`` tells an operator that only
+    calls others: it is delivered whole under ``inference_mode`` alone. ``unknown`` tells one that neither has a formula
+    nor is known to need none.
+    """
+
+    __slots__ = (
+        "decomposes",
+        "dynamic",
+        "empty",
+        "formula",
+        "grows",
+        "harmless",
+        "memo",
+        "name",
+        "older",
+        "random",
+        "unknown",
+        "view",
+        "writes",
+    )
+
+    def __init__(self, func: torch._ops.OpOverload) -> None:
+        schema = func._schema
+        self.name: str = schema.name
+        composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+        self.formula = registry.find(self.name) or _upstream_formula(func)
+        self.decomposes = composite and self.formula is None
+        self.unknown = self.formula is None and not composite and not needs_none(func)
+        self.writes: tuple[int | str, ...] = tuple(
+            argument.name if argument.kwarg_only else position
+            for position, argument in enumerate(schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ) + _UNDECLARED_WRITES.get(self.name, ())
+        self.view: bool = func.is_view
+        self.random = torch.Tag.nondeterministic_seeded in func.tags
+        self.dynamic = not _DYNAMIC.isdisjoint(func.tags)
+        self.empty = self.name in _EMPTY
+        self.harmless = self.name in _HARMLESS_NUMBERS
+        self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
+        self.memo: dict[Any, Any] = {}
+        self.older: dict[Any, Any] = {}
+
+    def written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+        """Return the tensors that a call writes into."""
+        found: list[torch.Tensor] = []
+        for place in self.writes:
+            value = kwargs.get(place) if isinstance(place, str) else args[place] if place < len(args) else None
+            found.extend(value if isinstance(value, (list, tuple)) else [value] if value is not None else [])
+        return found
+
+
+def needs_none(func: torch._ops.OpOverload) -> bool:
+    """Return whether an operator of torch is known to need no MACs: by its tags, as a view, or by name."""
+    name = func._schema.name
+    if name in NO_MACS or (name.endswith("_") and name[:-1] in NO_MACS):
+        return True
+    ours = name.partition("::")[0] in ("aten", "prims")
+    return ours and (func.is_view or torch.Tag.pointwise in func.tags or torch.Tag.view_copy in func.tags)
+
+
+def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
+    """Return what users registered with torch's ``register_flop_formula`` for an operator outside aten."""
+    name = func._schema.name
+    entry = flop_counter.flop_registry.get(func._overloadpacket)
+    if entry is None or name.startswith("aten::"):
+        return None
+
+    def macs(*args: Any, out: Any, **kwargs: Any) -> int:
+        return (int(entry(*args, **kwargs, out_val=out)) + 1) // 2  # FLOPs = 2 x MACs, there too
+
+    return registry.Formula(macs, raw=True)
+
+
+_plans: dict[Any, Plan] = {}
+
+
+def plan_of(func: Any) -> Plan:
+    """Return the plan of an operator overload."""
+    plan = _plans.get(func)
+    if plan is None:
+        plan = _plans[func] = Plan(func)
+    return plan
+
+
+def known_plans() -> list[Plan]:
+    """Return the plan of every operator that was called so far."""
+    return list(_plans.values())
+
+
+def forget() -> None:
+    """Drop every plan and with it the memo."""
+    _plans.clear()
+
+
+registry.on_registration(forget)
+
+
+def macs_of(plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    """Evaluate the formula of one call; ``args`` and ``out`` hold tensors, real or meta."""
+    formula = plan.formula
+    assert formula is not None
+    inputs = {name: value for name, value in kwargs.items() if name not in plan.writes}
+    if formula.raw:
+        return int(formula.function(*args, **inputs, out=out))
+    shapes = [registry.shape_of(arg) for arg in args]
+    named = {name: registry.shape_of(value) for name, value in inputs.items()}
+    return int(formula.function(*shapes, **named, out_shape=registry.shape_of(out)))

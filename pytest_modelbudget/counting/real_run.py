@@ -1,0 +1,56 @@
+"""The real run: a forward pass on real data in which every operator is counted as it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_modelbudget.counting import higher_order
+from pytest_modelbudget.counting.modules import Ledger
+from pytest_modelbudget.counting.plans import macs_of, plan_of
+from pytest_modelbudget.counting.state import Storages
+
+_PLAIN = frozenset((torch.Tensor, nn.Parameter, nn.Buffer))
+
+
+class RealRun(TorchDispatchMode):
+    """The mode. Charges ``ledger`` where there is one; copies what is written into where there are ``storages``."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, storages: Storages | None = None) -> None:
+        super().__init__()
+        self.ledger: Ledger | None = None
+        self._storages = storages
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the wrapper that torch puts around the mode otherwise costs more than the mode
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run one operator and count it."""
+        kwargs = kwargs or {}
+        if not isinstance(func, torch._ops.OpOverload):
+            return higher_order.run(self, func, args, kwargs)
+        for kind in types:
+            if kind not in _PLAIN:
+                return NotImplemented  # let the subclass unwrap: what it runs inside is counted
+        plan = plan_of(func)
+        if plan.decomposes:
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        if self._storages is not None and plan.writes:
+            for target in plan.written(args, kwargs):
+                self._storages.keep(target)
+        out = func(*args, **kwargs)
+        if self.ledger is not None:
+            if plan.formula is not None:
+                self.ledger.charge(plan.name, macs_of(plan, args, kwargs, out))
+            elif plan.unknown:
+                self.ledger.charge_unknown(plan.name)
+        return out

@@ -1,0 +1,294 @@
+"""The shape run: a forward pass in which weights and activations have shapes but no data.
+
+A dispatch mode sees every operator. Parameters, floating-point inputs and all that is computed from them are shape
+tensors; everything whose value is determined and small (masks, positions, index tables) stays real and is computed.
+What an operator does to shapes is found once, on meta tensors, and remembered.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from pytest_modelbudget.counting import memo, values
+from pytest_modelbudget.counting.errors import ShapeRunStop
+from pytest_modelbudget.counting.modules import Ledger
+from pytest_modelbudget.counting.plans import Plan, known_plans, macs_of, plan_of
+from pytest_modelbudget.counting.shapes import ShapeTensor, Spec, become, make, spec_of
+from pytest_modelbudget.counting.state import Storages
+
+_PLAIN = (torch.Tensor, nn.Parameter, nn.Buffer)
+_KNOWN_FLOATS_BUILDING = 1 << 14
+_KNOWN_FLOATS = 1 << 20
+_KNOWN_INTEGERS = 1 << 22
+_WORK_AT_MOST = 1 << 26
+_SMALL = 1 << 11
+
+
+class ShapeRun(TorchDispatchMode):
+    """The mode. ``stopped`` is the first exception that an operator raised in it; with one, its counts are void."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: Ledger | None = None
+        self.stopped: BaseException | None = None
+        self.storages = Storages()
+        self._weights: dict[int, Spec] = {}
+        self._held: list[torch.Tensor] = []
+        self._unknown: dict[int, Any] = {}
+        self._made: list[weakref.ref[ShapeTensor]] = []
+        self._work = 0
+        self._known_floats = _KNOWN_FLOATS_BUILDING
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the wrapper that torch puts around the mode otherwise costs more than the mode
+
+    def begin_forward(self, weights: Iterable[torch.Tensor], ledger: Ledger) -> None:
+        """Take ``weights`` for shape tensors from here on, and charge what runs to ``ledger``."""
+        self.ledger = ledger
+        self._known_floats = _KNOWN_FLOATS
+        for tensor in weights:
+            if type(tensor) is not ShapeTensor:
+                self._weights[id(tensor)] = spec_of(tensor)
+                self._held.append(tensor)
+
+    def shape_tensor(self, spec: Spec) -> ShapeTensor:
+        """Return a new shape tensor that :meth:`survivors` watches."""
+        tensor = make(spec)
+        self._made.append(weakref.ref(tensor))
+        return tensor
+
+    def forget(self) -> None:
+        """Let go of everything the run held, so that only what others hold survives it."""
+        self.ledger = self.stopped = None
+        self._weights.clear()
+        self._held.clear()
+        self._unknown.clear()
+
+    def survivors(self) -> list[ShapeTensor]:
+        """Return the shape tensors of this run that still live."""
+        return [tensor for tensor in (made() for made in self._made) if tensor is not None]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer one operator; whatever it raises voids the run."""
+        if self.stopped is not None:
+            raise ShapeRunStop("the run has stopped before")
+        try:
+            return self._answer(func, args, kwargs or {})
+        except BaseException as error:
+            self.stopped = error
+            raise
+
+    def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if not isinstance(func, torch._ops.OpOverload):
+            raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
+        plan = plan_of(func)
+        if plan.decomposes:
+            with self:
+                return func.decompose(*args, **kwargs)
+        unknown, key = self._key(args, kwargs)
+        if not unknown:
+            return self._known(plan, func, args, kwargs, key)
+        if plan.dynamic or plan.name in values.HANDLERS:
+            return self._from_values(plan, func, args, kwargs)
+        return self._shapes(plan, func, args, kwargs, key)
+
+    def _key(self, args: Any, kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        """Return whether any tensor has unknown values, and what the call's result depends on.
+
+        Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
+        """
+        unknown = False
+        parts: list[Any] = [torch.get_default_dtype()]
+        for arg in args:
+            kind = type(arg)
+            if kind is ShapeTensor:
+                unknown = True
+                parts.append(arg._spec)
+            elif kind is int or arg is None:
+                parts.append(arg)
+            else:
+                hidden, part = self._part(arg)
+                unknown = unknown or hidden
+                parts.append(part)
+        for name, arg in kwargs.items():
+            hidden, part = self._part(arg)
+            unknown = unknown or hidden
+            parts.append(name)
+            parts.append(part)
+        return unknown, tuple(parts)
+
+    def _part(self, arg: Any) -> tuple[bool, Any]:
+        kind = type(arg)
+        if kind is ShapeTensor:
+            return True, arg._spec
+        if kind is list or kind is tuple:
+            if arg and type(arg[0]) is int:
+                return False, tuple(arg)
+            pairs = [self._part(item) for item in arg]
+            return any(hidden for hidden, _ in pairs), tuple(part for _, part in pairs)
+        if isinstance(arg, torch.Tensor):
+            if kind not in _PLAIN:
+                raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
+            weight = self._weights.get(id(arg))
+            return (True, weight) if weight is not None else (self._is_unknown(arg), spec_of(arg))
+        return False, arg if kind is int else (kind, arg)
+
+    def _is_unknown(self, tensor: torch.Tensor) -> bool:
+        return tensor.is_meta or (bool(self._unknown) and tensor.untyped_storage()._cdata in self._unknown)
+
+    def _spec(self, tensor: torch.Tensor) -> Spec:
+        if type(tensor) is ShapeTensor:
+            return tensor._spec
+        return self._weights.get(id(tensor)) or spec_of(tensor)
+
+    def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
+        """Answer an operator on shape tensors, from the memo where it has been seen."""
+        entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
+        self._charge(plan, entry.macs)
+        if plan.writes:
+            self._write(plan, args, kwargs, entry)
+        if entry.single is not None:
+            return self.shape_tensor(entry.single)
+        result = entry.build(lambda: memo.tensors_in(args, kwargs))
+        self._made.extend(weakref.ref(made) for made in memo.tensors_in(result, None) if type(made) is ShapeTensor)
+        return result
+
+    def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
+        entry = memo.evaluate(plan, func, args, kwargs, self._spec)
+        memo.remember(plan, key, entry, known_plans)
+        return entry
+
+    def _write(self, plan: Plan, args: Any, kwargs: dict[str, Any], entry: memo.Entry) -> None:
+        """Take the values of real tensors that were written into for unknown; change the metadata of shape tensors."""
+        for target in plan.written(args, kwargs):
+            if type(target) is not ShapeTensor:
+                storage = target.untyped_storage()
+                self._unknown[storage._cdata] = storage
+        if entry.changed:
+            tensors = memo.tensors_in(args, kwargs)
+            for index, spec in entry.changed:
+                target = tensors[index]
+                if type(target) is not ShapeTensor:
+                    raise ShapeRunStop(f"{plan.name} changes the shape of a tensor that has data")
+                become(target, spec)
+
+    def _charge(self, plan: Plan, macs: int) -> None:
+        if self.ledger is None:
+            return
+        if plan.formula is not None:
+            self.ledger.charge(plan.name, macs)
+        elif plan.unknown:
+            self.ledger.charge_unknown(plan.name)
+
+    def _known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
+        """Answer an operator on real tensors: run it if its result is determined and small enough."""
+        if plan.view or plan.dynamic:
+            return self._run(plan, func, args, kwargs)
+        if plan.random or plan.empty:
+            return self._undetermined(plan, func, args, kwargs, key)
+        tensors = memo.tensors_in(args, kwargs)
+        work = sum(tensor.numel() for tensor in tensors)
+        if (plan.grows or not tensors or work > _SMALL or plan.formula is not None) and not plan.writes:
+            entry = memo.look_up(plan, key) or self._evaluate_known(plan, func, args, kwargs, key)
+            if entry is not None and (work + entry.macs > _KNOWN_INTEGERS or not self._affordable(entry)):
+                return self._shapes(plan, func, args, kwargs, key)
+            work += entry.numel + entry.macs if entry is not None else 0
+        self._work += work
+        return self._run(plan, func, args, kwargs)
+
+    def _evaluate_known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry | None:
+        try:
+            return self._evaluate(plan, func, args, kwargs, key)
+        except ShapeRunStop:
+            return None  # there are values: let the operator itself answer
+
+    def _affordable(self, entry: memo.Entry) -> bool:
+        floats = any(type(output) is Spec and output.dtype.is_floating_point for output in entry.outputs)
+        limit = self._known_floats if floats else _KNOWN_INTEGERS
+        return entry.numel <= limit and self._work + entry.numel <= _WORK_AT_MOST
+
+    def _run(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        for target in plan.written(args, kwargs):
+            self.storages.keep(target)
+        out = func(*args, **kwargs)
+        if not plan.view:
+            for tensor in memo.tensors_in(out, None):
+                if tensor.layout is torch.strided and not plan.writes:
+                    self.storages.born(tensor)
+        if plan.formula is not None:
+            self._charge(plan, macs_of(plan, args, kwargs, out))
+        else:
+            self._charge(plan, 0)
+        return out
+
+    def _undetermined(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
+        """Answer an operator whose result has no determined value: random numbers and fresh memory."""
+        if not plan.writes:
+            entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
+            spec = entry.single
+            if spec is not None and plan.empty and (entry.numel == 0 or _may_be_filled(spec, entry.numel)):
+                out = func(*args, **kwargs)
+                self.storages.born(out)
+                if entry.numel:
+                    storage = out.untyped_storage()
+                    self._unknown[storage._cdata] = storage
+                return out
+        return self._shapes(plan, func, args, kwargs, key)
+
+    def _from_values(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer an operator whose result follows from values, if those values are known."""
+        tensors = memo.tensors_in(args, kwargs)
+        clean = all(type(tensor) is not ShapeTensor and not self._is_unknown(tensor) for tensor in tensors)
+        if clean and plan.dynamic and not plan.writes:
+            return func(*args, **kwargs)  # the value of a weight that nothing has written into
+        if plan.writes and self._overwrites(plan, args, kwargs):
+            return self._run(plan, func, args, kwargs)
+        handler = values.HANDLERS.get(plan.name)
+        if handler is not None:
+            known = lambda tensor: id(tensor) not in self._weights and not self._is_unknown(tensor)  # noqa: E731
+            answer = handler(args, kwargs, lambda t: type(t) is not ShapeTensor and known(t))
+            if answer is not None:
+                with self:
+                    return answer(func)
+        if plan.dynamic:
+            raise ShapeRunStop(plan.name)
+        _, key = self._key(args, kwargs)
+        return self._shapes(plan, func, args, kwargs, key)
+
+    def _overwrites(self, plan: Plan, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
+        target, source = args[0], args[1:]
+        if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:
+            return False
+        storage = target.untyped_storage()
+        whole = target.numel() * target.element_size() == storage.nbytes()
+        if not whole or any(isinstance(arg, torch.Tensor) and self._part(arg)[0] for arg in source):
+            return False
+        del self._unknown[storage._cdata]
+        return True
+
+
+def _may_be_filled(spec: Spec, numel: int) -> bool:
+    return not spec.dtype.is_floating_point and not spec.dtype.is_complex and numel <= _SMALL
+
+
+def as_shapes(value: Any, run: ShapeRun, device: torch.device | None) -> Any:
+    """Replace the floating-point tensors in ``value`` by shape tensors, and meta tensors of any dtype."""
+
+    def replace(leaf: Any) -> Any:
+        if type(leaf) not in _PLAIN or not (leaf.is_floating_point() or leaf.is_complex() or leaf.is_meta):
+            return leaf
+        tensor = run.shape_tensor(spec_of(leaf, device if leaf.is_meta else None))
+        return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor
+
+    return tree_map(replace, value)

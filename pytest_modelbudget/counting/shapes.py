@@ -1,0 +1,132 @@
+"""Shape tensors: tensors that know their shape, stride, dtype and device, and hold no data."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+
+from pytest_modelbudget.counting.errors import ShapeRunStop
+from pytest_modelbudget.counting.registry import Shape
+
+
+class Spec:
+    """Everything about a tensor but its values. Interned: equal specs are one object, so they hash by identity."""
+
+    __slots__ = ("device", "dtype", "offset", "shape", "stride")
+
+    def __init__(self, shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.shape = shape
+        self.stride = stride
+        self.offset = offset
+        self.dtype = dtype
+        self.device = device
+
+
+_INTERNED_AT_MOST = 1 << 16
+_interned: dict[tuple[Any, ...], Spec] = {}
+
+
+def intern(shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device) -> Spec:
+    """Return the one spec with these values."""
+    key = (shape, stride, offset, dtype, device)
+    spec = _interned.get(key)
+    if spec is None:
+        if len(_interned) >= _INTERNED_AT_MOST:
+            _interned.clear()  # an old spec stays valid: a new equal one only misses the memo once
+        spec = _interned[key] = Spec(*key)
+    return spec
+
+
+def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
+    """Return the spec of a strided tensor, optionally as if it lived on another device."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
+        raise ShapeRunStop(f"a tensor of layout {tensor.layout} or dtype {tensor.dtype} has more than a shape")
+    shape, stride = tuple(tensor.shape), tensor.stride()
+    return intern(shape, stride, tensor.storage_offset(), tensor.dtype, device or tensor.device)
+
+
+def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:
+    """Leave the shape run because ``operation`` asks a shape tensor for its values, where no dispatcher sees it."""
+    try:
+        torch.ops.aten._local_scalar_dense(tensor)  # the run must see, and remember, that values were asked for
+    except ShapeRunStop as stop:
+        stop.args = (operation,)
+        raise
+    raise ShapeRunStop(operation)
+
+
+class ShapeTensor(torch.Tensor):
+    """A tensor without data. Whatever asks it for values, past the dispatcher too, ends the shape run."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    _spec: Spec
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Refuse to run outside of a shape run: there is nothing to compute with."""
+        raise ShapeRunStop(f"{func} was called on a tensor without data, outside of the run that made it")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ShapeTensor:
+        """Return another tensor of the same spec, as a deep copy of a real one would be."""
+        if id(self) in memo:
+            return memo[id(self)]  # type: ignore[no-any-return]
+        twin = make(self._spec)
+        twin.requires_grad_(self.requires_grad)
+        twin.__dict__.update(self.__dict__)
+        memo[id(self)] = twin
+        return twin
+
+    @property
+    def data(self) -> torch.Tensor:  # type: ignore[override]
+        """Return a detached alias."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        become(self, value._spec if type(value) is ShapeTensor else spec_of(value))
+
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+        needs_values(self, "formatting a tensor")
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        needs_values(self, "formatting a tensor")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        needs_values(self, "pickling a tensor")
+
+
+def _asks(name: str) -> Any:
+    def method(self: ShapeTensor, *_: Any, **__: Any) -> NoReturn:
+        needs_values(self, f"Tensor.{name}()")
+
+    return method
+
+
+for _name in ("__array__", "__dlpack__", "data_ptr", "numpy", "share_memory_", "storage", "tolist", "untyped_storage"):
+    setattr(ShapeTensor, _name, _asks(_name))
+
+def become(tensor: ShapeTensor, spec: Spec) -> None:
+    """Change the metadata of a shape tensor in place, as ``t_()``, ``resize_()`` and assigning ``.data`` do."""
+    with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]
+        torch.Tensor.data.__set__(tensor, make(spec))  # type: ignore[attr-defined]
+    tensor._spec = spec
+
+
+_wrap = torch.Tensor._make_wrapper_subclass
+
+
+def make(spec: Spec) -> ShapeTensor:
+    """Return a new shape tensor."""
+    tensor: ShapeTensor = _wrap(
+        ShapeTensor,
+        spec.shape,
+        strides=spec.stride,
+        storage_offset=spec.offset,
+        dtype=spec.dtype,
+        device=spec.device,
+    )
+    tensor._spec = spec
+    return tensor

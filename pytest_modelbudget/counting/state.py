@@ -1,0 +1,222 @@
+"""Leave no footprint: remember what a forward pass can change, and put it back."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+_ATOMS = frozenset(
+    (
+        bool,
+        bytes,
+        complex,
+        float,
+        int,
+        str,
+        type,
+        type(None),
+        types.BuiltinFunctionType,
+        types.FunctionType,
+        types.MethodType,
+        types.ModuleType,
+        torch.Tensor,
+        nn.Parameter,
+        torch.device,
+        torch.dtype,
+        torch.Size,
+    )
+)
+
+
+class Objects:
+    """The attributes and containers reachable from some objects, as they were when this was made.
+
+    Modules, plain objects, dicts, lists, sets and deques are followed, tensors are not: a write into a tensor's data is
+    undone by :class:`Storages`.
+    """
+
+    def __init__(self, roots: Iterable[Any]) -> None:
+        self._seen: set[int] = set()
+        self._mappings: list[tuple[Any, list[Any], list[Any]]] = []
+        self._sequences: list[tuple[Any, list[Any]]] = []
+        self._classes: list[tuple[Any, type]] = []
+        pending = list(roots)
+        while pending:
+            self._remember(pending.pop(), pending)
+
+    def _remember(self, value: Any, pending: list[Any]) -> None:
+        kind = type(value)
+        if kind in _ATOMS or id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        if isinstance(value, dict):
+            values = list(value.values())
+            self._mappings.append((value, list(value), values))
+            pending.extend(item for item in values if type(item) not in _ATOMS)
+        elif isinstance(value, (list, set, deque)):
+            items = list(value)
+            self._sequences.append((value, items))
+            pending.extend(item for item in items if type(item) not in _ATOMS)
+        elif isinstance(value, tuple):
+            pending.extend(item for item in value if type(item) not in _ATOMS)
+        elif not isinstance(value, (torch.Tensor, type)) and kind.__module__ != "builtins":
+            attributes = getattr(value, "__dict__", None)
+            if type(attributes) is dict:
+                self._classes.append((value, kind))
+                pending.append(attributes)
+
+    def restore(self) -> None:
+        """Put back every attribute, item and class that has changed."""
+        for value, kind in self._classes:
+            if type(value) is not kind:
+                value.__class__ = kind
+        for mapping, keys, values in self._mappings:
+            if not _same(mapping, keys) or not _same(mapping.values(), values):
+                mapping.clear()
+                mapping.update(zip(keys, values, strict=True))
+        for sequence, items in self._sequences:
+            if not _same(sequence, items):
+                sequence.clear()
+                (sequence.update if isinstance(sequence, set) else sequence.extend)(items)
+
+
+def _same(now: Any, then: list[Any]) -> bool:
+    return len(now) == len(then) and all(a is b for a, b in zip(now, then, strict=True))
+
+
+class Storages:
+    """The data of tensors that existed before the run, copied just before the run first writes into them."""
+
+    def __init__(self) -> None:
+        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor, tuple[Any, ...]]] = {}
+        self._born: set[int] = set()
+
+    def born(self, tensor: torch.Tensor) -> None:
+        """Note a tensor that the run itself made: it needs no copy."""
+        self._born.add(tensor.untyped_storage()._cdata)
+
+    def keep(self, tensor: torch.Tensor) -> None:
+        """Copy what ``tensor`` holds, unless the run made it or it was copied before."""
+        if tensor.layout is not torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+            self._keep_whole(tensor)
+            return
+        storage = tensor.untyped_storage()
+        if storage._cdata in self._born or storage._cdata in self._saved:
+            return
+        whole = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)
+        geometry = (tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+        self._saved[storage._cdata] = (tensor.detach(), whole.clone(), geometry)
+
+    def _keep_whole(self, tensor: torch.Tensor) -> None:
+        if id(tensor) not in self._saved and tensor.layout is not torch.strided:
+            self._saved[id(tensor)] = (tensor, tensor.detach().clone(), ())
+
+    def restore(self) -> None:
+        """Write the copies back."""
+        with torch.no_grad():
+            for tensor, copy, geometry in self._saved.values():
+                if not geometry:
+                    tensor.copy_(copy)
+                    continue
+                storage = tensor.untyped_storage()
+                if storage.nbytes() != copy.numel():
+                    storage.resize_(copy.numel())
+                torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage).copy_(copy)
+        self._saved.clear()
+
+
+@contextmanager
+def process_state() -> Iterator[None]:
+    """Restore random numbers, grad mode, default dtype and the autocast cache; collect no garbage meanwhile.
+
+    Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.
+    """
+    python, numpy = random.getstate(), sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy else None
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    dtype, collecting = torch.get_default_dtype(), gc.isenabled()
+    gc.disable()
+    torch.clear_autocast_cache()
+    try:
+        with torch.random.fork_rng(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
+            yield
+    finally:
+        torch.clear_autocast_cache()
+        random.setstate(python)
+        if numpy and numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+        if torch.get_default_dtype() is not dtype:
+            torch.set_default_dtype(dtype)
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
+def gradients_kept(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Run with empty gradients, and put gradients and ``requires_grad`` back as they were."""
+    before = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
+    for parameter, gradient, _ in before:
+        if gradient is not None:
+            parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient, requires_grad in before:
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
+            if parameter.requires_grad is not requires_grad:
+                parameter.requires_grad_(requires_grad)
+
+
+@contextmanager
+def plain_kernels(backward: bool) -> Iterator[None]:
+    """Switch off what hides operators: fused fast paths, compilation, and in training fused attention and recurrence.
+
+    The fused backward kernels compute gradients that nobody asked for; decomposed, autograd asks for each.
+    """
+    undo: list[Callable[[], Any]] = []
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    undo.append(lambda: torch.backends.mha.set_fastpath_enabled(fastpath))
+    if backward:
+        for get, put in _fused_training_flags():
+            undo.append(lambda put=put, value=get(): put(value))  # type: ignore[misc]
+            put(False)
+    stance = _eager_stance()
+    try:
+        with stance:
+            yield
+    finally:
+        for step in reversed(undo):
+            step()
+
+
+def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], Any]]]:
+    cuda = torch.backends.cuda
+    flags: list[tuple[Callable[[], bool], Callable[[bool], Any]]] = [
+        (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+        (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
+        (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
+        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),  # type: ignore[attr-defined]
+        (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
+    ]
+    return flags
+
+
+@contextmanager
+def _eager_stance() -> Iterator[None]:
+    """Run compiled modules eagerly; torch.compile was never used in this process unless its machinery is loaded."""
+    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield

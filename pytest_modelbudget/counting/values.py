@@ -1,0 +1,67 @@
+"""Operators on shape tensors whose result follows from the values of a real one beside them.
+
+A handler takes the call's arguments and a function that tells known tensors. It returns a function that answers the
+call, or None where the values it needs are not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Known = Callable[[torch.Tensor], bool]
+Answer = Callable[[Any], Any]
+
+
+def index(args: Any, kwargs: Any, known: Known) -> Answer | None:
+    """Answer ``x[mask]``: a known boolean mask is the positions that it selects."""
+    x, indices = args[0], args[1]
+    masks = [item for item in indices if item is not None and item.dtype in (torch.bool, torch.uint8)]
+    if not masks or not all(known(mask) for mask in masks):
+        return None
+    positions: list[Any] = []
+    for item in indices:
+        if item is not None and item.dtype in (torch.bool, torch.uint8):
+            positions.extend(item.nonzero(as_tuple=True))
+        else:
+            positions.append(item)
+    return lambda func: func(x, positions, *args[2:], **kwargs)
+
+
+def masked_select(args: Any, kwargs: Any, known: Known) -> Answer | None:
+    """Answer ``masked_select(x, mask)`` for a known mask: as many elements as it selects, after broadcasting."""
+    x, mask = args
+    if not known(mask):
+        return None
+    shape = torch.broadcast_shapes(x.shape, mask.shape)
+    count = int(mask.expand(shape).sum())
+    return lambda func: x.new_empty((count,))
+
+
+def pack_padded_sequence(args: Any, kwargs: Any, known: Known) -> Answer | None:
+    """Answer ``pack_padded_sequence(x, lengths)``: sum(lengths) rows, and batch sizes that follow from the lengths."""
+    x, lengths, batch_first = args
+    if not known(lengths):
+        return None
+    batch, steps, *rest = x.shape if batch_first else (x.shape[1], x.shape[0], *x.shape[2:])
+    if len(lengths) != batch or int(lengths.max()) > steps or int(lengths.min()) < 1:
+        return None
+    sizes = (lengths[None, :] > torch.arange(int(lengths.max()))[:, None]).sum(dim=1)
+    return lambda func: (x.new_empty((int(lengths.sum()), *rest)), sizes)
+
+
+def overwrite(args: Any, kwargs: Any, known: Known) -> Answer | None:
+    """Leave writes to the run itself, which knows what they make known."""
+    return None
+
+
+HANDLERS: dict[str, Callable[[Any, Any, Known], Answer | None]] = {
+    "aten::index": index,
+    "aten::masked_select": masked_select,
+    "aten::_pack_padded_sequence": pack_padded_sequence,
+    "aten::fill_": overwrite,
+    "aten::zero_": overwrite,
+    "aten::copy_": overwrite,
+}
