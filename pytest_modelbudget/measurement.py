@@ -7,7 +7,7 @@ person reads it, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 METRICS = ("params", "trainable_params", "macs", "flops", "training_macs", "training_flops", "weight_bytes")
@@ -35,8 +35,19 @@ class Costs:
 
     def __add__(self, other: Costs) -> Costs:
         """Return the sum per metric; a metric that either side lacks is lacking in the sum."""
-        pairs = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return Costs(**{name: None if a is None or b is None else a + b for name, a, b in pairs})
+        return Costs(
+            self.params + other.params,
+            self.trainable_params + other.trainable_params,
+            _sum(self.macs, other.macs),
+            _sum(self.flops, other.flops),
+            _sum(self.training_macs, other.training_macs),
+            _sum(self.training_flops, other.training_flops),
+            self.weight_bytes + other.weight_bytes,
+        )
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +194,6 @@ def _tabulate(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> str:
 
     alignment = ["left", *("left" if name in ("", "module") else "right" for name in headers[1:])]
     with_gaps_kept = {"preserve_whitespace": True}
-    return tabulate(rows, headers=headers, tablefmt="plain", colalign=alignment, disable_numparse=True, **with_gaps_kept)
+    return tabulate(
+        rows, headers=headers, tablefmt="plain", colalign=alignment, disable_numparse=True, **with_gaps_kept
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -168,7 +167,6 @@ class Task:
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")
-                index.weigh()
                 return measurement(index, ledger, request, "shape")
             finally:
                 objects.restore()
@@ -205,8 +203,6 @@ class Task:
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
                 built = given.check_built(self.model(), self.model)
-            elif ModuleIndex(built).lazy() and self.inputs is not None:
-                built = copy.deepcopy(built)
             return self._real_run(built)
 
     def _real_run(self, built: nn.Module) -> Measurement:
@@ -214,8 +210,7 @@ class Task:
         index = ModuleIndex(built)
         request = self._request(built)
         if self.inputs is None:
-            if index.lazy():
-                raise MeasurementError(f"{request.name} has lazy modules, which need inputs to know their shapes")
+            _check_lazy(index, request, "need inputs to know their shapes")
             index.weigh()
             return weights_only(index, request)
         inputs = given.materialize(self.inputs, _device(index)) if self.sized else self.inputs
@@ -225,16 +220,23 @@ class Task:
         run = RealRun(storages)
         run.ledger = ledger
         objects = Objects((built, self.inputs))
+        index.refresh_lazy()
         grad_mode = torch.enable_grad() if self.backward else torch.set_grad_enabled(torch.is_grad_enabled())
         held = [weight for weight in (*index.parameters(), *tensors_of(inputs)) if weight.is_leaf]
         try:
             with grad_mode, gradients_kept(held), run, attributed(ledger, self.backward):
                 self._forward(built, inputs[0], inputs[1], ledger)
+            _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
             index.weigh()
             return measurement(index, ledger, request, "real")
         finally:
             objects.restore()
             storages.restore()
+
+
+def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
+    if index.lazy():
+        raise MeasurementError(f"{request.name} has lazy modules, which {which}")
 
 
 def tensors_of(value: Any) -> list[torch.Tensor]:

@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plans import Plan, macs_of
-from pytest_modelbudget.counting.shapes import Spec, make, spec_of
+from pytest_modelbudget.counting.shapes import Spec, spec_of
 
 _ENTRIES_AT_MOST = 1 << 14
 _total = 0
 
 
 class Entry:
-    """What one call of an operator gives: new tensors (their specs), arguments again, or plain values.
+    """What one call of an operator gives and costs.
 
-    ``single`` is the spec where one new tensor comes out, the common case. Otherwise ``outputs`` holds for every leaf a
-    spec, an :class:`Argument`, or a plain value. ``changed`` are the arguments whose metadata the call changes.
+    ``result`` is what comes out: a spec for each new tensor, an :class:`Argument` for each that is one of the call's
+    own, plain values as they are, in tuples and lists as the operator returns them. ``changed`` are the arguments
+    whose metadata the call changes, by their position among its tensors.
     """
 
-    __slots__ = ("changed", "macs", "numel", "outputs", "single", "structure")
+    __slots__ = ("changed", "macs", "numel", "result")
 
-    def __init__(self, outputs: list[Any], structure: Any, changed: tuple[tuple[int, Spec], ...], macs: int) -> None:
-        self.outputs = outputs
-        self.structure = structure
+    def __init__(self, result: Any, changed: tuple[tuple[int, Spec], ...], macs: int) -> None:
+        self.result = result
         self.changed = changed
         self.macs = macs
-        self.single = outputs[0] if structure is None and type(outputs[0]) is Spec else None
-        self.numel = sum(_numel(output) for output in outputs if type(output) is Spec)
+        self.numel = sum(prod(spec.shape) for spec in self.specs())
 
-    def build(self, leaves: Callable[[], list[Any]]) -> Any:
-        """Return the call's result; ``leaves`` gives the tensors among its arguments."""
-        if self.single is not None:
-            return make(self.single)
-        arguments = leaves()
-        values = [
-            make(output) if type(output) is Spec else arguments[output.index] if type(output) is Argument else output
-            for output in self.outputs
-        ]
-        return values[0] if self.structure is None else tree_unflatten(values, self.structure)
+    def specs(self) -> list[Spec]:
+        """Return the specs of the new tensors."""
+        leaves = self.result if type(self.result) in (tuple, list) else (self.result,)
+        return [spec for leaf in leaves for spec in (leaf if type(leaf) is list else (leaf,)) if type(spec) is Spec]
 
 
 class Argument:
@@ -54,16 +48,9 @@ class Argument:
         self.index = index
 
 
-def _numel(spec: Spec) -> int:
-    total = 1
-    for size in spec.shape:
-        total *= size
-    return total
-
-
 def tensors_in(args: Any, kwargs: Any) -> list[torch.Tensor]:
     """Return the tensors among the arguments of a call, in order."""
-    return [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
+    return [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
 
 
 def look_up(plan: Plan, key: Any) -> Entry | None:
@@ -110,23 +97,23 @@ def evaluate(plan: Plan, func: Any, args: Any, kwargs: Any, spec: Callable[[torc
         meta_kwargs["pin_memory"] = False
     out = _run(plan, func, meta_args, meta_kwargs)
 
-    leaves, structure = tree_flatten(out)
-    outputs: list[Any] = []
-    for leaf in leaves:
-        if not isinstance(leaf, torch.Tensor):
-            if leaf is not None and not plan.harmless:
-                raise ShapeRunStop(f"the result of {plan.name} is a number that follows from values")
-            outputs.append(leaf)
-            continue
-        same = next((index for index, meta in enumerate(metas) if leaf is meta), None)
-        outputs.append(spec_of(leaf, device) if same is None else Argument(same))
+    def describe(leaf: Any) -> Any:
+        if isinstance(leaf, (tuple, list)):
+            return [describe(item) for item in leaf] if type(leaf) is list else tuple(map(describe, leaf))
+        if isinstance(leaf, torch.Tensor):
+            same = next((index for index, meta in enumerate(metas) if leaf is meta), None)
+            return spec_of(leaf, device) if same is None else Argument(same)
+        if leaf is not None and not plan.harmless:
+            raise ShapeRunStop(f"the result of {plan.name} is a number that follows from values")
+        return leaf
+
+    result = describe(out)
     changed = tuple(
         (index, spec_of(meta, specs[index].device))
         for index, meta in enumerate(metas)
         if plan.writes and (tuple(meta.shape) != specs[index].shape or meta.stride() != specs[index].stride)
     )
-    macs = 0 if plan.formula is None else macs_of(plan, meta_args, meta_kwargs, out)
-    return Entry(outputs, None if isinstance(out, torch.Tensor) else structure, changed, macs)
+    return Entry(result, changed, 0 if plan.formula is None else macs_of(plan, meta_args, meta_kwargs, out))
 
 
 def _run(plan: Plan, func: Any, args: Any, kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedParameter, is_lazy
 
 ROOT = 0
 
@@ -83,14 +83,29 @@ class ModuleIndex:
         """Return whether a parameter or buffer gets its shape at the first call only."""
         return any(is_lazy(tensor) for tensor in (*self.parameters(), *self.buffers()))
 
+    def refresh_lazy(self) -> None:
+        """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""
+        for node in self.nodes:
+            for held in (node.module._parameters, node.module._buffers):
+                for name, tensor in list(held.items()):
+                    if tensor is not None and is_lazy(tensor):
+                        held[name] = _uninitialized_twin(tensor)
+
     def scripted(self) -> bool:
         """Return whether TorchScript runs a part of the model, out of Python's sight."""
         return any(isinstance(node.module, torch.jit.ScriptModule) for node in self.nodes)
 
 
+def _uninitialized_twin(tensor: Any) -> Any:
+    options = {"device": tensor.device, "dtype": tensor.dtype}
+    if isinstance(tensor, UninitializedParameter):
+        return UninitializedParameter(tensor.requires_grad, **options)
+    return type(tensor)(tensor.requires_grad, **options)
+
+
 def _new(held: Any, seen: set[int]) -> Iterator[torch.Tensor]:
     for tensor in held.values():
-        if tensor is not None and id(tensor) not in seen:
+        if tensor is not None and id(tensor) not in seen and not is_lazy(tensor):
             seen.add(id(tensor))
             yield tensor
 

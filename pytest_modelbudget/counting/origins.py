@@ -50,9 +50,7 @@ class Failure:
             self.line = f"{path}:{number}: {linecache.getline(path, number).strip()}"
         self.error = None if isinstance(cause, ShapeRunStop) else error
         for held in (error, stopped):
-            while held is not None:
-                held.__traceback__ = None
-                held, held.__context__ = held.__context__, None
+            _let_go(held)
 
     def final(self, obstacle: str) -> BaseException:
         """Return the exception to raise where no real run is possible either."""
@@ -65,3 +63,11 @@ class Failure:
             "Remedies: pass an instance with its weights instead of a factory or a meta model; "
             "pass inputs with values instead of shapes."
         )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the frames that an exception and its causes hold, and with them the tensors of the run."""
+    while error is not None:
+        following = error.__context__
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        error = following

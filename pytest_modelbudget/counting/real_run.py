@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_modelbudget.counting import higher_order
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.plans import macs_of, plan_of
+from pytest_modelbudget.counting.shapes import PLAIN
 from pytest_modelbudget.counting.state import Storages
 
-_PLAIN = frozenset((torch.Tensor, nn.Parameter, nn.Buffer))
+_PLAIN = PLAIN | {UninitializedParameter, UninitializedBuffer}
 
 
 class RealRun(TorchDispatchMode):

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
@@ -20,10 +19,9 @@ from pytest_modelbudget.counting import memo, values
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.plans import Plan, known_plans, macs_of, plan_of
-from pytest_modelbudget.counting.shapes import ShapeTensor, Spec, become, make, spec_of
+from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
 from pytest_modelbudget.counting.state import Storages
 
-_PLAIN = (torch.Tensor, nn.Parameter, nn.Buffer)
 _KNOWN_FLOATS_BUILDING = 1 << 14
 _KNOWN_FLOATS = 1 << 20
 _KNOWN_INTEGERS = 1 << 22
@@ -137,7 +135,7 @@ class ShapeRun(TorchDispatchMode):
             pairs = [self._part(item) for item in arg]
             return any(hidden for hidden, _ in pairs), tuple(part for _, part in pairs)
         if isinstance(arg, torch.Tensor):
-            if kind not in _PLAIN:
+            if kind not in PLAIN:
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
             weight = self._weights.get(id(arg))
             return (True, weight) if weight is not None else (self._is_unknown(arg), spec_of(arg))
@@ -157,11 +155,21 @@ class ShapeRun(TorchDispatchMode):
         self._charge(plan, entry.macs)
         if plan.writes:
             self._write(plan, args, kwargs, entry)
-        if entry.single is not None:
-            return self.shape_tensor(entry.single)
-        result = entry.build(lambda: memo.tensors_in(args, kwargs))
-        self._made.extend(weakref.ref(made) for made in memo.tensors_in(result, None) if type(made) is ShapeTensor)
-        return result
+        result = entry.result
+        if type(result) is Spec:
+            return self.shape_tensor(result)
+        if type(result) is memo.Argument and plan.writes == (0,):
+            return args[0]
+        return self._build(result, args, kwargs)
+
+    def _build(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if type(result) is Spec:
+            return self.shape_tensor(result)
+        if type(result) is tuple:
+            return tuple([self._build(item, args, kwargs) for item in result])
+        if type(result) is list:
+            return [self._build(item, args, kwargs) for item in result]
+        return memo.tensors_in(args, kwargs)[result.index] if type(result) is memo.Argument else result
 
     def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
         entry = memo.evaluate(plan, func, args, kwargs, self._spec)
@@ -213,7 +221,7 @@ class ShapeRun(TorchDispatchMode):
             return None  # there are values: let the operator itself answer
 
     def _affordable(self, entry: memo.Entry) -> bool:
-        floats = any(type(output) is Spec and output.dtype.is_floating_point for output in entry.outputs)
+        floats = any(spec.dtype.is_floating_point for spec in entry.specs())
         limit = self._known_floats if floats else _KNOWN_INTEGERS
         return entry.numel <= limit and self._work + entry.numel <= _WORK_AT_MOST
 
@@ -235,8 +243,8 @@ class ShapeRun(TorchDispatchMode):
         """Answer an operator whose result has no determined value: random numbers and fresh memory."""
         if not plan.writes:
             entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
-            spec = entry.single
-            if spec is not None and plan.empty and (entry.numel == 0 or _may_be_filled(spec, entry.numel)):
+            spec = entry.result
+            if type(spec) is Spec and plan.empty and (entry.numel == 0 or _may_be_filled(spec, entry.numel)):
                 out = func(*args, **kwargs)
                 self.storages.born(out)
                 if entry.numel:
@@ -286,7 +294,7 @@ def as_shapes(value: Any, run: ShapeRun, device: torch.device | None) -> Any:
     """Replace the floating-point tensors in ``value`` by shape tensors, and meta tensors of any dtype."""
 
     def replace(leaf: Any) -> Any:
-        if type(leaf) not in _PLAIN or not (leaf.is_floating_point() or leaf.is_complex() or leaf.is_meta):
+        if type(leaf) not in PLAIN or not (leaf.is_floating_point() or leaf.is_complex() or leaf.is_meta):
             return leaf
         tensor = run.shape_tensor(spec_of(leaf, device if leaf.is_meta else None))
         return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor

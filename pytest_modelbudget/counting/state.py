@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_modelbudget.counting.shapes import PLAIN
+
 _ATOMS = frozenset(
     (
         bool,
@@ -46,51 +48,58 @@ class Objects:
 
     def __init__(self, roots: Iterable[Any]) -> None:
         self._seen: set[int] = set()
-        self._mappings: list[tuple[Any, list[Any], list[Any]]] = []
-        self._sequences: list[tuple[Any, list[Any]]] = []
+        self._empty: list[Any] = []
+        self._mappings: list[tuple[Any, list[Any], list[Any], list[int]]] = []
+        self._sequences: list[tuple[Any, list[Any], list[int]]] = []
         self._classes: list[tuple[Any, type]] = []
-        pending = list(roots)
+        pending = [root for root in roots if type(root) not in _ATOMS]
         while pending:
-            self._remember(pending.pop(), pending)
+            value = pending.pop()
+            if id(value) not in self._seen:
+                self._seen.add(id(value))
+                pending.extend([item for item in self._remember(value) if type(item) not in _ATOMS])
 
-    def _remember(self, value: Any, pending: list[Any]) -> None:
-        kind = type(value)
-        if kind in _ATOMS or id(value) in self._seen:
-            return
-        self._seen.add(id(value))
+    def _remember(self, value: Any) -> Iterable[Any]:
+        """Note what ``value`` holds, and return it."""
         if isinstance(value, dict):
-            values = list(value.values())
-            self._mappings.append((value, list(value), values))
-            pending.extend(item for item in values if type(item) not in _ATOMS)
-        elif isinstance(value, (list, set, deque)):
+            if not value:
+                self._empty.append(value)
+                return ()
+            items = list(value.values())
+            self._mappings.append((value, list(value), items, list(map(id, items))))
+            return items
+        if isinstance(value, (list, set, deque)):
+            if not value:
+                self._empty.append(value)
+                return ()
             items = list(value)
-            self._sequences.append((value, items))
-            pending.extend(item for item in items if type(item) not in _ATOMS)
-        elif isinstance(value, tuple):
-            pending.extend(item for item in value if type(item) not in _ATOMS)
-        elif not isinstance(value, (torch.Tensor, type)) and kind.__module__ != "builtins":
+            self._sequences.append((value, items, list(map(id, items))))
+            return items
+        if isinstance(value, tuple):
+            return value
+        if not isinstance(value, (torch.Tensor, type)) and type(value).__module__ != "builtins":
             attributes = getattr(value, "__dict__", None)
             if type(attributes) is dict:
-                self._classes.append((value, kind))
-                pending.append(attributes)
+                self._classes.append((value, type(value)))
+                return (attributes,)
+        return ()
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
         for value, kind in self._classes:
             if type(value) is not kind:
                 value.__class__ = kind
-        for mapping, keys, values in self._mappings:
-            if not _same(mapping, keys) or not _same(mapping.values(), values):
+        for container in self._empty:
+            if container:
+                container.clear()
+        for mapping, keys, values, identities in self._mappings:
+            if list(map(id, mapping.values())) != identities or list(mapping) != keys:
                 mapping.clear()
                 mapping.update(zip(keys, values, strict=True))
-        for sequence, items in self._sequences:
-            if not _same(sequence, items):
+        for sequence, items, identities in self._sequences:
+            if list(map(id, sequence)) != identities:
                 sequence.clear()
                 (sequence.update if isinstance(sequence, set) else sequence.extend)(items)
-
-
-def _same(now: Any, then: list[Any]) -> bool:
-    return len(now) == len(then) and all(a is b for a, b in zip(now, then, strict=True))
 
 
 class Storages:
@@ -106,7 +115,7 @@ class Storages:
 
     def keep(self, tensor: torch.Tensor) -> None:
         """Copy what ``tensor`` holds, unless the run made it or it was copied before."""
-        if tensor.layout is not torch.strided or type(tensor) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+        if tensor.layout is not torch.strided or type(tensor) not in PLAIN:
             self._keep_whole(tensor)
             return
         storage = tensor.untyped_storage()
