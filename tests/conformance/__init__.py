@@ -1,1 +1,1 @@
-"""Hand-derived truth: small models whose cost is known without any counter, and the tests that hold the engine to it."""
+"""Hand-derived truth: small models of known cost, and the tests that hold the engine to it."""

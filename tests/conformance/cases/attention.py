@@ -154,7 +154,9 @@ def by_hand(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     return torch.softmax(q @ k.mT / 8**0.5, -1) @ v
 
 
-cases.expression("by_hand", by_hand, args=partial(qkv, grad), macs=2 * CROSS, training=6 * CROSS, why="as the fused one")
+cases.expression(
+    "by_hand", by_hand, args=partial(qkv, grad), macs=2 * CROSS, training=6 * CROSS, why="as the fused one"
+)
 
 
 class SelfAttention(nn.Module):

@@ -64,7 +64,11 @@ def rectangular() -> nn.Module:
 
 
 @cases.case(
-    lambda: rand(2, 3, 8, 8), macs=2 * 64 * 4 * 27, params=4 * 27 + 4, training=2 * 2 * 64 * 4 * 27, why="output as input"
+    lambda: rand(2, 3, 8, 8),
+    macs=2 * 64 * 4 * 27,
+    params=4 * 27 + 4,
+    training=2 * 2 * 64 * 4 * 27,
+    why="output as input",
 )
 def same() -> nn.Module:
     return nn.Conv2d(3, 4, 3, padding="same")
@@ -231,7 +235,11 @@ class Standardised(nn.Conv2d):
 
 
 @cases.case(
-    lambda: rand(2, 3, 8, 8), macs=2 * 36 * 4 * 27, params=4 * 27 + 4, training=2 * 2 * 36 * 4 * 27, why="as the plain one"
+    lambda: rand(2, 3, 8, 8),
+    macs=2 * 36 * 4 * 27,
+    params=4 * 27 + 4,
+    training=2 * 2 * 36 * 4 * 27,
+    why="as the plain one",
 )
 def weight_standardised_subclass() -> nn.Module:
     return Standardised(3, 4, 3)

@@ -57,7 +57,11 @@ def depthwise() -> nn.Module:
 
 
 @cases.case(
-    lambda: rand(2, 4, 7), macs=2 * 7 * 4 * 6 * 5, params=4 * 6 * 5 + 6, training=2 * 2 * 7 * 4 * 6 * 5, why="N*Lin*Cin*Cout*k"
+    lambda: rand(2, 4, 7),
+    macs=2 * 7 * 4 * 6 * 5,
+    params=4 * 6 * 5 + 6,
+    training=2 * 2 * 7 * 4 * 6 * 5,
+    why="N*Lin*Cin*Cout*k",
 )
 def one_dimension() -> nn.Module:
     return nn.ConvTranspose1d(4, 6, 5, stride=3, dilation=2)

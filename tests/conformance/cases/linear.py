@@ -57,7 +57,9 @@ def single_output() -> nn.Module:
     return nn.Linear(16, 1)
 
 
-@cases.case(lambda: rand(16, 4).t(), macs=4 * 16 * 8, params=16 * 8 + 8, training=2 * 4 * 16 * 8, why="strides are free")
+@cases.case(
+    lambda: rand(16, 4).t(), macs=4 * 16 * 8, params=16 * 8 + 8, training=2 * 4 * 16 * 8, why="strides are free"
+)
 def transposed_input() -> nn.Module:
     return nn.Linear(16, 8)
 

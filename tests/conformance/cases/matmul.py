@@ -183,10 +183,24 @@ fn("inner_of_vectors", torch.inner, args=lambda: (rand(16), rand(16)), macs=16, 
 fn("linalg_matmul", torch.linalg.matmul, (16, 8), args=lambda: rand(4, 16), macs=512, training=1024, why="4*16*8; +dW")
 fn("matrix_power", lambda x: torch.linalg.matrix_power(x, 3), args=lambda: rand(6, 6), macs=432, why="2 * 6*6*6")
 fn("outer", torch.outer, (8,), args=lambda: rand(4), macs=0, why="no accumulation: element-wise")
-fn("addr", torch.addr, args=lambda: (rand(4, 8), rand(4), rand(8)), macs=0, training=0, why="an outer product: element-wise")
+fn(
+    "addr",
+    torch.addr,
+    args=lambda: (rand(4, 8), rand(4), rand(8)),
+    macs=0,
+    training=0,
+    why="an outer product: element-wise",
+)
 fn("kron", torch.kron, args=lambda: (rand(2, 3), rand(4, 5)), macs=0, training=0, why="no accumulation: element-wise")
 fn("product_and_sum", lambda x, y: (x * y).sum(-1), args=lambda: (rand(4, 16), rand(4, 16)), macs=0, why="element-wise")
-fn("integers", torch.matmul, args=lambda: (ints(4, 16, high=9), ints(16, 8, high=9)), macs=512, training=512, why="4*16*8")
+fn(
+    "integers",
+    torch.matmul,
+    args=lambda: (ints(4, 16, high=9), ints(16, 8, high=9)),
+    macs=512,
+    training=512,
+    why="4*16*8",
+)
 fn("inner_size_zero", torch.matmul, args=lambda: (rand(4, 0), rand(0, 8)), macs=0, training=0, why="4*0*8")
 fn(
     "gram",
