@@ -1,0 +1,174 @@
+"""The table ``[tool.modelbudget]``: from parsed TOML to budgets, with every mistake in it named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pytest_modelbudget.budgets.declarations import nearest
+from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
+from pytest_modelbudget.budgets.limits import Limit, Place, parse_limit, shortened
+from pytest_modelbudget.measurement import METRICS
+
+Keys = tuple[str, ...]
+Lines = Mapping[Keys, int]
+
+ROOT: Final = ("tool", "modelbudget")
+_CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
+    "unbudgeted": ("report", "warn", "error"),
+    "unknown_ops": ("error", "warn"),
+    "flops_per_mac": (2, 1),
+}
+_LIFTED: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one table of models declares. A metric that maps to ``None`` is lifted, a missing one is inherited."""
+
+    limits: Mapping[str, Limit | None] = field(default_factory=dict)
+    warns: Mapping[str, Limit | None] = field(default_factory=dict)
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of a project; ``models`` keeps the order of the file, ``path`` is the file as people know it."""
+
+    path: str = "pyproject.toml"
+    default: Entry = field(default_factory=Entry)
+    models: Mapping[str, Entry] = field(default_factory=dict)
+    unbudgeted: Literal["report", "warn", "error"] = "report"
+    unknown_ops: Literal["error", "warn"] = "error"
+    flops_per_mac: Literal[1, 2] = 2
+
+
+def table_from(document: Mapping[str, Any], path: str, lines: Lines) -> Table:
+    """Return the table that the parsed TOML ``document`` holds under ``tool.modelbudget``.
+
+    Raises TableError, which names every mistake with its full key path and the nearest valid key.
+    """
+    reader = _Reader(path, lines)
+    table = reader.table(ROOT, document["tool"]["modelbudget"])
+    if reader.mistakes:
+        raise TableError(reader.mistakes)
+    return table
+
+
+def key_path(keys: Keys) -> str:
+    """Return ``keys`` as TOML would write them, quoted where they must be."""
+    bare = [
+        key if key and key.replace("-", "").replace("_", "").isalnum() and key.isascii() else f'"{key}"' for key in keys
+    ]
+    return ".".join(bare)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Walk the table, and collect mistakes instead of stopping at the first."""
+
+    path: str
+    lines: Lines
+    mistakes: list[str] = field(default_factory=list)
+
+    def table(self, at: Keys, data: object) -> Table:
+        if not isinstance(data, Mapping):
+            self.wrong(at, f"is a table, not {_shown(data)}")
+            return Table(self.path)
+        options: dict[str, Any] = {}
+        for key, value in data.items():
+            here = (*at, key)
+            if key == "default":
+                options[key] = self.entry(here, value)
+            elif key == "models":
+                options[key] = self.models(here, value)
+            elif key in _CHOICES:
+                options[key] = self.choice(here, value, _CHOICES[key])
+            else:
+                self.unknown(here, ("default", "models", *_CHOICES))
+        return Table(self.path, **options)
+
+    def models(self, at: Keys, data: object) -> dict[str, Entry]:
+        if not isinstance(data, Mapping):
+            self.wrong(at, f"is a table of models, not {_shown(data)}")
+            return {}
+        return {name: self.entry((*at, name), entry) for name, entry in data.items()}
+
+    def entry(self, at: Keys, data: object) -> Entry:
+        if not isinstance(data, Mapping):
+            self.wrong(at, f"is a table of limits, not {_shown(data)}")
+            return Entry()
+        limits: dict[str, Limit | None] = {}
+        warns: dict[str, Limit | None] = {}
+        message = None
+        for key, value in data.items():
+            here = (*at, key)
+            if key == "message":
+                message = self.text(here, value)
+            elif key not in METRICS:
+                self.unknown(here, (*METRICS, "message"))
+            elif isinstance(value, Mapping):
+                self.bounds(here, value, limits, warns)
+            else:
+                self.limit(here, key, value, limits)
+                if value == _LIFTED:
+                    warns[key] = None
+        return Entry(limits, warns, message)
+
+    def bounds(
+        self, at: Keys, data: Mapping[str, object], limits: dict[str, Limit | None], warns: dict[str, Limit | None]
+    ) -> None:
+        """Read ``{ max = ..., warn = ... }``."""
+        metric = at[-1]
+        if not data:
+            self.wrong(at, "is empty: give max, warn or both")
+        for key, value in data.items():
+            if key in ("max", "warn"):
+                self.limit((*at, key), metric, value, limits if key == "max" else warns)
+            else:
+                self.unknown((*at, key), ("max", "warn"))
+        most, warn = limits.get(metric), warns.get(metric)
+        if most and warn and warn.value > most.value:
+            self.wrong(at, f"would never warn: warn ({warn.text}) is above max ({most.text})")
+
+    def limit(self, at: Keys, metric: str, value: object, into: dict[str, Limit | None]) -> None:
+        if value == _LIFTED:
+            into[metric] = None
+            return
+        owner = at[:-2] if at[-1] in ("max", "warn") else at[:-1]
+        try:
+            into[metric] = parse_limit(metric, value, Place(self.path, self.lines.get(at), f"[{key_path(owner)}]"))
+        except MalformedLimit as error:
+            self.wrong(at, f"= {_shown(value)}: {error}")
+
+    def choice(self, at: Keys, value: object, valid: tuple[object, ...]) -> object:
+        # 2.0 and true are equal to 2 and 1, and mean something else.
+        if not any(value == option and type(value) is type(option) for option in valid):
+            self.wrong(at, f"is one of {', '.join(map(_shown, valid))}, not {_shown(value)}")
+            return valid[0]
+        return value
+
+    def text(self, at: Keys, value: object) -> str | None:
+        if isinstance(value, str):
+            return value
+        self.wrong(at, f"is a string, not {_shown(value)}")
+        return None
+
+    def unknown(self, at: Keys, valid: tuple[str, ...]) -> None:
+        meant = nearest(at[-1], valid)
+        hint = f"did you mean {meant}?" if meant else f"valid are {', '.join(valid)}"
+        self.wrong(at, f"is not a key of the plugin; {hint}")
+
+    def wrong(self, at: Keys, what: str) -> None:
+        line = self.lines.get(at)
+        where = self.path if line is None else f"{self.path}:{line}"
+        self.mistakes.append(f"{where}: {key_path(at)} {what}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a table"
+    return shortened(value).replace("'", '"')
