@@ -161,7 +161,7 @@ class Task:
             floats = [buffer for buffer in index.buffers() if buffer.is_floating_point() or buffer.is_complex()]
             run.begin_forward([*index.parameters(), *floats], ledger)
             positional, keyword = as_shapes(self.inputs, run, _device(index))
-            objects = Objects((built, self.inputs))
+            objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
             try:
                 with gradients_kept(index.parameters()), run, attributed(ledger, self.backward):
                     self._forward(built, positional, keyword, ledger)

@@ -13,7 +13,7 @@ from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plans import Plan, macs_of
 from pytest_modelbudget.counting.shapes import Spec, spec_of
 
-_ENTRIES_AT_MOST = 1 << 14
+ENTRIES_AT_MOST = 1 << 14
 _total = 0
 
 
@@ -67,7 +67,7 @@ def remember(plan: Plan, key: Any, entry: Entry, plans: Callable[[], list[Plan]]
     """Keep what a call gives; when the younger generation is full it becomes the older one, and that is dropped."""
     global _total
     _total += 1
-    if _total > _ENTRIES_AT_MOST:
+    if _total > ENTRIES_AT_MOST:
         _total = 1
         for known in plans():
             known.older, known.memo = known.memo, {}

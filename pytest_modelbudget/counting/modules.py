@@ -56,14 +56,15 @@ class ModuleIndex:
         """Count params, trainable params and bytes: every distinct tensor at the first module that holds it."""
         seen: set[int] = set()
         for node in self.nodes:
-            node.params = node.trainable_params = node.weight_bytes = 0
-            for parameter in _new(node.module._parameters, seen):
-                numel = parameter.numel()
-                node.params += numel
-                node.trainable_params += numel if parameter.requires_grad else 0
-                node.weight_bytes += _bytes(parameter)
-            for buffer in _new(node.module._buffers, seen):
-                node.weight_bytes += _bytes(buffer)
+            if node.module._parameters:
+                for parameter in _new(node.module._parameters, seen):
+                    numel = parameter.numel()
+                    node.params += numel
+                    node.trainable_params += numel if parameter.requires_grad else 0
+                    node.weight_bytes += _bytes(parameter)
+            if node.module._buffers:
+                for buffer in _new(node.module._buffers, seen):
+                    node.weight_bytes += _bytes(buffer)
 
     def parameters(self) -> Iterator[torch.Tensor]:
         """Yield every parameter, shared ones as often as they are held."""

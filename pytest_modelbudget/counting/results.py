@@ -38,19 +38,14 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
         training[position] += count
     scale = request.flops_per_mac
     own = []
-    for position in range(len(index.nodes)):
-        node = index.nodes[position]
-        trained = training[position] if request.backward else None
+    for position, node in enumerate(index.nodes):
+        cost, flops = macs[position], macs[position] * scale
+        if not request.backward:
+            own.append(Costs(node.params, node.trainable_params, cost, flops, None, None, node.weight_bytes))
+            continue
+        trained = training[position]
         own.append(
-            Costs(
-                params=node.params,
-                trainable_params=node.trainable_params,
-                macs=macs[position],
-                flops=macs[position] * scale,
-                training_macs=trained,
-                training_flops=None if trained is None else trained * scale,
-                weight_bytes=node.weight_bytes,
-            )
+            Costs(node.params, node.trainable_params, cost, flops, trained, trained * scale, node.weight_bytes)
         )
     return _measurement(_tree(index, own), request, run, _operators(index, ledger, request), _unknown(index, ledger))
 

@@ -268,7 +268,7 @@ class ShapeRun(TorchDispatchMode):
             if answer is not None:
                 with self:
                     return answer(func)
-        if plan.dynamic:
+        if plan.dynamic and not values.shapes_suffice(plan.name, args):
             raise ShapeRunStop(plan.name)
         _, key = self._key(args, kwargs)
         return self._shapes(plan, func, args, kwargs, key)

@@ -6,7 +6,7 @@ import gc
 import random
 import sys
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +37,7 @@ _ATOMS = frozenset(
         torch.Size,
     )
 )
+_CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
 class Objects:
@@ -55,34 +56,38 @@ class Objects:
         pending = [root for root in roots if type(root) not in _ATOMS]
         while pending:
             value = pending.pop()
-            if id(value) not in self._seen:
-                self._seen.add(id(value))
-                pending.extend([item for item in self._remember(value) if type(item) not in _ATOMS])
+            if id(value) in self._seen:
+                continue
+            self._seen.add(id(value))
+            for item in self._remember(value):
+                kind = type(item)
+                if kind in _CONTAINERS and not item:
+                    self._empty.append(item)
+                elif kind not in _ATOMS:
+                    pending.append(item)
 
     def _remember(self, value: Any) -> Iterable[Any]:
         """Note what ``value`` holds, and return it."""
         if isinstance(value, dict):
-            if not value:
-                self._empty.append(value)
-                return ()
-            items = list(value.values())
-            self._mappings.append((value, list(value), items, list(map(id, items))))
-            return items
+            return self._remember_mapping(value)
         if isinstance(value, (list, set, deque)):
-            if not value:
-                self._empty.append(value)
-                return ()
             items = list(value)
             self._sequences.append((value, items, list(map(id, items))))
             return items
         if isinstance(value, tuple):
             return value
-        if not isinstance(value, (torch.Tensor, type)) and type(value).__module__ != "builtins":
-            attributes = getattr(value, "__dict__", None)
-            if type(attributes) is dict:
-                self._classes.append((value, type(value)))
-                return (attributes,)
-        return ()
+        if isinstance(value, (torch.Tensor, type)) or type(value).__module__ == "builtins":
+            return ()
+        attributes = getattr(value, "__dict__", None)
+        if type(attributes) is not dict:
+            return ()
+        self._classes.append((value, type(value)))
+        return self._remember_mapping(attributes)
+
+    def _remember_mapping(self, mapping: Any) -> list[Any]:
+        items = list(mapping.values())
+        self._mappings.append((mapping, list(mapping), items, list(map(id, items))))
+        return items
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""

@@ -13,21 +13,27 @@ import torch
 
 Known = Callable[[torch.Tensor], bool]
 Answer = Callable[[Any], Any]
+_MASKS = (torch.bool, torch.uint8)
 
 
 def index(args: Any, kwargs: Any, known: Known) -> Answer | None:
     """Answer ``x[mask]``: a known boolean mask is the positions that it selects."""
     x, indices = args[0], args[1]
-    masks = [item for item in indices if item is not None and item.dtype in (torch.bool, torch.uint8)]
+    masks = [item for item in indices if item is not None and item.dtype in _MASKS]
     if not masks or not all(known(mask) for mask in masks):
         return None
     positions: list[Any] = []
     for item in indices:
-        if item is not None and item.dtype in (torch.bool, torch.uint8):
+        if item is not None and item.dtype in _MASKS:
             positions.extend(item.nonzero(as_tuple=True))
         else:
             positions.append(item)
     return lambda func: func(x, positions, *args[2:], **kwargs)
+
+
+def shapes_suffice(name: str, args: Any) -> bool:
+    """Return whether a call of an operator that may depend on values does not: ``x[i]`` with integer positions."""
+    return name == "aten::index" and not any(item is not None and item.dtype in _MASKS for item in args[1])
 
 
 def masked_select(args: Any, kwargs: Any, known: Known) -> Answer | None:
