@@ -23,30 +23,38 @@ def check(run: ShapeRun) -> None:
         gc.collect(generation)
     alive = run.survivors()
     if alive:
-        holder = _holder(alive[0], {id(alive)})
         raise MeasurementError(
-            f"a tensor without data outlived the measurement, held by {holder}. It would break a later real call: "
-            "clear that cache, or measure an instance that was built before"
+            f"a tensor without data outlived the measurement, held by {_holder(alive[0])}. It would break a later real "
+            "call: clear that cache, or measure an instance that was built before"
         )
 
 
-def _holder(target: Any, ours: set[int], depth: int = 0) -> str:
-    for referrer in gc.get_referrers(target):
-        if id(referrer) in ours or isinstance(referrer, types.FrameType):
-            continue
-        if isinstance(referrer, types.ModuleType):
-            return f"the module {referrer.__name__}"
-        if isinstance(referrer, types.FunctionType):
-            return f"the function {referrer.__qualname__} ({referrer.__code__.co_filename}:{referrer.__code__.co_firstlineno})"
-        if type(referrer).__name__ == "_lru_cache_wrapper":
-            return f"the cache of {referrer.__module__}.{referrer.__qualname__}()"
-        if isinstance(referrer, dict) and "__name__" in referrer and "__builtins__" in referrer:
-            names = [name for name, value in referrer.items() if value is target]
-            return f"the global {referrer['__name__']}.{names[0] if names else '?'}"
-        if depth < 8:
-            found = _holder(referrer, {*ours, id(target), id(referrer)}, depth + 1)
-            if found:
-                return found
-        if type(referrer).__module__ != "builtins":
-            return f"a {type(referrer).__module__}.{type(referrer).__qualname__}"
-    return "" if depth else "an object that cannot be told"
+_SEARCHED_AT_MOST = 50  # objects; each search walks the heap
+
+
+def _holder(target: Any) -> str:
+    """Return the nearest named thing that leads to ``target``, searching from it outwards."""
+    pending, seen = [target], {id(target)}
+    for searched in range(_SEARCHED_AT_MOST):
+        if searched >= len(pending):
+            break
+        for referrer in gc.get_referrers(pending[searched]):
+            if id(referrer) in seen or referrer is pending or isinstance(referrer, types.FrameType):
+                continue
+            name = _name(referrer, pending[searched])
+            if name:
+                return name
+            seen.add(id(referrer))
+            pending.append(referrer)
+    return "an object that cannot be told"
+
+
+def _name(holder: Any, held: Any) -> str:
+    if isinstance(holder, types.FunctionType):
+        return f"the function {holder.__qualname__} ({holder.__code__.co_filename}:{holder.__code__.co_firstlineno})"
+    if type(holder).__name__ == "_lru_cache_wrapper":
+        return f"the cache of {holder.__module__}.{holder.__qualname__}()"
+    if isinstance(holder, dict) and "__name__" in holder and "__builtins__" in holder:
+        names = [name for name, value in holder.items() if value is held]
+        return f"the global {holder['__name__']}.{names[0] if names else '?'}"
+    return ""
