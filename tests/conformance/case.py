@@ -19,7 +19,8 @@ class Case:
     ``build`` makes the model and doubles as the factory. ``args`` and ``kwargs`` make the inputs. ``training_macs`` is
     ``None`` where training is not defined for the model. ``why`` is the formula in one line. ``varies`` names the
     invariances that do not hold for this model, each with its reason (see README.md for the names). ``needs_values`` is
-    the reason why a shape run cannot measure the model. ``unavailable`` says what this machine lacks, or is empty.
+    the reason why a shape run cannot measure the model, ``build_needs_values`` why it cannot even build it.
+    ``unavailable`` says what this machine lacks, or is empty.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Case:
     kwargs: Callable[[], dict[str, Any]] = dict
     varies: Exemptions = field(default_factory=dict)
     needs_values: str = ""
+    build_needs_values: str = ""
     unavailable: str = ""
 
     def model(self) -> nn.Module:

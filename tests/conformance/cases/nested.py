@@ -10,7 +10,10 @@ from ..case import Family, rand
 
 cases = Family("nested")
 
-META = {"meta": "a jagged tensor's lengths are values"}
+VALUES = {
+    "varies": {"meta": "a nested tensor's lengths are values"},
+    "needs_values": "a nested tensor's lengths are values",
+}
 
 
 def jagged(rows: list[torch.Tensor]) -> torch.Tensor:
@@ -36,7 +39,7 @@ class JaggedInput(nn.Module):
     params=16 * 32 + 32 + 32 * 8 + 8,
     training=8 * (2 * 16 * 32 + 3 * 32 * 8),
     why="3+5 rows",
-    varies=META,
+    **VALUES,
 )
 def jagged_input() -> nn.Module:
     return JaggedInput()
@@ -54,7 +57,7 @@ class JaggedInside(JaggedInput):
     params=16 * 32 + 32 + 32 * 8 + 8,
     training=8 * (2 * 16 * 32 + 3 * 32 * 8),
     why="3+5 rows; padded only after the layers",
-    varies=META,
+    **VALUES,
 )
 def jagged_made_in_forward() -> nn.Module:
     return JaggedInside()
@@ -75,7 +78,7 @@ class JaggedAttention(nn.Module):
     macs=8 * 16 * 48 + 2 * (3 * 3 + 5 * 5) * 16,
     params=16 * 48 + 48,
     why="8 tokens projected; each attends to its own sequence",
-    varies=META,
+    **VALUES,
 )
 def jagged_attention() -> nn.Module:
     return JaggedAttention()
@@ -86,7 +89,7 @@ def jagged_attention() -> nn.Module:
     macs=8 * 16 * 32,
     params=16 * 32 + 32,
     why="the strided layout: 3+5 rows",
-    varies=META,
+    **VALUES,
 )
 def strided_input() -> nn.Module:
     return nn.Linear(16, 32)

@@ -184,7 +184,7 @@ fn(
     macs=4 * (16 * 32 + 32 * 8),
     why="N*in*out in int8",
     varies={"mode": "quantised modules have no training mode", "meta": "packed weights cannot move to meta"},
-    needs_values="packed weights hold data, and quantising reads ranges",
+    build_needs_values="quantising reads the ranges of weights",
 )
 def dynamic_linear() -> nn.Module:
     with warnings.catch_warnings():
@@ -198,7 +198,7 @@ def dynamic_linear() -> nn.Module:
     macs=2 * 36 * 4 * 27 + 2 * 144 * 5,
     why="convolution and linear in int8",
     varies={"mode": "quantised modules have no training mode", "meta": "packed weights cannot move to meta"},
-    needs_values="packed weights hold data, and quantising reads ranges",
+    needs_values="quantised tensors have scales, which are values",
 )
 def static() -> nn.Module:
     import torch.ao.quantization as q
@@ -246,18 +246,21 @@ class SparseProduct(nn.Module):
         return self.matrix @ self.linear(x)
 
 
-SPARSE = {"meta": "a sparse tensor's elements cannot be counted without values"}
+SPARSE = {
+    "varies": {"meta": "a sparse tensor's elements cannot be counted without values"},
+    "needs_values": "sparse tensors stay real",
+}
 
 
 @sparse.case(
-    lambda: rand(6, 5), macs=6 * 5 * 4 + 7 * 4, params=24, why="linear, then 7 elements by 4 columns", varies=SPARSE
+    lambda: rand(6, 5), macs=6 * 5 * 4 + 7 * 4, params=24, why="linear, then 7 elements by 4 columns", **SPARSE
 )
 def coo_by_dense() -> nn.Module:
     return SparseProduct(torch.sparse_coo)
 
 
 @sparse.case(
-    lambda: rand(6, 5), macs=6 * 5 * 4 + 7 * 4, params=24, why="linear, then 7 elements by 4 columns", varies=SPARSE
+    lambda: rand(6, 5), macs=6 * 5 * 4 + 7 * 4, params=24, why="linear, then 7 elements by 4 columns", **SPARSE
 )
 def csr_by_dense() -> nn.Module:
     return SparseProduct(torch.sparse_csr)
@@ -267,8 +270,8 @@ def eye(size: int) -> torch.Tensor:
     return torch.eye(size).to_sparse()
 
 
-sparse.expression("mm", torch.sparse.mm, args=lambda: (eye(6), rand(6, 4)), macs=24, why="6*4", varies=SPARSE)
-sparse.expression("mv", torch.mv, args=lambda: (eye(6), rand(6)), macs=6, why="6 elements", varies=SPARSE)
+sparse.expression("mm", torch.sparse.mm, args=lambda: (eye(6), rand(6, 4)), macs=24, why="6*4", **SPARSE)
+sparse.expression("mv", torch.mv, args=lambda: (eye(6), rand(6)), macs=6, why="6 elements", **SPARSE)
 sparse.expression(
-    "addmm", torch.sparse.addmm, args=lambda: (rand(6, 4), eye(6), rand(6, 4)), macs=24, why="6*4", varies=SPARSE
+    "addmm", torch.sparse.addmm, args=lambda: (rand(6, 4), eye(6), rand(6, 4)), macs=24, why="6*4", **SPARSE
 )

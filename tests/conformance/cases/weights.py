@@ -13,6 +13,7 @@ cases = Family("weights")
 
 LINEAR = 4 * 16 * 8  # four rows through Linear(16, 8)
 PARAMS = 16 * 8 + 8
+LAZY = "a lazy module makes its weights at the first call"
 POWER = {"mode": "only training mode runs the power iteration"}
 
 
@@ -145,7 +146,12 @@ def tied_embedding() -> nn.Module:
 
 
 @cases.case(
-    lambda: rand(4, 16), macs=LINEAR, params=PARAMS, training=2 * LINEAR, why="shapes appear with the first input"
+    lambda: rand(4, 16),
+    macs=LINEAR,
+    params=PARAMS,
+    training=2 * LINEAR,
+    why="shapes appear with the first input",
+    needs_values=LAZY,
 )
 def lazy_linear() -> nn.Module:
     return nn.LazyLinear(8)
@@ -157,6 +163,7 @@ def lazy_linear() -> nn.Module:
     params=4 * 27 + 4 + 8 + 144 * 5 + 5,
     training=2 * (2 * 36 * 4 * 27) + 3 * 2 * 144 * 5,
     why="Cin=3 and 4*6*6=144 appear with the first input",
+    needs_values=LAZY,
 )
 def lazy_convolution() -> nn.Module:
     return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(5))

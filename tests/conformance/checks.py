@@ -1,0 +1,50 @@
+"""What must be true of every measurement of a case."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import reduce
+
+from pytest_modelbudget.measurement import Costs, Measurement
+
+from .case import Case
+
+
+def counts(found: Measurement) -> tuple[int | None, ...]:
+    """Return what two measurements of one model must agree on."""
+    return found.params, found.trainable_params, found.macs, found.training_macs, found.weight_bytes
+
+
+def assert_right(found: Measurement, case: Case, *, backward: bool) -> None:
+    """Hold a measurement against the hand-derived truth and against itself."""
+    expected = {
+        "params": case.params,
+        "trainable_params": case.trainable_params,
+        "macs": case.macs,
+        "flops": 2 * case.macs,
+        "training_macs": case.training_macs if backward else None,
+        "training_flops": 2 * case.training_macs if backward and case.training_macs is not None else None,
+        "unknown": (),
+    }
+    assert {name: getattr(found, name) for name in expected} == expected, case.why
+    assert_sums(found)
+
+
+def assert_sums(found: Measurement) -> None:
+    """Check that tree and operator table add up to the model's totals, to the last MAC."""
+    nodes = list(found.modules.walk())
+    assert len({node.name for node in nodes}) == len(nodes), "a module appears twice"
+    totals = {field.name: getattr(found, field.name) for field in fields(Costs)}
+    for field in totals:
+        assert getattr(reduce(Costs.__add__, (node.own for node in nodes)), field) == totals[field], f"own {field}"
+        assert getattr(found.modules.total, field) == totals[field], f"total {field}"
+    for node in nodes:
+        assert node.total == reduce(Costs.__add__, (child.total for child in node.children), node.own), node.name
+    names = {node.name for node in nodes}
+    assert {operator.module for operator in found.operators} <= names
+    assert sum(operator.macs for operator in found.operators) == (found.macs or 0)
+    if found.training_macs is not None:
+        assert sum(operator.training_macs or 0 for operator in found.operators) == found.training_macs
+    for node in nodes:
+        of_node = sum(operator.macs for operator in found.operators if operator.module == node.name)
+        assert of_node == (node.own.macs or 0), node.name

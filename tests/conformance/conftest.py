@@ -1,0 +1,32 @@
+"""Every test here that asks for ``case`` runs once for each conformance case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from .cases import CASES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        marks = {case.name: [pytest.mark.skip(reason=case.unavailable)] if case.unavailable else [] for case in CASES}
+        metafunc.parametrize("case", [pytest.param(case, id=case.name, marks=marks[case.name]) for case in CASES])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only wait for a second thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Models may warn: prototypes, deprecations and hints of torch are not what is tested here."""
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
