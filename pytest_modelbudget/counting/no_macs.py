@@ -222,17 +222,17 @@ _NAMES = {
     """,
     "static_runtime": """
         VarTupleUnpack clamp_nan_to_num create_owned_ref dequantize_copy dict_unpack embedding_bag
-        expand_dims_copy flatten_copy fused_equally_split layer_norm permute_copy reshape_copy signed_log1p
-        to_copy to_maybe_copy_out
+        expand_dims_copy flatten_copy fused_equally_split layer_norm permute_copy reshape_copy select_tensor
+        signed_log1p to_copy to_maybe_copy_out
     """,
     "symm_mem": """
         _barrier _rendezvous all_to_all_vdev all_to_all_vdev_2d all_to_all_vdev_2d_offset memset32
         multi_root_tile_reduce multimem_all_gather_out multimem_all_reduce multimem_one_shot_all_reduce
         multimem_one_shot_all_reduce_out multimem_one_shot_reduce_out nccl_get nccl_put nccl_put_signal
-        nccl_reduce_scatter_offset nccl_wait_for_signal nccl_wait_signal nvshmem_all_to_all nvshmem_broadcast
-        nvshmem_get nvshmem_put nvshmem_wait_for_signal one_shot_all_reduce one_shot_all_reduce_copy
-        one_shot_all_reduce_copy_out one_shot_all_reduce_out reduce_scatter_out stream_write_value32 tile_reduce
-        two_shot_all_reduce two_shot_all_reduce_out
+        nccl_put_with_signal nccl_reduce_scatter_offset nccl_wait_for_signal nccl_wait_signal nvshmem_all_to_all
+        nvshmem_broadcast nvshmem_get nvshmem_put nvshmem_put_with_signal nvshmem_wait_for_signal
+        one_shot_all_reduce one_shot_all_reduce_copy one_shot_all_reduce_copy_out one_shot_all_reduce_out
+        reduce_scatter_out stream_write_value32 tile_reduce two_shot_all_reduce two_shot_all_reduce_out
     """,
 }
 

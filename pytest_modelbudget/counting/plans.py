@@ -117,7 +117,7 @@ def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
     return registry.Formula(macs, raw=True)
 
 
-_plans: dict[Any, Plan] = {}
+_plans: dict[Any, Plan | None] = {}  # operators are never dropped: torch's dispatcher does not own those it hands out
 
 
 def plan_of(func: Any) -> Plan:
@@ -130,12 +130,13 @@ def plan_of(func: Any) -> Plan:
 
 def known_plans() -> list[Plan]:
     """Return the plan of every operator that was called so far."""
-    return list(_plans.values())
+    return [plan for plan in _plans.values() if plan is not None]
 
 
 def forget() -> None:
     """Drop every plan and with it the memo."""
-    _plans.clear()
+    for func in _plans:
+        _plans[func] = None
 
 
 registry.on_registration(forget)

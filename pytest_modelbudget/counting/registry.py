@@ -89,6 +89,11 @@ def find(name: str) -> Formula | None:
     return known or (_formulas.get(name[:-1]) if name.endswith("_") else None)
 
 
+def known() -> list[str]:
+    """Return the qualified name of every operator that has a formula."""
+    return list(_formulas)
+
+
 def shape_of(value: Any) -> Any:
     """Replace every tensor in ``value`` by its shape; lists and tuples become tuples of shapes."""
     import torch

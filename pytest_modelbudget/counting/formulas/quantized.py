@@ -25,18 +25,10 @@ LINEAR = (
     "linear_with_input_q_dq_qweight_dq_relu_output_fp32",
     "linear_dynamic_fp16_unpacked_weight",
 )
-CONVOLUTIONS = tuple(
-    f"{space}::conv{dims}d{kind}"
-    for space in ("quantized", "_quantized")
-    for dims in (1, 2, 3)
-    for kind in ("", "_relu", "_dynamic")
-)
-TRANSPOSED = tuple(
-    f"{space}::conv_transpose{dims}d{kind}"
-    for space in ("quantized", "_quantized")
-    for dims in (1, 2, 3)
-    for kind in ("", "_dynamic")
-)
+CONVOLUTIONS = tuple(f"quantized::conv{dims}d{kind}" for dims in (1, 2, 3) for kind in ("", "_relu", "_dynamic"))
+CONVOLUTIONS += tuple(f"_quantized::conv{dims}d{kind}" for dims in (2, 3) for kind in ("", "_relu"))
+TRANSPOSED = tuple(f"quantized::conv_transpose{dims}d{kind}" for dims in (1, 2, 3) for kind in ("", "_dynamic"))
+TRANSPOSED += tuple(f"_quantized::conv_transpose{dims}d" for dims in (1, 2))
 
 
 @counts(
