@@ -82,7 +82,7 @@ def cudnn_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum
 
 @counts("aten::_flash_attention_backward", raw=True)
 def flash_attention_backward(
-    grad: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
+    grad: Any, query: Any, key: Any, value: Any, output: Any, logsumexp: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
 ) -> int:
     """Count the four products of the backward: twice the forward."""
     return 2 * _sequence_first(query, key, value, cum_q, cum_k)
@@ -90,7 +90,7 @@ def flash_attention_backward(
 
 @counts("aten::_efficient_attention_backward", raw=True)
 def efficient_attention_backward(
-    grad: Any, query: Any, key: Any, value: Any, bias: Any, out: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
+    grad: Any, query: Any, key: Any, value: Any, bias: Any, output: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
 ) -> int:
     """Count the four products of the backward: twice the forward."""
     return 2 * _sequence_first(query, key, value, cum_q, cum_k)
@@ -102,7 +102,7 @@ def cudnn_attention_backward(
     query: Any,
     key: Any,
     value: Any,
-    out: Any,
+    output: Any,
     logsumexp: Any,
     seed: Any,
     offset: Any,
