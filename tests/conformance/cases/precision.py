@@ -61,9 +61,9 @@ fn("int_mm", torch._int_mm, args=lambda: (int8(32, 16), int8(16, 24)), macs=32 *
 fn(
     "scaled_mm",
     float8_product,
-    args=lambda: (float8(32, 16), float8(24, 16)),
-    macs=32 * 16 * 24,
-    training=32 * 16 * 24,
+    args=lambda: (float8(32, 16), float8(48, 16)),
+    macs=32 * 16 * 48,
+    training=32 * 16 * 48,
     why="n*k*m in float8",
 )
 

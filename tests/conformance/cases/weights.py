@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,7 +15,10 @@ cases = Family("weights")
 
 LINEAR = 4 * 16 * 8  # four rows through Linear(16, 8)
 PARAMS = 16 * 8 + 8
-LAZY = "a lazy module makes its weights at the first call"
+LAZY: dict[str, Any] = {
+    "needs_values": "a lazy module makes its weights at the first call",
+    "varies": {"meta": "a lazy module makes its weights at the first call, for real"},
+}
 POWER = {"mode": "only training mode runs the power iteration"}
 
 
@@ -151,7 +156,7 @@ def tied_embedding() -> nn.Module:
     params=PARAMS,
     training=2 * LINEAR,
     why="shapes appear with the first input",
-    needs_values=LAZY,
+    **LAZY,
 )
 def lazy_linear() -> nn.Module:
     return nn.LazyLinear(8)
@@ -163,7 +168,7 @@ def lazy_linear() -> nn.Module:
     params=4 * 27 + 4 + 8 + 144 * 5 + 5,
     training=2 * (2 * 36 * 4 * 27) + 3 * 2 * 144 * 5,
     why="Cin=3 and 4*6*6=144 appear with the first input",
-    needs_values=LAZY,
+    **LAZY,
 )
 def lazy_convolution() -> nn.Module:
     return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(5))
@@ -186,7 +191,6 @@ class RandomFeatures(nn.Module):
     params=8 * 3 + 3,
     training=4 * (16 * 32 + 32 * 8 + 2 * 8 * 3),
     why="a buffer and a plain attribute: no params, no gradients",
-    varies={"meta": "a tensor that is a plain attribute does not move with the model"},
 )
 def buffers() -> nn.Module:
     return RandomFeatures()

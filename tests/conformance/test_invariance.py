@@ -1,0 +1,121 @@
+"""A count is a property of the model and its inputs: the ways to run the model do not change it.
+
+Cases whose forward branches on the mode, or on values, say so in ``varies`` with the reason. That an instance and a
+factory, a shape run and a real run agree is tested in test_counts.py: all of them equal the hand-derived truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import force_real_run, measure, observe
+
+from .case import Case
+from .checks import assert_right
+from .tensors import mapped
+
+RUNS = {"shape": nullcontext, "real": force_real_run}
+MODES = {"no_grad": torch.no_grad, "enable_grad": torch.enable_grad, "inference_mode": torch.inference_mode}
+
+
+def skip_if_it_varies(case: Case, by: str) -> None:
+    if by in case.varies:
+        pytest.skip(f"varies: {case.varies[by]}")
+
+
+@contextmanager
+def fast_path(enabled: bool) -> Iterator[None]:
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(enabled)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_evaluation_and_training_mode(case: Case, run: str) -> None:
+    skip_if_it_varies(case, "mode")
+    model, (args, kwargs) = case.model(), case.inputs()
+    backward = case.training_macs is not None
+    for switch in (nn.Module.eval, nn.Module.train):
+        switch(model)
+        with RUNS[run]():
+            assert_right(measure(model, args, kwargs, backward=backward), case, backward=backward)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_grad_modes_around_the_measurement(case: Case, run: str) -> None:
+    model, (args, kwargs) = case.model(), case.inputs()
+    for mode in MODES.values():
+        if mode is torch.inference_mode and "grad" in case.varies:
+            continue
+        with RUNS[run](), mode():
+            assert_right(measure(model, args, kwargs), case, backward=False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_grad_modes_under_observation(case: Case, mode: str) -> None:
+    """Here the model itself runs in the mode, with the kernels that it would take."""
+    if mode == "inference_mode":
+        skip_if_it_varies(case, "grad")
+    skip_if_it_varies(case, "fast_path")
+    model, (args, kwargs) = case.model(), case.inputs()
+    with observe() as seen, MODES[mode]():
+        model(*args, **kwargs)
+    assert seen.faults == []
+    assert [(found.params, found.macs) for found in seen.measurements] == (
+        [(case.params, case.macs)] if counted(case) else []
+    )
+
+
+def counted(case: Case) -> bool:
+    """Whether observation speaks of the case at all: it leaves out modules without params and MACs."""
+    return bool(case.params or case.macs)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_first_and_second_measurement(case: Case, run: str) -> None:
+    model, (args, kwargs) = case.model(), case.inputs()
+    backward = case.training_macs is not None
+    with RUNS[run]():
+        first, second = (measure(model, args, kwargs, backward=backward) for _ in range(2))
+    assert first.as_dict() == second.as_dict()
+    assert_right(second, case, backward=backward)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_with_and_without_the_fast_path(case: Case, run: str) -> None:
+    if not any(type(module).__module__.endswith(("activation", "transformer")) for module in case.model().modules()):
+        pytest.skip("no module with a fast path")
+    model, (args, kwargs) = case.model().eval(), case.inputs()
+    for enabled in (True, False):
+        with RUNS[run](), fast_path(enabled):
+            assert_right(measure(model, args, kwargs), case, backward=False)
+
+
+def test_on_meta(case: Case) -> None:
+    skip_if_it_varies(case, "meta")
+    args, kwargs = mapped(to_meta, case.inputs())
+    with torch.device("meta"):
+        model = case.model()
+    assert_right(measure(model, args, kwargs), case, backward=False)
+
+
+def to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to("meta").requires_grad_(tensor.requires_grad)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("run", RUNS)
+def test_on_cuda(case: Case, run: str) -> None:
+    skip_if_it_varies(case, "cuda")
+    args, kwargs = mapped(lambda tensor: tensor.detach().cuda().requires_grad_(tensor.requires_grad), case.inputs())
+    with RUNS[run]():
+        found = measure(case.model().cuda(), args, kwargs, backward=case.training_macs is not None)
+    assert_right(found, case, backward=case.training_macs is not None)
