@@ -5,25 +5,44 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
+import torch
+from torch import nn
 from torch.nn import init
 
 from pytest_modelbudget.counting.shapes import ShapeTensor
 
 
 @contextmanager
-def initializers_skipped() -> Iterator[None]:
-    """Let the functions of ``torch.nn.init`` return shape tensors untouched; some of them loop until values fit."""
-    originals = {name: value for name, value in vars(init).items() if name.endswith("_") and callable(value)}
-    for name, function in originals.items():
-        if not name.startswith("__"):
-            setattr(init, name, _skipping(function))
+def weightless(stop: Callable[[str], NoReturn]) -> Iterator[None]:
+    """Let a factory build shape tensors for weights.
+
+    The functions of ``torch.nn.init`` return shape tensors untouched; some of them loop until values fit. Tracing,
+    scripting and exporting take tensors out of Python's sight, so they call ``stop``.
+    """
+    originals: list[tuple[Any, str, Any]] = []
+    for name, value in vars(init).items():
+        if name.endswith("_") and not name.startswith("__") and callable(value):
+            originals.append((init, name, value))
+    for place, names in ((torch.jit, ("script", "trace", "trace_module")), (torch.export, ("export",))):
+        originals.extend((place, name, getattr(place, name)) for name in names)
+    for place, name, function in originals:
+        setattr(place, name, _skipping(function) if place is init else _refusing(function, stop))
     try:
         yield
     finally:
-        for name, function in originals.items():
-            setattr(init, name, function)
+        for place, name, function in originals:
+            setattr(place, name, function)
+
+
+def _refusing(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> Callable[..., Any]:
+    def convert(*args: Any, **kwargs: Any) -> Any:
+        if isinstance(args[0] if args else None, nn.Module):
+            stop(f"{function.__module__}.{function.__name__}()")
+        return function(*args, **kwargs)  # a function, as in a module that the factory imports
+
+    return convert
 
 
 def _skipping(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -78,10 +78,18 @@ def describe(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
     places = [("args" + keystr(path), leaf) for path, leaf in positional]
     places += [("kwargs" + keystr(path), leaf) for path, leaf in keyword]
     return tuple(
-        TensorSpec(place, tuple(map(int, leaf.shape)), str(leaf.dtype).removeprefix("torch."))
+        TensorSpec(place, _sizes(leaf), str(leaf.dtype).removeprefix("torch."))
         for place, leaf in places
         if isinstance(leaf, torch.Tensor)
     )
+
+
+def _sizes(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return the shape of a tensor; a dimension whose size differs within a nested tensor is -1."""
+    if not tensor.is_nested:
+        return tuple(map(int, tensor.shape))
+    parts = [tuple(part.shape) for part in tensor.unbind()]
+    return (len(parts), *(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*parts, strict=True)))
 
 
 def name_of(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from pytest_modelbudget.counting import leftovers, origins
 from pytest_modelbudget.counting import inputs as given
-from pytest_modelbudget.counting.building import free_memory, initializers_skipped
+from pytest_modelbudget.counting.building import free_memory, weightless
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, attributed
 from pytest_modelbudget.counting.real_run import RealRun
@@ -144,7 +144,7 @@ class Task:
             stack.enter_context(plain_kernels(self.backward))
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
-                with torch.no_grad() if not self.backward else torch.enable_grad(), initializers_skipped(), run:
+                with torch.no_grad() if not self.backward else torch.enable_grad(), weightless(run.stop), run:
                     factory = given.unwrap_cache(self.model)
                     built = given.check_built(factory(), self.model)
             index = ModuleIndex(built)
@@ -163,7 +163,7 @@ class Task:
             positional, keyword = as_shapes(self.inputs, run, _device(index))
             objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
             try:
-                with gradients_kept(index.parameters()), run, attributed(ledger, self.backward):
+                with gradients_kept([*index.parameters(), *objects.tensors]), run, attributed(ledger, self.backward):
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")
@@ -203,7 +203,13 @@ class Task:
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
                 built = given.check_built(self.model(), self.model)
-            return self._real_run(built)
+            if self.backward or not torch.is_grad_enabled():
+                return self._real_run(built)
+            try:
+                with torch.no_grad():
+                    return self._real_run(built)
+            except RuntimeError:
+                return self._real_run(built)  # the forward itself may ask for gradients, as force fields do
 
     def _real_run(self, built: nn.Module) -> Measurement:
         __tracebackhide__ = True
@@ -222,7 +228,7 @@ class Task:
         objects = Objects((built, self.inputs))
         index.refresh_lazy()
         grad_mode = torch.enable_grad() if self.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-        held = [weight for weight in (*index.parameters(), *tensors_of(inputs)) if weight.is_leaf]
+        held = [*index.parameters(), *objects.tensors, *tensors_of(inputs)]
         try:
             with grad_mode, gradients_kept(held), run, attributed(ledger, self.backward):
                 self._forward(built, inputs[0], inputs[1], ledger)

@@ -142,6 +142,11 @@ class Ledger:
         """Note one call of an operator that has no formula."""
         _add(self.unknown, (self._origin() if self._backward else self.stack[-1], name), 0)
 
+    @property
+    def training_is_on(self) -> bool:
+        """Return whether a backward will follow."""
+        return bool(self._marks)
+
     def mark(self) -> None:
         """Remember that autograd nodes made from here on belong to the module that is now running."""
         self._marks.append(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined]

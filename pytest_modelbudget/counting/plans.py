@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch.utils import flop_counter
+from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_modelbudget.counting import registry
 from pytest_modelbudget.counting.no_macs import NO_MACS
@@ -149,6 +150,22 @@ def macs_of(plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
     inputs = {name: value for name, value in kwargs.items() if name not in plan.writes}
     if formula.raw:
         return int(formula.function(*args, **inputs, out=out))
+    parts = _nested_parts(args, inputs, out)
+    if parts is not None:
+        return sum(macs_of(plan, *part) for part in parts)
     shapes = [registry.shape_of(arg) for arg in args]
     named = {name: registry.shape_of(value) for name, value in inputs.items()}
     return int(formula.function(*shapes, **named, out_shape=registry.shape_of(out)))
+
+
+def _nested_parts(args: Any, kwargs: Any, out: Any) -> list[tuple[Any, Any, Any]] | None:
+    """Return a call on nested tensors as calls on their parts, or None where no tensor is nested."""
+    leaves = tree_leaves((args, kwargs, out))
+    count = next((leaf.size(0) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_nested), None)
+    if count is None:
+        return None
+
+    def part(number: int) -> Any:
+        return lambda leaf: leaf.unbind()[number] if isinstance(leaf, torch.Tensor) and leaf.is_nested else leaf
+
+    return [tree_map(part(number), (args, kwargs, out)) for number in range(count)]

@@ -42,9 +42,7 @@ class RealRun(TorchDispatchMode):
         plan = plan_of(func)
         if plan.decomposes:
             with self:
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         if self._storages is not None and plan.writes:
             for target in plan.written(args, kwargs):
                 self._storages.keep(target)

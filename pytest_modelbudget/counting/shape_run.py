@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -65,6 +65,11 @@ class ShapeRun(TorchDispatchMode):
         self._made.append(weakref.ref(tensor))
         return tensor
 
+    def stop(self, reason: str) -> NoReturn:
+        """End the run."""
+        self.stopped = ShapeRunStop(reason)
+        raise self.stopped
+
     def forget(self) -> None:
         """Let go of everything the run held, so that only what others hold survives it."""
         self.ledger = self.stopped = None
@@ -87,12 +92,14 @@ class ShapeRun(TorchDispatchMode):
             raise
 
     def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if torch._C._get_tracing_state() is not None:
+            raise ShapeRunStop("a trace would keep tensors without data")
         if not isinstance(func, torch._ops.OpOverload):
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
         plan = plan_of(func)
         if plan.decomposes:
             with self:
-                return func.decompose(*args, **kwargs)
+                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         unknown, key = self._key(args, kwargs)
         if not unknown:
             return self._known(plan, func, args, kwargs, key)

@@ -44,7 +44,7 @@ class Objects:
     """The attributes and containers reachable from some objects, as they were when this was made.
 
     Modules, plain objects, dicts, lists, sets and deques are followed, tensors are not: a write into a tensor's data is
-    undone by :class:`Storages`.
+    undone by :class:`Storages`. ``tensors`` are the plain tensors found, such as buffers.
     """
 
     def __init__(self, roots: Iterable[Any]) -> None:
@@ -53,6 +53,7 @@ class Objects:
         self._mappings: list[tuple[Any, list[Any], list[Any], list[int]]] = []
         self._sequences: list[tuple[Any, list[Any], list[int]]] = []
         self._classes: list[tuple[Any, type]] = []
+        self.tensors: list[torch.Tensor] = []
         pending = [root for root in roots if type(root) not in _ATOMS]
         while pending:
             value = pending.pop()
@@ -63,6 +64,8 @@ class Objects:
                 kind = type(item)
                 if kind in _CONTAINERS and not item:
                     self._empty.append(item)
+                elif kind is torch.Tensor:
+                    self.tensors.append(item)
                 elif kind not in _ATOMS:
                     pending.append(item)
 
@@ -175,20 +178,22 @@ def process_state() -> Iterator[None]:
 
 
 @contextmanager
-def gradients_kept(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Run with empty gradients, and put gradients and ``requires_grad`` back as they were."""
-    before = [(parameter, parameter.grad, parameter.requires_grad) for parameter in parameters]
-    for parameter, gradient, _ in before:
+def gradients_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Run with empty gradients, and put back gradients, ``requires_grad`` and the independence of leaves."""
+    before = [(tensor, tensor.grad, tensor.requires_grad) for tensor in tensors if tensor.is_leaf]
+    for tensor, gradient, _ in before:
         if gradient is not None:
-            parameter.grad = None
+            tensor.grad = None
     try:
         yield
     finally:
-        for parameter, gradient, requires_grad in before:
-            if parameter.grad is not gradient:
-                parameter.grad = gradient
-            if parameter.requires_grad is not requires_grad:
-                parameter.requires_grad_(requires_grad)
+        for tensor, gradient, requires_grad in before:
+            if not tensor.is_leaf:
+                tensor.detach_()  # it was written into while gradients were recorded
+            if tensor.grad is not gradient:
+                tensor.grad = gradient
+            if tensor.requires_grad is not requires_grad:
+                tensor.requires_grad_(requires_grad)
 
 
 @contextmanager
@@ -205,13 +210,20 @@ def plain_kernels(backward: bool) -> Iterator[None]:
         for get, put in _fused_training_flags():
             undo.append(lambda put=put, value=get(): put(value))  # type: ignore[misc]
             put(False)
-    stance = _eager_stance()
+    cond = torch.cond
+    torch.cond = _eager_cond
+    undo.append(lambda: setattr(torch, "cond", cond))
     try:
-        with stance:
+        with _eager_stance():
             yield
     finally:
         for step in reversed(undo):
             step()
+
+
+def _eager_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+    """Call the branch itself: torch's own would compile it, and uncompiled it loses the gradients of closures."""
+    return (true_fn if bool(pred) else false_fn)(*operands)
 
 
 def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], Any]]]:

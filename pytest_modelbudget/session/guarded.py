@@ -180,7 +180,6 @@ class GuardedTest:
         __tracebackhide__ = True
         problem = self._swallowed(None)
         if problem is not None:
-            self.unseen.clear()
             self.fail(problem)
 
     def before_report(self, call: pytest.CallInfo[None]) -> None:
@@ -194,7 +193,7 @@ class GuardedTest:
     def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Take back what ``xfail`` must not excuse, and attach the verdicts as plain builtins."""
         raised = call.excinfo.value if call.excinfo else None
-        self.unseen = [error for error in self.unseen if not carries(raised, error)]
+        self.unseen = [error for error in self.unseen if not _shows(raised, error)]
         if report.skipped and hasattr(report, "wasxfail"):
             unexcused = self._unexcused(raised)
             if unexcused is None:
@@ -221,7 +220,8 @@ class GuardedTest:
         return self._swallowed(raised)
 
     def _swallowed(self, raised: BaseException | None) -> Exception | None:
-        lost = [error for error in self.unseen if not carries(raised, error)]
+        lost = [error for error in self.unseen if not _shows(raised, error)]
+        self.unseen.clear()
         return swallowed(lost[0]) if lost else None
 
     def _unexcused(self, raised: BaseException | None) -> Exception | None:
@@ -234,6 +234,11 @@ class GuardedTest:
         if isinstance(self.pending, BudgetExceeded):
             return None if excused_by_xfail(self.item) else self.pending
         return self.pending
+
+
+def _shows(raised: BaseException | None, error: BudgetExceeded) -> bool:
+    """Tell whether a report about ``raised`` shows the excess; a skip hides what it was raised over."""
+    return carries(raised, error) and not isinstance(raised, pytest.skip.Exception)
 
 
 def _as_raised(guarded: GuardedTest, error: Exception) -> pytest.ExceptionInfo[BaseException]:

@@ -63,6 +63,12 @@ def dot(a: Shape, b: Shape, **_: Any) -> int:
     return prod(a)
 
 
+@counts("aten::matmul")
+def matmul(a: Shape, b: Shape, *, out_shape: Shape, **_: Any) -> int:
+    """Count any broadcast form of a @ b, where it is delivered whole: every output is a sum of k products."""
+    return prod(out_shape) * a[-1]
+
+
 @counts("aten::linear", "aten::mkldnn_linear", "mkldnn::_linear_pointwise", "mkl::_mkl_linear")
 def linear(x: Shape, weight: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     """Count x (..., k) @ weight.T (k, n): every output is a sum of k products."""
