@@ -1,0 +1,74 @@
+"""A throw-away project with a few small models, and one way to run pytest in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent
+
+import pytest
+
+# In-process runs drop every module that they import: what can be imported only once has to be there before.
+import pytest_modelbudget.counting  # noqa: F401
+
+MODELS = '''
+"""Linear(100, 200) and Linear(200, 10): 22 210 params, 22 000 MACs for each row of its input."""
+import pytest
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=200):
+        super().__init__()
+        self.first = nn.Linear(100, width)
+        self.last = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu())
+
+
+class Backbone(Net):
+    pass
+
+
+class Head(nn.Module):
+    """Linear(10, 2): 22 params, 20 MACs."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(10, 2)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def net():
+    return Net()
+
+
+X = torch.zeros(1, 100)
+'''
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Write the given files, and run pytest: in this process, or in processes of its own where options need it."""
+    pytester.makepyfile(models=MODELS)
+    (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+
+    def run(*options: str, subprocess: bool = False, **files: str) -> pytest.RunResult:
+        for name, text in files.items():
+            path = pytester.path / name.replace("__", "/")
+            path = path.with_suffix(".toml" if name.endswith("pyproject") else ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            head = "" if path.suffix == ".toml" else "from models import *\n"
+            path.write_text(head + dedent(text).lstrip("\n"), encoding="utf-8")
+        apart = subprocess or any(option.startswith("-n") for option in options)
+        if apart:
+            return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+        # At the end of every run this plugin collects garbage five times, which takes a second where torch is loaded.
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:unraisableexception", *options)
+
+    return run

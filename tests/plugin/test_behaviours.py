@@ -1,0 +1,43 @@
+"""Every behaviour of a test under a budget: plain, with ``-n0`` and with ``-n2``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from xml.etree import ElementTree
+
+import pytest
+
+from .behaviours import BEHAVIOURS, TABLE
+from .conftest import MODELS
+from .junit import outcome, testcases
+
+MODES = {"plain": [], "n0": ["-n0"], "n2": ["-n2"]}
+
+
+@pytest.fixture(scope="module", params=MODES)
+def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ElementTree.Element]:
+    """Run all behaviours at once, and return their testcases by name."""
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "models.py").write_text(MODELS)
+    (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "-p no:cacheprovider"\n' + TABLE)
+    for name, behaviour in BEHAVIOURS.items():
+        (folder / f"test_{name}.py").write_text("from models import *\n" + dedent(behaviour.source))
+    command = [sys.executable, "-m", "pytest", "--junitxml=junit.xml", *MODES[request.param]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return _by_module(folder / "junit.xml")
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+def test_behaviour(cases: dict[str, ElementTree.Element], name: str) -> None:
+    expected, case = BEHAVIOURS[name], cases[f"test_{name}"]
+    report = "".join(case.itertext()) + "".join(part.get("message", "") for part in case)
+    assert (outcome(case), expected.says in report) == (expected.outcome, True), report
+
+
+def _by_module(junit: Path) -> dict[str, ElementTree.Element]:
+    """Return one testcase per module; where a test failed twice, pytest writes an error of its own for teardown."""
+    return {name.partition("::")[0].partition(".")[0]: case for name, case in testcases(junit).items()}

@@ -1,0 +1,192 @@
+"""What a failed budget looks like, and how it behaves with the rest of pytest."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from .conftest import Run
+
+
+def test_the_whole_message(run: Run) -> None:
+    result = run(
+        test_net="""
+        def test_net(model_budget):
+            model_budget(
+                net,
+                input_size=(1, 100),
+                macs="21.9K", params="23K",
+            )
+        """,
+        pyproject='[tool.modelbudget.models.net]\nflops = "43K"\nmessage = "See docs/latency.md."\n',
+    )
+    lines = [line.rstrip() for line in result.outlines]
+    start = next(number for number, line in enumerate(lines) if line.startswith("E   "))
+    end = next(number for number, line in enumerate(lines) if number > start and not line.startswith("E"))
+    assert lines[start:end] == [
+        "E       BudgetExceeded: net: macs 22.00 K > 21.9 K (+0.5%), flops 44.00 K > 43 K (+2.3%)",
+        "E",
+        "E         net",
+        "E         metric  value    limit   over by      declared",
+        "E         macs    22.00 K  21.9 K  100 (0.5%)   test_net.py:3 model_budget()",
+        "E         flops   44.00 K  43 K    1000 (2.3%)  pyproject.toml:2 [tool.modelbudget.models.net]",
+        "E         within: params 22.21 K / 23 K",
+        "E         counted: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; shape run",
+        "E         heaviest modules by macs:",
+        "E           first  Linear  20.00 K  90.9%",
+        "E           last   Linear  2000     9.1%",
+        "E         note: See docs/latency.md.",
+    ]
+
+
+def test_the_short_summary_says_it_in_one_line(run: Run) -> None:
+    result = run(test_net='@pytest.mark.budget(macs="21K")\ndef test(): Net()(X)')
+    result.stdout.fnmatch_lines(["FAILED test_net.py::test - BudgetExceeded: Net: macs 22.00 K > 21 K (+4.8%)"])
+
+
+def test_the_traceback_of_a_call_ends_at_the_users_line(run: Run) -> None:
+    result = run(test_net='def test(model_budget):\n    model_budget(Net(), X, macs="21K")')
+    result.stdout.fnmatch_lines([">       model_budget(Net(), X, macs=*", "test_net.py:3: BudgetExceeded"])
+    result.stdout.no_fnmatch_line("*pytest_modelbudget/*.py*")
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ('@pytest.mark.budget(macs="21K")\ndef test(): Net()(X)', 2),
+        ('pytestmark = [pytest.mark.slow, pytest.mark.budget(macs="21K")]\ndef test(): Net()(X)', 2),
+        ('@pytest.mark.budget(macs="21K")\nclass TestNet:\n    def test(self): Net()(X)', 2),
+        ('class TestNet:\n    pytestmark = pytest.mark.budget(macs="21K")\n    def test(self): Net()(X)', 3),
+        ('L = "21K"\n@pytest.mark.budget(params="1M")\n@pytest.mark.budget(macs=L)\ndef test(): Net()(X)', 4),
+        (
+            '@pytest.mark.parametrize("n", [\n  pytest.param(1, marks=pytest.mark.budget(macs="21K"))])\ndef test(n): Net()(X)',
+            3,
+        ),
+        (
+            'import unittest\nclass T(unittest.TestCase):\n    @pytest.mark.budget(macs="21K")\n    def test(self): Net()(X)',
+            4,
+        ),
+        ('@pytest.mark.budget(\n    macs="21K",\n)\ndef test(): Net()(X)', 2),
+        (
+            'def outer():\n    @pytest.mark.budget(macs="21K")\n    def test(): Net()(X)\n    return test\ntest = outer()',
+            3,
+        ),
+        ('@pytest.mark.budget(macs="21K")\nclass Base: pass\nclass TestNet(Base):\n    def test(self): Net()(X)', 2),
+    ],
+)
+def test_a_mark_is_found_in_the_source(run: Run, source: str, line: int) -> None:
+    result = run("-W", "ignore::pytest.PytestUnknownMarkWarning", test_net=source)
+    result.stdout.fnmatch_lines(
+        [f"E *macs *21 K *test_net.py:{line} @pytest.mark.budget", f"test_net.py:{line}: BudgetExceeded"]
+    )
+
+
+def test_a_mark_without_a_line_names_the_file(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items: item.add_marker(pytest.mark.budget(macs="21K"))
+        """
+    )
+    result = run(test_net="def test(): Net()(X)")
+    result.stdout.fnmatch_lines(["E *macs *21 K * test_net.py @pytest.mark.budget", "test_net.py:2: BudgetExceeded"])
+
+
+def test_those_who_took_a_papers_flops_are_told(run: Run) -> None:
+    result = run(test_net='@pytest.mark.budget(flops="22K")\ndef test(): Net()(X)')
+    result.stdout.fnmatch_lines(["E *hint: Net's 22 K are MACs; did you mean macs='22K'?"])
+    other = run(test_net='@pytest.mark.budget(flops="43K")\ndef test(): Net()(X)')
+    other.stdout.no_fnmatch_line("*hint*")
+
+
+def test_stop_at_the_first_excess(run: Run) -> None:
+    result = run(
+        "-x",
+        test_net="""
+        @pytest.mark.budget(macs=1)
+        def test_a(): Net()(X)
+        def test_b(): pass
+        """,
+    )
+    result.assert_outcomes(failed=1)
+
+
+def test_the_debugger_opens_at_an_excess(run: Run, pytester: pytest.Pytester) -> None:
+    run(test_net="def test(model_budget):\n    mine = 41\n    model_budget(Net(), X, macs=1)")
+    result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"p mine + 1\nq\n")
+    result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *", "(Pdb) 42"])
+
+
+@pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
+def test_a_subtest_shows_its_excess(run: Run, mode: list[str]) -> None:
+    pytest.importorskip("_pytest.subtests", reason="subtests came with pytest 9")
+    result = run(
+        *mode,
+        test_net="""
+        def test_net(model_budget, subtests):
+            with subtests.test("big"):
+                model_budget(Net(), X, macs=1)
+            with subtests.test("small"):
+                model_budget(Head(), params=22)
+        """,
+    )
+    result.stdout.fnmatch_lines(["Net *OVER by *", "Head *ok, at the limit"])
+    result.stdout.no_fnmatch_line("*swallowed*")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_doctests_of_a_marked_module(run: Run) -> None:
+    result = run(
+        "--doctest-modules",
+        test_docs='''
+        pytestmark = pytest.mark.budget(macs="1K")
+        def documented():
+            """
+            >>> Net()(X).shape
+            torch.Size([1, 10])
+            """
+        ''',
+    )
+    result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K *"])
+
+
+def test_a_doctest_can_use_the_fixture(run: Run) -> None:
+    result = run(
+        "--doctest-modules",
+        test_docs='''
+        def documented():
+            """
+            >>> getfixture("model_budget")(Net(), X, macs="1K")
+            """
+        ''',
+    )
+    result.stdout.fnmatch_lines(["*BudgetExceeded: Net: macs 22.00 K > 1 K *"])
+    result.stdout.no_fnmatch_line("*swallowed*")
+
+
+def test_a_call_after_the_test_is_refused(run: Run) -> None:
+    result = run(
+        test_net="""
+        kept = []
+        def test_a(model_budget): kept.append(model_budget)
+        def test_b(): kept[0](Net(), X, macs="1M")
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E *BudgetError: model_budget was called at test_net.py:4 *after its test had ended"])
+
+
+def test_a_model_that_needs_values_and_has_none_says_so(run: Run) -> None:
+    result = run(
+        "--tb=short",
+        test_values="""
+        class Choosy(Net):
+            def forward(self, x):
+                return super().forward(x) if self.first.weight.sum().item() > 0 else x
+        def test_choosy(model_budget, monkeypatch):
+            model_budget(Choosy, input_size=(1, 100), macs="1M")
+        """,
+    )
+    assert "Choosy" in result.stdout.str()

@@ -1,0 +1,251 @@
+"""The table of a project: found or refused before anything runs, the same for every worker."""
+
+from __future__ import annotations
+
+
+import pytest
+
+from .conftest import Run
+
+NET = """
+@pytest.mark.budget
+def test_net(): Net()(X)
+"""
+MODES = pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
+
+
+@MODES
+def test_mistakes_are_usage_errors_one_line_each(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_net=NET,
+        pyproject="""
+        [tool.modelbudget]
+        growth = "0%"
+        [tool.modelbudget.models.Net]
+        macs = "4.1g"
+        param = 3
+        """,
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: pyproject.toml:2: tool.modelbudget.growth is not a key of the plugin; valid are default, *",
+            'pyproject.toml:4: tool.modelbudget.models.Net.macs = "4.1g": prefixes are case-sensitive: write G. *',
+            "pyproject.toml:5: tool.modelbudget.models.Net.param is not a key of the plugin; did you mean params?",
+        ],
+        consecutive=True,
+    )
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+@MODES
+def test_broken_toml_names_file_line_and_column(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    (pytester.path / "budgets.toml").write_text("[tool.modelbudget.models.Net]\nmacs = = 3\n")
+    result = run(*mode, "--modelbudget-config=budgets.toml", test_net=NET)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: budgets.toml:2:8: is not valid TOML: Invalid value"])
+
+
+def test_a_broken_pyproject_is_refused_by_pytest_itself(run: Run) -> None:
+    result = run(test_net=NET, pyproject="[tool.modelbudget.models.Net]\nmacs = = 3\n")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*pyproject.toml*line 2, column 8*"])
+
+
+@MODES
+def test_without_a_pyproject_marks_bring_their_own_limits(run: Run, mode: list[str]) -> None:
+    result = run(*mode, test_net='@pytest.mark.budget(macs="22K")\ndef test_net(): Net()(X)')
+    assert result.ret == pytest.ExitCode.OK
+
+
+@MODES
+def test_without_a_pyproject_a_bare_mark_fails(run: Run, mode: list[str]) -> None:
+    result = run(*mode, test_net=NET)
+    result.stdout.fnmatch_lines(
+        ["*no limit applies to Net: give the mark one, or add [[]tool.modelbudget.models.Net] to pyproject.toml*"]
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@MODES
+def test_another_file_can_hold_the_table(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        "--modelbudget-config=ci/budgets_pyproject.toml",
+        test_net=NET,
+        pyproject="[tool.modelbudget.default]\nmacs = 1\n",
+        ci__budgets_pyproject='[tool.modelbudget.default]\nmacs = "21K"\n',
+    )
+    result.stdout.fnmatch_lines(
+        ["E*macs * 22.00 K * 21 K *ci/budgets_pyproject.toml:2 [[]tool.modelbudget.default]", "FAILED *"]
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "cannot be read: No such file or directory"), ("[tool.other]\n", "holds no [[]tool.modelbudget] table")],
+)
+def test_a_file_that_was_asked_for_has_to_hold_a_table(
+    run: Run, pytester: pytest.Pytester, content: str | None, says: str
+) -> None:
+    if content:
+        (pytester.path / "other.toml").write_text(content)
+    result = run("--modelbudget-config=other.toml", test_net=NET)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: other.toml: {says}"])
+
+
+def test_a_file_that_is_not_utf8_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "other.toml").write_bytes(b"[tool.modelbudget]\n# \xff\n")
+    result = run("--modelbudget-config=other.toml", test_net=NET)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: other.toml: is not UTF-8: invalid start byte at byte 21"])
+
+
+def test_a_table_above_rootdir_is_not_passed_over(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "ci").mkdir()
+    (pytester.path / "ci" / "pytest.ini").write_text("[pytest]\n")
+    result = run("-c", "ci/pytest.ini", test_net=NET, pyproject="[tool.modelbudget.default]\nmacs = 1\n")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: ../pyproject.toml: *above rootdir*--modelbudget-config=pyproject.toml"])
+    again = run("-c", "ci/pytest.ini", "--modelbudget-config=pyproject.toml", "test_net.py")
+    again.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *"])
+
+
+def test_a_project_inside_another_has_budgets_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
+    (pytester.path / "inner").mkdir()
+    (pytester.path / "inner" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    run_inner = run("--rootdir=inner", test_net="def test(): pass", pyproject="[tool.modelbudget.default]\nmacs = 1\n")
+    assert run_inner.ret == pytest.ExitCode.OK
+
+
+def test_a_table_beyond_the_repository_is_another_projects(run: Run, pytester: pytest.Pytester) -> None:
+    inner = pytester.path / "repository" / "tests"
+    inner.mkdir(parents=True)
+    (pytester.path / "repository" / ".git").mkdir()
+    result = run(f"--rootdir={inner}", test_net="def test(): pass", pyproject="[tool.modelbudget.default]\nmacs = 1\n")
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_pyproject_that_only_names_the_plugin_has_no_table(run: Run) -> None:
+    result = run(
+        test_net="def test(): pass", pyproject='[project]\nname = "x"\ndependencies = ["pytest-modelbudget"]\n'
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("*model budgets*")
+
+
+def test_strict_config_accepts_the_table(run: Run) -> None:
+    result = run(
+        "--strict-config", "--strict-markers", test_net=NET, pyproject='[tool.modelbudget.default]\nmacs = "1M"\n'
+    )
+    assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("policy", "exit_code", "says", "mode"),
+    [
+        ("report", 0, "no budget", []),
+        ("warn", 0, "warn, no budget", []),
+        ("error", 1, "NO BUDGET", []),
+        ("error", 1, "NO BUDGET", ["-n2"]),
+    ],
+)
+def test_what_happens_to_a_model_without_a_budget(
+    run: Run, policy: str, exit_code: int, says: str, mode: list[str]
+) -> None:
+    result = run(
+        *mode,
+        "-q",
+        test_net="def test_net(model_budget): model_budget(Net(), X)",
+        pyproject=f'[tool.modelbudget]\nunbudgeted = "{policy}"\n',
+    )
+    assert result.ret == exit_code
+    if policy == "report":  # -q shows what is not as it should be
+        result.stdout.no_fnmatch_line("*model budgets*")
+    else:
+        result.stdout.fnmatch_lines([f"Net *{says}"])
+    if policy == "error":
+        result.stdout.fnmatch_lines(["FAILED test_net.py::test_net - BudgetError: Net: no limit applies, *"])
+
+
+@MODES
+def test_the_convention_of_papers(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_net="""
+        @pytest.mark.budget(flops="22K")
+        def test_observed(): Net()(X)
+        def test_measured(model_budget): assert model_budget(Net(), X, flops="22K").flops == 22000
+        """,
+        pyproject="[tool.modelbudget]\nflops_per_mac = 1\n",
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["1 model within budget (1 MAC = 1 FLOP)."])
+
+
+UNKNOWN = """
+import torch
+
+library = torch.library.Library("budget_tests", "DEF")
+library.define("twice(Tensor x) -> Tensor")
+library.impl("twice", lambda x: x + x, "CompositeExplicitAutograd")
+
+class Custom(Net):
+    def forward(self, x):
+        return torch.ops.budget_tests.twice(super().forward(x))
+
+@pytest.mark.budget(macs="1M")
+def test_observed(): Custom()(X)
+
+def test_measured(model_budget): model_budget(Custom(), X, macs="1M")
+"""
+
+
+def test_an_operator_without_a_formula_fails_by_default(run: Run) -> None:
+    result = run(test_custom=UNKNOWN)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "E*Custom: only a lower bound, for operators without a formula ran: budget_tests::twice in Custom (1 call)",
+            'E*register one: @pytest_modelbudget.formula("budget_tests::twice") above a function that returns its MACs',
+            "Custom *LOWER BOUND",
+        ]
+    )
+
+
+def test_operators_without_a_formula_may_be_tolerated(run: Run) -> None:
+    result = run(
+        test_custom=UNKNOWN.replace("budget_tests", "budget_tests_2"),
+        pyproject='[tool.modelbudget]\nunknown_ops = "warn"\n',
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["Custom *lower bound"])
+
+
+def test_a_conftest_gives_formulas(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_modelbudget_formulas():
+            return {"budget_tests_3::twice": lambda x, *, out_shape, **_: 1000 * out_shape[0]}
+        """
+    )
+    result = run(test_custom=UNKNOWN.replace("1M", "22.5K").replace("budget_tests", "budget_tests_3"))
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*Custom: macs 23.00 K > 22.5 K *"])
+
+
+def test_formulas_that_are_no_mapping_are_refused(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_modelbudget_formulas(): return [1]")
+    result = run(test_net='def test(model_budget): model_budget(Net(), X, macs="1M")')
+    result.stdout.fnmatch_lines(
+        ['E*BudgetError: pytest_modelbudget_formulas returned list; return a dict {"ns::op": f}']
+    )
+
+
+def test_help_and_markers_show_what_there_is(run: Run) -> None:
+    shown = run("--help")
+    shown.stdout.fnmatch_lines(["model budgets:", "*--modelbudget-config=PATH*", "*modelbudget_junit (bool)*"])
+    run("--markers").stdout.fnmatch_lines(["@pytest.mark.budget(*", "@pytest.mark.modelbudget(*"])
