@@ -199,7 +199,7 @@ class Task:
     def _for_real(self) -> Measurement:
         __tracebackhide__ = True
         torch.manual_seed(0) if not isinstance(self.model, nn.Module) else None
-        with plain_kernels(self.backward):
+        with torch.inference_mode(False), plain_kernels(self.backward):
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
                 built = given.check_built(self.model(), self.model)
@@ -276,10 +276,10 @@ def detached(inputs: given.Inputs) -> given.Inputs:
 
 
 def _device(index: ModuleIndex) -> torch.device:
-    for weight in index.parameters():
-        if weight.device.type != "meta":
-            return weight.device
-    return torch.get_default_device()
+    """Return where the weights are, and so where inputs without a device of their own belong."""
+    devices = [weight.device for weight in index.parameters()]
+    real = [device for device in devices if device.type != "meta"]
+    return (real or devices or [torch.get_default_device()])[0]
 
 
 def _has_no_data(tensor: torch.Tensor) -> bool:

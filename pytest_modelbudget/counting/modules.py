@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 import torch
@@ -180,29 +181,57 @@ def _add(tally: dict[tuple[int, str], list[int]], key: tuple[int, str], macs: in
         entry[1] += macs
 
 
+class _Watch:
+    """Stands for ``nn.Module._compiled_call_impl``, which every module call asks for and then calls if it is there.
+
+    Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and unlike
+    module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
+    """
+
+    def __init__(self, enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+        self._call = self._calling()
+
+    def __get__(self, module: nn.Module | None, owner: type) -> Any:
+        return None if module is None else MethodType(self._call, module)
+
+    def __set__(self, module: nn.Module, value: Any) -> None:
+        module.__dict__[_COMPILED] = value
+
+    def __delete__(self, module: nn.Module) -> None:
+        del module.__dict__[_COMPILED]
+
+    def _calling(self) -> Callable[..., Any]:
+        enter, leave = self._enter, self._leave
+
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            run = module.__dict__.get(_COMPILED) or module._call_impl
+            if not enter(module, args, kwargs):
+                return run(*args, **kwargs)
+            try:
+                return run(*args, **kwargs)
+            finally:
+                leave()
+
+        return call
+
+
+_COMPILED = "_compiled_call_impl"
+
+
 @contextmanager
 def watched(enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> Iterator[None]:
     """Tell ``enter`` before, and ``leave`` after, every module call; where ``enter`` declines, ``leave`` is not told.
 
-    Module hooks would be seen by ``torch.compile`` and by the model; the class's ``__call__`` is not.
+    Of nested watches the innermost alone is told.
     """
-    outer = nn.Module.__call__
-    original = getattr(outer, "watches", outer)  # the innermost watch alone is told
-
-    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if not enter(self, args, kwargs):
-            return original(self, *args, **kwargs)
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            leave()
-
-    call.watches = original  # type: ignore[attr-defined]
-    nn.Module.__call__ = call  # type: ignore[method-assign, assignment]
+    outer = vars(nn.Module)[_COMPILED]
+    setattr(nn.Module, _COMPILED, _Watch(enter, leave))
     try:
         yield
     finally:
-        nn.Module.__call__ = outer  # type: ignore[method-assign]
+        setattr(nn.Module, _COMPILED, outer)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from pytest_modelbudget.counting import registry
 from pytest_modelbudget.counting.no_macs import NO_MACS
+from pytest_modelbudget.counting.rules import RULES
 
 _EMPTY = frozenset(
     f"aten::{name}"
@@ -39,6 +40,7 @@ _UNDECLARED_WRITES: dict[str, tuple[int | str, ...]] = {  # running statistics t
     "aten::miopen_batch_norm": (3, 4),
     "aten::native_batch_norm": (3, 4),
 }
+_RULED = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))  # the overloads that the shape rules know
 _DYNAMIC = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 
@@ -61,6 +63,7 @@ class Plan:
         "name",
         "older",
         "random",
+        "rule",
         "unknown",
         "view",
         "writes",
@@ -84,6 +87,8 @@ class Plan:
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
+        overload = schema.overload_name
+        self.rule = RULES.get(f"{self.name}.{overload}") or (RULES.get(self.name) if overload in _RULED else None)
         self.memo: dict[Any, Any] = {}
         self.older: dict[Any, Any] = {}
 

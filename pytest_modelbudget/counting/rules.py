@@ -1,0 +1,290 @@
+"""Shape rules: what the commonest operators give, told from the specs of their arguments.
+
+Meta kernels answer for every operator, but torch's are written in Python: the first one imports a symbolic algebra
+system, which takes longer than everything else here. A rule answers the plain cases (dense operands of one dtype), and
+returns None in all others; a test holds every rule against the meta kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import torch
+
+from pytest_modelbudget.counting.shapes import Spec, intern
+
+Rule = Callable[..., Any]
+RULES: dict[str, Rule] = {}
+Sizes = tuple[int, ...]
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for operators of aten, by name or by name and overload (``mean.dim``)."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            RULES[f"aten::{name}"] = function
+        return function
+
+    return register
+
+
+def contiguous_strides(shape: Sequence[int]) -> Sizes:
+    """Return the strides of a row-major tensor."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def is_contiguous(spec: Spec) -> bool:
+    """Return whether a tensor is row-major; strides of dimensions of size 1 do not matter."""
+    expected = 1
+    for size, stride in zip(reversed(spec.shape), reversed(spec.stride), strict=True):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return 0 not in spec.shape
+
+
+def is_dense(spec: Spec) -> bool:
+    """Return whether a tensor fills its memory without gaps or overlaps, in whatever order of dimensions."""
+    expected = 1
+    for stride, size in sorted((st, si) for st, si in zip(spec.stride, spec.shape, strict=True) if si != 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return 0 not in spec.shape
+
+
+def fresh(shape: Sequence[int], like: Spec, dtype: torch.dtype | None = None) -> Spec:
+    """Return the spec of a new row-major tensor with the dtype and device of another."""
+    return intern(tuple(shape), contiguous_strides(shape), 0, dtype or like.dtype, like.device)
+
+
+def same(x: Spec, dtype: torch.dtype | None = None) -> Spec:
+    """Return the spec of a new tensor laid out as another, which is dense."""
+    return intern(x.shape, x.stride, 0, dtype or x.dtype, x.device)
+
+
+def floating(*specs: Any) -> bool:
+    """Return whether all are tensors of one floating dtype on one device."""
+    first = specs[0]
+    return all(
+        type(spec) is Spec and spec.dtype is first.dtype and spec.device == first.device and spec.dtype.is_floating_point
+        for spec in specs
+    )
+
+
+def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec | None:
+    """Return what an element-wise operator gives for dense operands: row-major, or the common strides of the full ones."""
+    try:
+        shape = torch.broadcast_shapes(*(spec.shape for spec in specs))
+    except RuntimeError:
+        return None
+    full = [spec for spec in specs if spec.shape == tuple(shape)]
+    if not full or not shape:
+        return None
+    if all(is_contiguous(spec) for spec in specs):
+        return fresh(shape, full[0], dtype)
+    if all(spec.stride == full[0].stride for spec in full) and is_dense(full[0]):
+        return same(full[0], dtype) if all(not spec.shape for spec in specs if spec not in full) else None
+    return None
+
+
+UNARY = "abs ceil clamp clamp_max clamp_min cos elu erf exp floor gelu hardsigmoid hardswish hardtanh leaky_relu log log1p"
+UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
+
+
+@rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")))
+def unary(x: Any, *parameters: Any, **options: Any) -> Any:
+    """Answer an element-wise function of one tensor."""
+    if options or not floating(x) or not is_dense(x) or any(not _plain(value) for value in parameters):
+        return None
+    return same(x)
+
+
+@rule(*(f"{name}{mark}" for name in ("add", "sub", "mul", "div") for mark in ("", "_")), "maximum", "minimum", "rsub")
+@rule("softplus", "threshold_backward", "gelu_backward", "silu_backward", "sigmoid_backward", "tanh_backward", "hardswish_backward")
+def binary(a: Any, b: Any, *parameters: Any, **options: Any) -> Any:
+    """Answer an element-wise function of two tensors, or of a tensor and a real number."""
+    if set(options) - {"alpha", "approximate"} or any(not _plain(value) for value in (*parameters, *options.values())):
+        return None
+    if type(b) is not Spec:
+        return same(a) if _plain(b) and floating(a) and is_dense(a) else None
+    return broadcast((a, b)) if floating(a, b) else None
+
+
+@rule("pow")
+def power(x: Any, exponent: Any) -> Any:
+    """Answer a tensor to the power of a number."""
+    return same(x) if type(x) is Spec and _plain(exponent) and floating(x) and is_dense(x) else None
+
+
+@rule("eq", "ne", "lt", "le", "gt", "ge")
+def compare(a: Any, b: Any) -> Any:
+    """Answer a comparison."""
+    if type(b) is not Spec:
+        return same(a, torch.bool) if _plain(b) and floating(a) and is_dense(a) else None
+    return broadcast((a, b), torch.bool) if floating(a, b) else None
+
+
+@rule("where")
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """Answer a choice between two tensors."""
+    if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and floating(a, b)):
+        return None
+    if condition.device != a.device or not all(map(is_contiguous, (condition, a, b))):
+        return None
+    out = broadcast((condition, a, b))
+    return out and fresh(out.shape, a)
+
+
+@rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum", "roll", "native_dropout")
+def along(x: Any, parameter: Any, *others: Any, **options: Any) -> Any:
+    """Answer what keeps the shape of a row-major tensor."""
+    if options or not floating(x) or not is_contiguous(x) or any(item not in (False, None) for item in others[1:]):
+        return None
+    return fresh(x.shape, x)
+
+
+@rule("mean.dim", "sum.dim_IntList", "var.correction", "amax")
+def reduce(x: Any, dims: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    """Answer a reduction of a row-major tensor over some of its dimensions."""
+    if not floating(x) or not is_contiguous(x) or set(options) - {"keepdim", "correction"} or not dims:
+        return None
+    rank = len(x.shape)
+    gone = {dim % rank for dim in dims if -rank <= dim < rank}
+    if len(gone) != len(dims):
+        return None
+    keep = options.get("keepdim", keepdim)
+    kept = [1 if dim in gone else size for dim, size in enumerate(x.shape) if keep or dim not in gone]
+    return fresh(kept, x)
+
+
+@rule("mm", "bmm")
+def matmul(a: Any, b: Any) -> Any:
+    """Answer a matrix product, or a batch of them."""
+    if not floating(a, b) or a.shape[-1] != b.shape[-2] or a.shape[:-2] != b.shape[:-2] or 0 in (*a.shape, *b.shape):
+        return None
+    return fresh((*a.shape[:-1], b.shape[-1]), a)
+
+
+@rule("addmm", "baddbmm")
+def addmm(bias: Any, a: Any, b: Any, **options: Any) -> Any:
+    """Answer a matrix product and a bias that broadcasts to it."""
+    out = matmul(a, b) if floating(bias, a, b) else None
+    if out is None or any(not _plain(value) for value in options.values()) or len(bias.shape) > len(out.shape):
+        return None
+    fits = all(one in (1, size) for one, size in zip(reversed(bias.shape), reversed(out.shape), strict=False))
+    return out if fits else None
+
+
+@rule("convolution")
+def convolution(
+    x: Any, w: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: Any, extra: Any, groups: Any
+) -> Any:
+    """Answer a convolution of row-major tensors."""
+    operands = (x, w) if bias is None else (x, w, bias)
+    if not floating(*operands) or not (is_contiguous(x) and is_contiguous(w)) or len(x.shape) != len(w.shape):
+        return None
+    inner, outer = (w.shape[0], w.shape[1] * groups) if transposed else (w.shape[1] * groups, w.shape[0])
+    if x.shape[1] != inner or (bias is not None and bias.shape != (outer,)):
+        return None
+    dims = len(x.shape) - 2
+    step, pad, spread, more = (list(v) * dims if len(v) == 1 else list(v) for v in (stride, padding, dilation, extra))
+    sizes = []
+    for i in range(dims):
+        span = spread[i] * (w.shape[2 + i] - 1)
+        if transposed:
+            sizes.append((x.shape[2 + i] - 1) * step[i] - 2 * pad[i] + span + more[i] + 1)
+        else:
+            sizes.append((x.shape[2 + i] + 2 * pad[i] - span - 1) // step[i] + 1)
+    return fresh((x.shape[0], outer, *sizes), x) if min(sizes) > 0 else None
+
+
+@rule("native_batch_norm", "_native_batch_norm_legit_no_training")
+def batch_norm(x: Any, w: Any, b: Any, mean: Any, var: Any, *_: Any) -> Any:
+    """Answer batch normalisation, with the statistics of each channel."""
+    if not floating(*(spec for spec in (x, w, b, mean, var) if spec is not None)) or not is_contiguous(x):
+        return None
+    saved = fresh((x.shape[1],), x)
+    return (fresh(x.shape, x), saved, saved)
+
+
+@rule("native_layer_norm")
+def layer_norm(x: Any, normalized: Any, w: Any, b: Any, eps: Any) -> Any:
+    """Answer layer normalisation: mean and rstd over the normalised dimensions, which are kept with size 1."""
+    given = [spec for spec in (x, w, b) if spec is not None]
+    axis = len(x.shape) - len(normalized)
+    if not floating(*given) or not is_contiguous(x) or axis < 0 or x.shape[axis:] != tuple(normalized):
+        return None
+    if any(spec.shape != tuple(normalized) for spec in given[1:]):
+        return None
+    saved = fresh((*x.shape[:axis], *(1 for _ in normalized)), x)
+    return (fresh(x.shape, x), saved, saved)
+
+
+@rule("native_group_norm")
+def group_norm(x: Any, w: Any, b: Any, n: int, c: int, hw: int, groups: int, eps: Any) -> Any:
+    """Answer group normalisation."""
+    if not floating(*(spec for spec in (x, w, b) if spec is not None)) or not is_contiguous(x) or c % groups:
+        return None
+    return (fresh(x.shape, x), fresh((n, groups), x), fresh((n, groups), x)) if prod(x.shape) == n * c * hw else None
+
+
+@rule("cat")
+def cat(tensors: Any, dim: int = 0) -> Any:
+    """Answer a concatenation of row-major tensors."""
+    first = tensors[0]
+    if not floating(*tensors) or not all(map(is_contiguous, tensors)) or not first.shape:
+        return None
+    at = dim % len(first.shape)
+    rest = (*first.shape[:at], *first.shape[at + 1 :])
+    if any(len(t.shape) != len(first.shape) or (*t.shape[:at], *t.shape[at + 1 :]) != rest for t in tensors):
+        return None
+    return fresh((*first.shape[:at], sum(t.shape[at] for t in tensors), *first.shape[at + 1 :]), first)
+
+
+@rule("embedding")
+def embedding(weight: Any, indices: Any, *_: Any) -> Any:
+    """Answer a look-up of rows."""
+    if not floating(weight) or len(weight.shape) != 2 or indices.dtype not in (torch.int64, torch.int32):
+        return None
+    return fresh((*indices.shape, weight.shape[1]), weight)
+
+
+@rule("max_pool2d_with_indices")
+def max_pool(x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil: bool = False) -> Any:
+    """Answer max pooling of a row-major batch of images, rounding down."""
+    if ceil or not floating(x) or not is_contiguous(x) or len(x.shape) != 4:
+        return None
+    size, step, pad, spread = (list(v) * 2 if len(v) == 1 else list(v) for v in (kernel, stride or kernel, padding, dilation))
+    out = [(x.shape[2 + i] + 2 * pad[i] - spread[i] * (size[i] - 1) - 1) // step[i] + 1 for i in (0, 1)]
+    if min(out) < 1 or any(2 * pad[i] > size[i] for i in (0, 1)):
+        return None
+    return (fresh((*x.shape[:2], *out), x), fresh((*x.shape[:2], *out), x, torch.int64))
+
+
+@rule("_adaptive_avg_pool2d")
+def adaptive_pool(x: Any, sizes: Any) -> Any:
+    """Answer adaptive average pooling of a row-major batch of images."""
+    return fresh((*x.shape[:-2], *sizes), x) if floating(x) and is_contiguous(x) and len(x.shape) == 4 else None
+
+
+@rule("_scaled_dot_product_flash_attention_for_cpu")
+def attention(q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False, **options: Any) -> Any:
+    """Answer fused attention on (B, H, L, E) tensors: the log-sums are laid out as (B, L, H)."""
+    if not floating(q, k, v) or not len(q.shape) == len(k.shape) == len(v.shape) == 4 or q.shape[3] != v.shape[3]:
+        return None
+    b, h, length, _ = q.shape
+    saved = torch.float64 if q.dtype is torch.float64 else torch.float32
+    return (fresh(q.shape, q), intern((b, h, length), (length * h, 1, h), 0, saved, q.device))
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
