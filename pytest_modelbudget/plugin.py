@@ -141,8 +141,8 @@ class OnController:
         return result
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        # A gate is no test: it is counted and listed as a failure, without a letter in the line of progress.
-        return ("failed", "", "") if hasattr(report, "modelbudget_gate") and report.failed else None
+        # A gate is no test: it counts as a failure, and has no letter in the line of progress.
+        return ("failed" if report.failed else "", "", "") if self.session.reporting_gates else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.session.results:

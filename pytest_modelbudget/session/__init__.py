@@ -32,6 +32,7 @@ class Session:
     table_data: dict[str, Any] | None
     results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     lost_workers: list[str] = field(default_factory=list)
+    reporting_gates: bool = False
     sources: dict[Path, ast.Module | None] = field(default_factory=dict)
     _table: Table | None = None
     _knows_formulas: bool = False

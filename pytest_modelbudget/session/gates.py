@@ -27,9 +27,10 @@ def report_gates(session: Session) -> None:
                 outcome="failed" if failed else "passed",
                 longrepr=excinfo.getrepr(style="value") if failed else None,
                 when=when,
-                modelbudget_gate=True,
             )
+            session.reporting_gates = True
             session.config.hook.pytest_runtest_logreport(report=report)
+            session.reporting_gates = False
 
 
 def _failures(session: Session) -> Iterator[tuple[str, Place, str]]:

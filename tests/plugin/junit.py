@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 
-def testcases(junit: Path) -> dict[str, ElementTree.Element]:
-    """Return the testcases of a JUnit file by class and name."""
+def cases_of(junit: Path) -> dict[str, ElementTree.Element]:
+    """Return the cases_of of a JUnit file by class and name."""
     cases = ElementTree.parse(junit).getroot().iter("testcase")
     return {f"{case.get('classname')}::{case.get('name')}": case for case in cases}
 
@@ -24,7 +24,7 @@ def properties(junit: Path) -> dict[str, dict[str, str]]:
     """Return the properties of each testcase."""
     return {
         name: {one.get("name", ""): one.get("value", "") for one in case.iter("property")}
-        for name, case in testcases(junit).items()
+        for name, case in cases_of(junit).items()
     }
 
 

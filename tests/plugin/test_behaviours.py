@@ -12,14 +12,14 @@ import pytest
 
 from .behaviours import BEHAVIOURS, TABLE
 from .conftest import MODELS
-from .junit import outcome, testcases
+from .junit import cases_of, outcome
 
 MODES = {"plain": [], "n0": ["-n0"], "n2": ["-n2"]}
 
 
 @pytest.fixture(scope="module", params=MODES)
 def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ElementTree.Element]:
-    """Run all behaviours at once, and return their testcases by name."""
+    """Run all behaviours at once, and return their cases_of by name."""
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "models.py").write_text(MODELS)
     (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "-p no:cacheprovider"\n' + TABLE)
@@ -40,4 +40,4 @@ def test_behaviour(cases: dict[str, ElementTree.Element], name: str) -> None:
 
 def _by_module(junit: Path) -> dict[str, ElementTree.Element]:
     """Return one testcase per module; where a test failed twice, pytest writes an error of its own for teardown."""
-    return {name.partition("::")[0].partition(".")[0]: case for name, case in testcases(junit).items()}
+    return {name.partition("::")[0].partition(".")[0]: case for name, case in cases_of(junit).items()}

@@ -1,0 +1,82 @@
+"""What is wrong with a run as a whole: failed items on screen and in JUnit, and exit code 1."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Run
+from .junit import cases_of, counts
+
+MODES = pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
+
+
+@MODES
+def test_two_models_of_one_name_fail_the_run(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        "--junitxml=junit.xml",
+        test_one='def test_small(model_budget): model_budget(Net(), X, name="net")',
+        test_two='def test_large(model_budget): model_budget(Net(300), X, name="net")',
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*two different models are called net: params 22,210 and 33,310, *macs 22,000 and 33,000*",
+            "*test_one.py::test_small",
+            "*test_two.py::test_large",
+            "*model_budget(..., name=*",
+            "FAILED modelbudget::name net - BudgetError: two different models are called n*",
+            "*1 failed, 2 passed*",
+        ]
+    )
+    assert counts(pytester.path / "junit.xml") == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}
+    failure = cases_of(pytester.path / "junit.xml")["modelbudget::name net"].find("failure")
+    assert failure is not None
+    assert "two different models are called net" in failure.get("message", "")
+
+
+def test_a_gate_is_no_test_in_the_line_of_progress(run: Run) -> None:
+    result = run(
+        "-v",
+        test_one="""
+        def test_small(model_budget): model_budget(Net(), X, name="net")
+        def test_large(model_budget): model_budget(Net(300), X, name="net")
+        """,
+    )
+    result.stdout.fnmatch_lines(["test_one.py::test_large PASSED * [[]100%]"])
+    result.stdout.no_fnmatch_line("*[[]150%]*")
+
+
+def test_factories_share_their_name_with_what_they_build_once(run: Run) -> None:
+    result = run(
+        test_one="""
+        def test_one(model_budget): model_budget(net, X)
+        def test_again(model_budget): model_budget(net, X)
+        @pytest.mark.parametrize("width", [200, 300])
+        def test_implicit(model_budget, width): model_budget(Net(width), X)
+        """
+    )
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> None:
+    result = run(
+        "-n2",
+        "--junitxml=junit.xml",
+        test_one="""
+        import os
+        @pytest.mark.budget(macs="22K")
+        @pytest.mark.parametrize("n", range(6))
+        def test_net(n): Net()(X)
+        def test_crash(): os._exit(3)
+        """,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED modelbudget::lost worker gw* - BudgetError: worker gw* was lost*"])
+    result.stdout.fnmatch_lines(["Net *ok, at the limit"])
+    assert any(name.startswith("modelbudget::lost worker gw") for name in cases_of(pytester.path / "junit.xml"))
+
+
+def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(run: Run) -> None:
+    result = run("-n2", test_one="import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
+    result.stdout.no_fnmatch_line("*modelbudget::*")
