@@ -153,17 +153,16 @@ class Task:
             if index.lazy() or index.scripted():
                 raise ShapeRunStop("lazy and scripted modules need a real run")
             request = self._request(built)
-            index.weigh()
             self.weight_bytes = sum(node.weight_bytes for node in index.nodes)
             if self.inputs is None:
                 return weights_only(index, request)
             ledger = Ledger(index)
-            floats = [buffer for buffer in index.buffers() if buffer.is_floating_point() or buffer.is_complex()]
-            run.begin_forward([*index.parameters(), *floats], ledger)
+            floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
+            run.begin_forward([*index.parameters, *floats], ledger)
             positional, keyword = as_shapes(self.inputs, run, _device(index))
             objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
             try:
-                with gradients_kept([*index.parameters(), *objects.tensors]), run, attributed(ledger, self.backward):
+                with gradients_kept([*index.parameters, *objects.tensors]), run, attributed(ledger, self.backward):
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")
@@ -217,7 +216,6 @@ class Task:
         request = self._request(built)
         if self.inputs is None:
             _check_lazy(index, request, "need inputs to know their shapes")
-            index.weigh()
             return weights_only(index, request)
         inputs = given.materialize(self.inputs, _device(index)) if self.sized else self.inputs
         if self.backward:
@@ -227,13 +225,14 @@ class Task:
         run.ledger = ledger
         objects = Objects((built, self.inputs))
         index.refresh_lazy()
+        index.weigh()
         grad_mode = torch.enable_grad() if self.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-        held = [*index.parameters(), *objects.tensors, *tensors_of(inputs)]
+        held = [*index.parameters, *objects.tensors, *tensors_of(inputs)]
         try:
             with grad_mode, gradients_kept(held), run, attributed(ledger, self.backward):
                 self._forward(built, inputs[0], inputs[1], ledger)
-            _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
             index.weigh()
+            _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
             return measurement(index, ledger, request, "real")
         finally:
             objects.restore()
@@ -277,7 +276,7 @@ def detached(inputs: given.Inputs) -> given.Inputs:
 
 def _device(index: ModuleIndex) -> torch.device:
     """Return where the weights are, and so where inputs without a device of their own belong."""
-    devices = [weight.device for weight in index.parameters()]
+    devices = [weight.device for weight in index.parameters]
     real = [device for device in devices if device.type != "meta"]
     return (real or devices or [torch.get_default_device()])[0]
 

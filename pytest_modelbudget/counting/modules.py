@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter, is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 ROOT = 0
+_LAZY = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
 class Node:
@@ -29,14 +30,35 @@ class Node:
         self.calls = 0
         self.params = self.trainable_params = self.weight_bytes = 0
 
+    def weigh(self, tensor: torch.Tensor, is_parameter: bool) -> None:
+        """Add a tensor of this module."""
+        numel = tensor.numel()
+        stored = tensor if tensor.layout is torch.strided else _stored(tensor)
+        self.weight_bytes += stored.numel() * stored.element_size()
+        if is_parameter:
+            self.params += numel
+            if tensor.requires_grad:
+                self.trainable_params += numel
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the stored elements of a sparse tensor; a tensor of another layout is stored whole."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values()
+    return tensor if tensor.layout is torch._mkldnn else tensor.values()  # type: ignore[attr-defined]
+
 
 class ModuleIndex:
-    """All modules of a model in the order of definition; the model itself is the first."""
+    """All modules of a model in the order of definition; the model itself is the first.
+
+    ``parameters`` and ``buffers`` are the distinct tensors; each is weighed at the first module that holds it.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.nodes: list[Node] = []
         self.positions: dict[int, int] = {}
         self._add(model, "")
+        self.weigh()
 
     def _add(self, module: nn.Module, name: str) -> None:
         position = self.positions[id(module)] = len(self.nodes)
@@ -54,36 +76,23 @@ class ModuleIndex:
                 self.nodes[known].aliases.append(prefix + key)
 
     def weigh(self) -> None:
-        """Count params, trainable params and bytes: every distinct tensor at the first module that holds it."""
+        """Count params, trainable params and bytes as they are now."""
+        self.parameters: list[torch.Tensor] = []
+        self.buffers: list[torch.Tensor] = []
         seen: set[int] = set()
         for node in self.nodes:
-            if node.module._parameters:
-                for parameter in _new(node.module._parameters, seen):
-                    numel = parameter.numel()
-                    node.params += numel
-                    node.trainable_params += numel if parameter.requires_grad else 0
-                    node.weight_bytes += _bytes(parameter)
-            if node.module._buffers:
-                for buffer in _new(node.module._buffers, seen):
-                    node.weight_bytes += _bytes(buffer)
-
-    def parameters(self) -> Iterator[torch.Tensor]:
-        """Yield every parameter, shared ones as often as they are held."""
-        for node in self.nodes:
-            for parameter in node.module._parameters.values():
-                if parameter is not None:
-                    yield parameter
-
-    def buffers(self) -> Iterator[torch.Tensor]:
-        """Yield every buffer."""
-        for node in self.nodes:
-            for buffer in node.module._buffers.values():
-                if buffer is not None:
-                    yield buffer
+            node.params = node.trainable_params = node.weight_bytes = 0
+            for held, kept in ((node.module._parameters, self.parameters), (node.module._buffers, self.buffers)):
+                for tensor in held.values() if held else ():
+                    if tensor is not None and id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        kept.append(tensor)
+                        if type(tensor) not in _LAZY:
+                            node.weigh(tensor, kept is self.parameters)
 
     def lazy(self) -> bool:
         """Return whether a parameter or buffer gets its shape at the first call only."""
-        return any(is_lazy(tensor) for tensor in (*self.parameters(), *self.buffers()))
+        return any(is_lazy(tensor) for tensor in (*self.parameters, *self.buffers))
 
     def refresh_lazy(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""
@@ -103,18 +112,6 @@ def _uninitialized_twin(tensor: Any) -> Any:
     if isinstance(tensor, UninitializedParameter):
         return UninitializedParameter(tensor.requires_grad, **options)
     return type(tensor)(tensor.requires_grad, **options)
-
-
-def _new(held: Any, seen: set[int]) -> Iterator[torch.Tensor]:
-    for tensor in held.values():
-        if tensor is not None and id(tensor) not in seen and not is_lazy(tensor):
-            seen.add(id(tensor))
-            yield tensor
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    stored = tensor if tensor.layout is torch.strided else tensor.values() if tensor.layout is torch.sparse_csr else tensor
-    return stored.numel() * stored.element_size()
 
 
 class Ledger:

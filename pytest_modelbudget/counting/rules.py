@@ -81,19 +81,61 @@ def floating(*specs: Any) -> bool:
 
 
 def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec | None:
-    """Return what an element-wise operator gives for dense operands: row-major, or the common strides of the full ones."""
-    try:
-        shape = torch.broadcast_shapes(*(spec.shape for spec in specs))
-    except RuntimeError:
+    """Return what an element-wise operator gives; None where the shapes do not broadcast, or are empty.
+
+    Source: TensorIterator. Tensors of one layout keep it; otherwise the dimensions are ordered by their strides.
+    """
+    rank = max(len(spec.shape) for spec in specs)
+    padded = [(1,) * (rank - len(spec.shape)) + spec.shape for spec in specs]
+    shape = tuple(max(sizes) for sizes in zip(*padded, strict=True))
+    if 0 in shape or any(size not in (1, full) for sizes in padded for size, full in zip(sizes, shape, strict=True)):
         return None
-    full = [spec for spec in specs if spec.shape == tuple(shape)]
-    if not full or not shape:
-        return None
-    if all(is_contiguous(spec) for spec in specs):
-        return fresh(shape, full[0], dtype)
-    if all(spec.stride == full[0].stride for spec in full) and is_dense(full[0]):
-        return same(full[0], dtype) if all(not spec.shape for spec in specs if spec not in full) else None
-    return None
+    first = specs[0]
+    if all(spec.shape == shape for spec in specs):
+        if all(map(is_contiguous, specs)):
+            return fresh(shape, first, dtype)
+        if all(spec.stride == first.stride for spec in specs) and is_dense(first):
+            return same(first, dtype)
+    strides = [_iterated_strides(spec, shape) for spec in specs]
+    order = _dimension_order(shape, strides)
+    out, step = [0] * rank, 1
+    for dim in order:
+        out[dim] = step
+        step *= shape[dim]
+    return intern(shape, tuple(out), 0, dtype or first.dtype, first.device)
+
+
+def _iterated_strides(spec: Spec, shape: Sizes) -> Sizes:
+    """Return the strides with which a tensor is read when it is broadcast to ``shape``: 0 where it is repeated."""
+    missing = len(shape) - len(spec.shape)
+    own = (0 if size == 1 != full else stride for size, stride, full in zip(spec.shape, spec.stride, shape[missing:]))
+    return (0,) * missing + tuple(own)
+
+
+def _dimension_order(shape: Sizes, strides: list[Sizes]) -> list[int]:
+    """Return the dimensions from the fastest to the slowest, as TensorIterator sorts them (a stable insertion sort)."""
+    order = list(reversed(range(len(shape))))
+    for start in range(1, len(order)):
+        at = start
+        for before in range(start - 1, -1, -1):
+            verdict = _compare(order[before], order[at], shape, strides)
+            if verdict > 0:
+                order[before], order[at] = order[at], order[before]
+                at = before
+            elif verdict < 0:
+                break
+    return order
+
+
+def _compare(a: int, b: int, shape: Sizes, strides: list[Sizes]) -> int:
+    for stride in strides:
+        if stride[a] == 0 or stride[b] == 0:
+            continue
+        if stride[a] != stride[b]:
+            return -1 if stride[a] < stride[b] else 1
+        if shape[a] > shape[b]:
+            return 1
+    return 0
 
 
 UNARY = "abs ceil clamp clamp_max clamp_min cos elu erf exp floor gelu hardsigmoid hardswish hardtanh leaky_relu log log1p"
@@ -103,9 +145,9 @@ UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
 @rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")))
 def unary(x: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of one tensor."""
-    if options or not floating(x) or not is_dense(x) or any(not _plain(value) for value in parameters):
+    if options or not floating(x) or any(not _plain(value) for value in parameters):
         return None
-    return same(x)
+    return broadcast((x,))
 
 
 @rule(*(f"{name}{mark}" for name in ("add", "sub", "mul", "div") for mark in ("", "_")), "maximum", "minimum", "rsub")
@@ -115,21 +157,21 @@ def binary(a: Any, b: Any, *parameters: Any, **options: Any) -> Any:
     if set(options) - {"alpha", "approximate"} or any(not _plain(value) for value in (*parameters, *options.values())):
         return None
     if type(b) is not Spec:
-        return same(a) if _plain(b) and floating(a) and is_dense(a) else None
+        return broadcast((a,)) if _plain(b) and floating(a) else None
     return broadcast((a, b)) if floating(a, b) else None
 
 
 @rule("pow")
 def power(x: Any, exponent: Any) -> Any:
     """Answer a tensor to the power of a number."""
-    return same(x) if type(x) is Spec and _plain(exponent) and floating(x) and is_dense(x) else None
+    return broadcast((x,)) if type(x) is Spec and _plain(exponent) and floating(x) else None
 
 
 @rule("eq", "ne", "lt", "le", "gt", "ge")
 def compare(a: Any, b: Any) -> Any:
     """Answer a comparison."""
     if type(b) is not Spec:
-        return same(a, torch.bool) if _plain(b) and floating(a) and is_dense(a) else None
+        return broadcast((a,), torch.bool) if _plain(b) and floating(a) else None
     return broadcast((a, b), torch.bool) if floating(a, b) else None
 
 
@@ -138,10 +180,7 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     """Answer a choice between two tensors."""
     if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and floating(a, b)):
         return None
-    if condition.device != a.device or not all(map(is_contiguous, (condition, a, b))):
-        return None
-    out = broadcast((condition, a, b))
-    return out and fresh(out.shape, a)
+    return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None
 
 
 @rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum", "roll", "native_dropout")
@@ -239,9 +278,11 @@ def group_norm(x: Any, w: Any, b: Any, n: int, c: int, hw: int, groups: int, eps
 
 @rule("cat")
 def cat(tensors: Any, dim: int = 0) -> Any:
-    """Answer a concatenation of row-major tensors."""
+    """Answer a concatenation, which is row-major unless all are images in another order."""
     first = tensors[0]
-    if not floating(*tensors) or not all(map(is_contiguous, tensors)) or not first.shape:
+    if not floating(*tensors) or not first.shape:
+        return None
+    if len(first.shape) in (4, 5) and not all(map(is_contiguous, tensors)):
         return None
     at = dim % len(first.shape)
     rest = (*first.shape[:at], *first.shape[at + 1 :])

@@ -113,6 +113,7 @@ class ShapeRun(TorchDispatchMode):
         Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
         """
         unknown = False
+        weights = self._weights
         parts: list[Any] = [torch.get_default_dtype()]
         for arg in args:
             kind = type(arg)
@@ -121,6 +122,11 @@ class ShapeRun(TorchDispatchMode):
                 parts.append(arg._spec)
             elif kind is int or arg is None:
                 parts.append(arg)
+            elif id(arg) in weights:
+                unknown = True
+                parts.append(weights[id(arg)])
+            elif kind is float or kind is bool:
+                parts.append((kind, arg))
             else:
                 hidden, part = self._part(arg)
                 unknown = unknown or hidden
@@ -140,7 +146,7 @@ class ShapeRun(TorchDispatchMode):
             if arg and type(arg[0]) is int:
                 return False, tuple(arg)
             pairs = [self._part(item) for item in arg]
-            return any(hidden for hidden, _ in pairs), tuple(part for _, part in pairs)
+            return any([hidden for hidden, _ in pairs]), tuple([part for _, part in pairs])
         if isinstance(arg, torch.Tensor):
             if kind not in PLAIN:
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
