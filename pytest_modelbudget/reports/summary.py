@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_modelbudget.budgets import MetricVerdict, Verdict
-from pytest_modelbudget.measurement import METRICS, human
+from pytest_modelbudget.measurement import TRAINING_METRICS, human
 from pytest_modelbudget.reports.wording import LABELS, compared, convention, counted, excess, percent
 
-_ALWAYS = ("params", "macs", "flops")
-_NARROWEST_NAME = 12
+_COLUMNS = ("params", "macs", "flops")
+_NARROWEST_NAME = 8
 _GAP = "  "
+_HEADINGS = [LABELS[metric] for metric in _COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,7 @@ def summary(verdicts: Sequence[Verdict], width: int, verbosity: int = 0) -> list
     shown = [verdict for verdict in verdicts if verbosity >= 0 or not _fine(verdict)]
     if not shown:
         return []
-    metrics = [metric for metric in METRICS if metric in _ALWAYS or _is_worth_a_column(shown, metric)]
-    grid = [[_cell(verdict, metric) for metric in metrics] for verdict in shown]
-    statuses = [_status(verdict) for verdict in shown]
-    widths = [
-        max(len(text) for text in (LABELS[metric], *column))
-        for metric, column in zip(metrics, zip(*grid, strict=True), strict=True)
-    ]
-    room = width - sum(len(_GAP) + column for column in widths) - len(_GAP) - max(map(len, statuses))
-    if room >= min(_NARROWEST_NAME, max(len(verdict.model) for verdict in shown)):
-        lines = list(_table(shown, metrics, grid, statuses, widths, room))
-    else:
-        lines = list(_stack(shown, metrics, statuses, width))
+    lines = _table(shown, width, brief=False) or _table(shown, width, brief=True) or _stack(shown, width)
     if verbosity > 0:
         lines += [Line(line) for verdict in shown if verdict.tree for line in ("", *verdict.tree.splitlines())]
         lines += [Line("")]
@@ -56,10 +46,13 @@ def _fine(verdict: Verdict) -> bool:
     return verdict.status == "within" or (verdict.status == "unbudgeted" and verdict.unbudgeted == "report")
 
 
-def _is_worth_a_column(verdicts: Iterable[Verdict], metric: str) -> bool:
-    """Tell whether anyone asked for a metric: by measuring a backward pass, or with a limit."""
-    found = [one for verdict in verdicts for one in verdict.metrics if one.metric == metric]
-    return any(one.limit or one.warn for one in found) or (metric.startswith("training") and bool(found))
+def _others(verdict: Verdict) -> list[str]:
+    """Return the metrics without a column that somebody asked for: with a limit, or by measuring a backward pass."""
+    return [
+        one.metric
+        for one in verdict.metrics
+        if one.metric not in _COLUMNS and (one.limit or one.warn or one.metric in TRAINING_METRICS)
+    ]
 
 
 def _cell(verdict: Verdict, metric: str) -> str:
@@ -71,11 +64,15 @@ def _cell(verdict: Verdict, metric: str) -> str:
     return " / ".join(compared(metric, judged.value, judged.limit))
 
 
-def _status(verdict: Verdict) -> str:
+def _status(verdict: Verdict, *, brief: bool) -> str:
     if verdict.over:
         worst = max(verdict.over, key=_excess_in_relation)
         number = len(verdict.over)
-        text = f"OVER by {excess(worst)}" if number == 1 else f"OVER in {number}, {_share(worst)}"
+        text = (
+            f"OVER in {number}, {_share(worst)}"
+            if number > 1
+            else f"OVER by {_share(worst) if brief else excess(worst)}"
+        )
         return text + (", xfail" if verdict.excused else "")
     if verdict.unknown:
         return "LOWER BOUND" if verdict.unknown_ops == "error" else "lower bound"
@@ -125,61 +122,71 @@ def _colour(verdict: Verdict) -> str:
     return "red" if failing else "yellow"
 
 
-def _table(
-    verdicts: Sequence[Verdict],
-    metrics: Sequence[str],
-    grid: Sequence[Sequence[str]],
-    statuses: Sequence[str],
-    widths: Sequence[int],
-    room: int,
-) -> Iterator[Line]:
-    fitting = [len(verdict.model) for verdict in verdicts if len(verdict.model) <= room]
-    first = max([len("model"), *fitting])
+def _table(verdicts: Sequence[Verdict], width: int, *, brief: bool) -> list[Line]:
+    """Return one row a model, or nothing where the columns have no room."""
+    grid = [[_cell(verdict, metric) for metric in _COLUMNS] for verdict in verdicts]
+    statuses = [_status(verdict, brief=brief) for verdict in verdicts]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *grid, strict=True)]
+    room = width - sum(len(_GAP) + column for column in widths) - len(_GAP) - max(map(len, statuses))
+    if room < max(len("model"), min(_NARROWEST_NAME, max(len(verdict.model) for verdict in verdicts))):
+        return []
+    first = max(len("model"), *(len(verdict.model) * (len(verdict.model) <= room) for verdict in verdicts))
 
     def joined(name: str, cells: Iterable[str]) -> str:
         padded = (cell.ljust(column) for cell, column in zip(cells, widths, strict=True))
         return _GAP.join([name.ljust(first), *padded, ""])
 
-    yield Line(joined("model", (LABELS[metric] for metric in metrics)) + "status")
+    lines = [Line(joined("model", _HEADINGS) + "status")]
     for verdict, cells, status in zip(verdicts, grid, statuses, strict=True):
-        name = verdict.model
-        if len(name) > first:
-            yield Line(name)
-            name = ""
-        yield Line(joined(name, cells), status, _colour(verdict))
+        fits = len(verdict.model) <= first
+        lines += [] if fits else _wrapped(verdict.model, width)
+        lines.append(Line(joined(verdict.model if fits else "", cells), status, _colour(verdict)))
+        others = ", ".join(f"{LABELS[metric]} {_cell(verdict, metric)}" for metric in _others(verdict))
+        lines += _wrapped(_GAP + others, width) if others else []
+    return lines
 
 
-def _stack(verdicts: Sequence[Verdict], metrics: Sequence[str], statuses: Sequence[str], width: int) -> Iterator[Line]:
-    """Yield one line per metric, for screens on which the table has no room."""
-    label = max(len(LABELS[metric]) for metric in metrics)
-    for verdict, status in zip(verdicts, statuses, strict=True):
+def _stack(verdicts: Sequence[Verdict], width: int) -> list[Line]:
+    """Return one line per metric, for screens on which the table has no room."""
+    lines: list[Line] = []
+    for verdict in verdicts:
+        status = _status(verdict, brief=False)
         name = f"{verdict.model}{_GAP}"
-        if len(name) + len(status) <= width:
-            yield Line(name, status, _colour(verdict))
-        else:
-            yield Line(verdict.model)
-            yield Line(_GAP, status, _colour(verdict))
-        for metric in metrics:
-            cell = _cell(verdict, metric)
-            if cell != "-":
-                yield Line(f"{_GAP}{LABELS[metric].ljust(label)}{_GAP}{cell}")
+        if len(name) + len(status) > width:
+            lines += _wrapped(verdict.model, width)
+            name = _GAP
+        lines.append(Line(name, status, _colour(verdict)))
+        metrics = [*_COLUMNS, *_others(verdict)]
+        label = max(len(LABELS[metric]) for metric in metrics)
+        cells = ((metric, _cell(verdict, metric)) for metric in metrics)
+        for metric, cell in cells:
+            lines += _wrapped(f"{_GAP}{LABELS[metric].ljust(label)}{_GAP}{cell}", width) if cell != "-" else []
+    return lines
 
 
-def _footer(verdicts: Sequence[Verdict], width: int) -> Iterator[Line]:
-    over = [verdict for verdict in verdicts if verdict.over]
+def _wrapped(text: str, width: int, *, break_words: bool = True) -> list[Line]:
+    """Return ``text`` on as many lines as it needs, the further ones indented."""
+    indent = text[: len(text) - len(text.lstrip())] + _GAP
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
+    return [Line(line) for line in lines]
+
+
+def _footer(verdicts: Sequence[Verdict], width: int) -> list[Line]:
+    over = [verdict for verdict in verdicts if verdict.over and not verdict.excused]
+    expected = sum(bool(verdict.over) and verdict.excused for verdict in verdicts)
     bare = sum(not verdict.budgeted for verdict in verdicts)
     number = counted(len(verdicts), "model")
     if over:
-        text = f"{len(over)} of {number} over budget"
-    elif bare:
-        text = f"{len(verdicts) - bare} of {number} within budget"
+        parts = [f"{len(over)} of {number} over budget"]
+    elif bare or expected:
+        parts = [f"{len(verdicts) - bare - expected} of {number} within budget"]
     else:
-        text = f"{number} within budget"
+        parts = [f"{number} within budget"]
+    parts += [f"{expected} over as xfail expects"] if expected else []
+    parts += [f"{bare} without a budget"] if bare else []
     conventions = sorted({convention(verdict.flops_per_mac) for verdict in verdicts})
-    text += f", {counted(bare, 'model')} without a budget" if bare else ""
-    text += f" ({', '.join(conventions)})."
+    text = f"{', '.join(parts)} ({', '.join(conventions)})."
     places = dict.fromkeys(str(metric.limit.place) for verdict in over for metric in verdict.over if metric.limit)
     if places:
         text += f" Limits: {', '.join(places)}"
-    wrapped = textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    yield from map(Line, wrapped)
+    return _wrapped(text, width, break_words=False)

@@ -22,9 +22,7 @@ def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
 
     Where the two would look equal and are not, both are exact.
     """
-    if value is None or human(value, metric) != human(limit.value, metric):
-        return human(value, metric), limit.text
-    if value == limit.value and limit.text != exactly(metric, value):
+    if value is None or value == limit.value or human(value, metric) != human(limit.value, metric):
         return human(value, metric), limit.text
     return exactly(metric, value), exactly(metric, limit.value)
 
