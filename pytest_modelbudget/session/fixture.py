@@ -54,6 +54,9 @@ class ModelBudget:
             raise problem
         return judged.measurement
 
+    def __repr__(self) -> str:
+        return "<model_budget>"
+
     def close(self) -> None:
         """Refuse further calls: there is no test left that they could fail."""
         self._closed = True
