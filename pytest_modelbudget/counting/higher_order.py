@@ -36,7 +36,3 @@ def run(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 _WRAPPERS = frozenset(("wrap", "wrap_activation_checkpoint", "tag_activation_checkpoint", "wrap_with_set_grad_enabled"))
 _HARMLESS = frozenset(("print", "with_effects"))
 
-
-def is_higher_order(func: Any) -> bool:
-    """Return whether an operator takes functions."""
-    return isinstance(func, torch._ops.HigherOrderOperator)

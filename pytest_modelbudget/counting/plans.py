@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from pytest_modelbudget.counting import registry
 from pytest_modelbudget.counting.no_macs import NO_MACS
 from pytest_modelbudget.counting.rules import RULES
+from pytest_modelbudget.counting.values import HANDLERS
 
 _EMPTY = frozenset(
     f"aten::{name}"
@@ -53,6 +54,7 @@ class Plan:
     """
 
     __slots__ = (
+        "by_value",
         "decomposes",
         "dynamic",
         "empty",
@@ -86,6 +88,7 @@ class Plan:
         self.dynamic = not _DYNAMIC.isdisjoint(func.tags)
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
+        self.by_value = self.dynamic or self.name in HANDLERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
         overload = schema.overload_name
         self.rule = RULES.get(f"{self.name}.{overload}") or (RULES.get(self.name) if overload in _RULED else None)
@@ -123,26 +126,27 @@ def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
     return registry.Formula(macs, raw=True)
 
 
-_plans: dict[Any, Plan | None] = {}  # operators are never dropped: torch's dispatcher does not own those it hands out
+_plans: dict[int, Plan] = {}  # by the identity of the operator, whose own hash is slow
+_operators: list[Any] = []  # kept alive, for those identities, and because torch's dispatcher does not own what it hands out
 
 
 def plan_of(func: Any) -> Plan:
     """Return the plan of an operator overload."""
-    plan = _plans.get(func)
+    plan = _plans.get(id(func))
     if plan is None:
-        plan = _plans[func] = Plan(func)
+        plan = _plans[id(func)] = Plan(func)
+        _operators.append(func)
     return plan
 
 
 def known_plans() -> list[Plan]:
     """Return the plan of every operator that was called so far."""
-    return [plan for plan in _plans.values() if plan is not None]
+    return list(_plans.values())
 
 
 def forget() -> None:
     """Drop every plan and with it the memo."""
-    for func in _plans:
-        _plans[func] = None
+    _plans.clear()
 
 
 registry.on_registration(forget)

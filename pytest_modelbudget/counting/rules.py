@@ -183,12 +183,19 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None
 
 
-@rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum", "roll", "native_dropout")
-def along(x: Any, parameter: Any, *others: Any, **options: Any) -> Any:
-    """Answer what keeps the shape of a row-major tensor."""
-    if options or not floating(x) or not is_contiguous(x) or any(item not in (False, None) for item in others[1:]):
+@rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum")
+def along(x: Any, dim: int, *others: Any, **options: Any) -> Any:
+    """Answer what runs along a dimension of a row-major tensor and keeps its shape."""
+    if options or not floating(x) or not is_contiguous(x) or any(item not in (False, None) for item in others):
         return None
-    return fresh(x.shape, x)
+    return fresh(x.shape, x) if -len(x.shape) <= dim < len(x.shape) else None
+
+
+@rule("roll")
+def roll(x: Any, shifts: Any, dims: Any = ()) -> Any:
+    """Answer a rotation of a row-major tensor."""
+    fits = len(shifts) == len(dims) and all(-len(x.shape) <= dim < len(x.shape) for dim in dims)
+    return fresh(x.shape, x) if fits and floating(x) and is_contiguous(x) else None
 
 
 @rule("mean.dim", "sum.dim_IntList", "var.correction", "amax")
@@ -249,7 +256,8 @@ def convolution(
 @rule("native_batch_norm", "_native_batch_norm_legit_no_training")
 def batch_norm(x: Any, w: Any, b: Any, mean: Any, var: Any, *_: Any) -> Any:
     """Answer batch normalisation, with the statistics of each channel."""
-    if not floating(*(spec for spec in (x, w, b, mean, var) if spec is not None)) or not is_contiguous(x):
+    channels = [spec for spec in (w, b, mean, var) if spec is not None]
+    if not floating(x, *channels) or not is_contiguous(x) or any(spec.shape != (x.shape[1],) for spec in channels):
         return None
     saved = fresh((x.shape[1],), x)
     return (fresh(x.shape, x), saved, saved)
@@ -320,7 +328,9 @@ def adaptive_pool(x: Any, sizes: Any) -> Any:
 @rule("_scaled_dot_product_flash_attention_for_cpu")
 def attention(q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False, **options: Any) -> Any:
     """Answer fused attention on (B, H, L, E) tensors: the log-sums are laid out as (B, L, H)."""
-    if not floating(q, k, v) or not len(q.shape) == len(k.shape) == len(v.shape) == 4 or q.shape[3] != v.shape[3]:
+    if not floating(q, k, v) or len(q.shape) != 4 or k.shape != v.shape:
+        return None
+    if (*q.shape[:2], q.shape[3]) != (*k.shape[:2], k.shape[3]):
         return None
     b, h, length, _ = q.shape
     saved = torch.float64 if q.dtype is torch.float64 else torch.float32

@@ -7,9 +7,9 @@ What an operator does to shapes is found once, on meta tensors, and remembered.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from typing import Any, NoReturn
+from weakref import ref
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -42,7 +42,7 @@ class ShapeRun(TorchDispatchMode):
         self._weights: dict[int, Spec] = {}
         self._held: list[torch.Tensor] = []
         self._unknown: dict[int, Any] = {}
-        self._made: list[weakref.ref[ShapeTensor]] = []
+        self._made: list[ref[ShapeTensor]] = []
         self._work = 0
         self._known_floats = _KNOWN_FLOATS_BUILDING
 
@@ -62,7 +62,7 @@ class ShapeRun(TorchDispatchMode):
     def shape_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor that :meth:`survivors` watches."""
         tensor = make(spec)
-        self._made.append(weakref.ref(tensor))
+        self._made.append(ref(tensor))
         return tensor
 
     def stop(self, reason: str) -> NoReturn:
@@ -92,9 +92,9 @@ class ShapeRun(TorchDispatchMode):
             raise
 
     def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if torch._C._get_tracing_state() is not None:
+        if self.ledger is None and torch._C._get_tracing_state() is not None:
             raise ShapeRunStop("a trace would keep tensors without data")
-        if not isinstance(func, torch._ops.OpOverload):
+        if type(func) is not torch._ops.OpOverload:
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
         plan = plan_of(func)
         if plan.decomposes:
@@ -103,7 +103,7 @@ class ShapeRun(TorchDispatchMode):
         unknown, key = self._key(args, kwargs)
         if not unknown:
             return self._known(plan, func, args, kwargs, key)
-        if plan.dynamic or plan.name in values.HANDLERS:
+        if plan.by_value:
             return self._from_values(plan, func, args, kwargs)
         return self._shapes(plan, func, args, kwargs, key)
 
@@ -165,7 +165,8 @@ class ShapeRun(TorchDispatchMode):
     def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on shape tensors, from the memo where it has been seen."""
         entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
-        self._charge(plan, entry.macs)
+        if plan.formula is not None or plan.unknown:
+            self._charge(plan, entry.macs)
         if plan.writes:
             self._write(plan, args, kwargs, entry)
         result = entry.result
