@@ -135,7 +135,10 @@ def _of_process() -> Iterator[tuple[str, Any]]:
 
 
 def _functions(path: str, owner: Any) -> Iterator[tuple[str, Any]]:
-    for name, item in list(vars(owner).items()):
+    found: dict[str, Any] = {}
+    for place in reversed(owner.__mro__) if isinstance(owner, type) else [owner]:
+        found.update(vars(place))
+    for name, item in found.items():
         if callable(item) and not isinstance(item, type):
             yield f"{path}.{name}", id(item)
 
