@@ -31,7 +31,7 @@ _UNITS: Final = {
     "training_flops": ("FLOPs", "FLOP"),
     "weight_bytes": ("bytes", "B"),
 }
-_NUMBER: Final = re.compile(r"(?P<number>[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?(?P<suffix>[A-Za-z]*(?: [A-Za-z]+)?)")
+_NUMBER: Final = re.compile(r"(?P<number>[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)(?: ?(?P<suffix>[A-Za-z]+(?: [A-Za-z]+)?))?")
 _LONGEST: Final = 60  # far above any count, far below what makes Python slow
 
 
@@ -99,14 +99,14 @@ def _parse_text(metric: str, text: str, place: Place) -> Limit:
     match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise _refusal(metric, _reason_for_no_number(text))
-    number, suffix = match["number"], match["suffix"]
+    number, suffix = match["number"], match["suffix"] or ""
     prefix = _prefix_of(metric, suffix)
     if prefix is None:
         raise _refusal(metric, _reason_for_suffix(metric, suffix))
     exact = Fraction(number.replace("_", "")) * {**_SI, **_BINARY, "B": 10**9}[prefix]
     if exact.denominator != 1:
         raise _refusal(metric, "a limit is a whole number")
-    return Limit(exact.numerator, _shown(metric, number, prefix), place)
+    return Limit(exact.numerator, _shown(metric, number if prefix else str(exact), prefix), place)
 
 
 def _prefix_of(metric: str, suffix: str) -> str | None:

@@ -11,6 +11,7 @@ from pytest_modelbudget.measurement import TRAINING_METRICS, human
 from pytest_modelbudget.reports.wording import LABELS, compared, convention, counted, excess, percent
 
 _COLUMNS = ("params", "macs", "flops")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _NARROWEST_NAME = 8
 _GAP = "  "
 _HEADINGS = [LABELS[metric] for metric in _COLUMNS]
@@ -43,6 +44,8 @@ def summary(verdicts: Sequence[Verdict], width: int, verbosity: int = 0) -> list
 
 
 def _fine(verdict: Verdict) -> bool:
+    if verdict.unchecked:
+        return False
     return verdict.status == "within" or (verdict.status == "unbudgeted" and verdict.unbudgeted == "report")
 
 
@@ -95,7 +98,8 @@ def _excess_in_relation(metric: MetricVerdict) -> float:
 def _share(metric: MetricVerdict) -> str:
     assert metric.value is not None
     assert metric.limit is not None
-    return percent(metric.value - metric.limit.value, metric.limit.value) or "limit 0"
+    over = metric.value - metric.limit.value
+    return percent(over, metric.limit.value) or human(over, metric.metric)
 
 
 def _least_room(verdict: Verdict) -> str:
@@ -168,7 +172,7 @@ def _wrapped(text: str, width: int, *, break_words: bool = True) -> list[Line]:
     """Return ``text`` on as many lines as it needs, the further ones indented."""
     indent = text[: len(text) - len(text.lstrip())] + _GAP
     lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
-    return [Line(line) for line in lines]
+    return [Line(line.replace(_NO_BREAK, " ")) for line in lines]
 
 
 def _footer(verdicts: Sequence[Verdict], width: int) -> list[Line]:
@@ -185,7 +189,7 @@ def _footer(verdicts: Sequence[Verdict], width: int) -> list[Line]:
     parts += [f"{expected} over as xfail expects"] if expected else []
     parts += [f"{bare} without a budget"] if bare else []
     conventions = sorted({convention(verdict.flops_per_mac) for verdict in verdicts})
-    text = f"{', '.join(parts)} ({', '.join(conventions)})."
+    text = f"{', '.join(parts)} ({', '.join(conventions).replace(' ', _NO_BREAK)})."
     places = dict.fromkeys(str(metric.limit.place) for verdict in over for metric in verdict.over if metric.limit)
     if places:
         text += f" Limits: {', '.join(places)}"

@@ -1,0 +1,86 @@
+"""Which marks are ours, and what they declare."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_modelbudget.budgets import BudgetError, Place, declared_by_mark
+from pytest_modelbudget.budgets.declarations import nearest
+from pytest_modelbudget.measurement import METRICS
+
+HERE = Place("test_model.py", 12, "@pytest.mark.budget")
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((180,), {}),
+        (("smoke",), {}),
+        ((), {"max_usd": 3}),
+        ((1, 2), {}),
+        ((180,), {"unit": "s"}),
+        ((), {"time": "4.1G"}),
+    ],
+)
+def test_marks_of_other_plugins_are_left_alone(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+    assert declared_by_mark("budget", args, kwargs, HERE) is None
+
+
+def test_a_mark_declares_limits_and_selects_a_model() -> None:
+    mark = declared_by_mark("budget", (), {"macs": "4G", "flops": None, "model": "back*", "name": "b"}, HERE)
+    assert mark is not None
+    assert {metric: limit and limit.value for metric, limit in mark.limits.items()} == {
+        "macs": 4 * 10**9,
+        "flops": None,
+    }
+    assert (mark.model, mark.name) == ("back*", "b")
+    assert mark.selects("backbone")
+    assert mark.selects("x", "backbone")
+    assert not mark.selects("Backbone")
+
+
+def test_a_bare_mark_is_ours() -> None:
+    mark = declared_by_mark("budget", (), {}, HERE)
+    assert mark is not None
+    assert not mark.limits
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "says"),
+    [
+        (
+            "budget",
+            (),
+            {"flop": "4G"},
+            "flop= at test_model.py:12 @pytest.mark.budget: no such metric. Did you mean flops=?",
+        ),
+        ("budget", (), {"parameters": 3}, "Did you mean params=?"),
+        ("budget", (), {"MACs": "4G"}, "Did you mean macs=?"),
+        ("budget", (), {"macs": "4G", "latency": 3}, "The metrics are params, "),
+        ("budget", (), {"macs": "4G", "max_usd": 3}, "max_usd= at"),
+        ("budget", ("4.1G",), {}, "as in @pytest.mark.budget(macs='4.1G')"),
+        ("budget", (180,), {"macs": "4G"}, "budget(180) at test_model.py:12 @pytest.mark.budget: a limit of what?"),
+        ("modelbudget", (180,), {}, "modelbudget(180) at"),
+        ("modelbudget", (), {"max_usd": 3}, "max_usd= at"),
+        ("budget", (), {"model": 3}, "model = 3 at"),
+        ("budget", (), {"name": ""}, "name = '' at"),
+        (
+            "budget",
+            (),
+            {"macs": "4g"},
+            "macs = '4g' at test_model.py:12 @pytest.mark.budget: prefixes are case-sensitive",
+        ),
+    ],
+)
+def test_malformed_marks_say_how_to_write_them(
+    name: str, args: tuple[object, ...], kwargs: dict[str, object], says: str
+) -> None:
+    with pytest.raises(BudgetError) as caught:
+        declared_by_mark(name, args, kwargs, HERE)
+    assert says in str(caught.value)
+
+
+def test_the_nearest_key() -> None:
+    assert nearest("gflops", METRICS) == "flops"
+    assert nearest("weightbytes", METRICS) == "weight_bytes"
+    assert nearest("zzz", METRICS) is None

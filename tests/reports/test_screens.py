@@ -1,0 +1,106 @@
+"""Whole screens of the summary, compared with the files in ``screens/``: at 80 columns, and at others.
+
+``UPDATE_SCREENS=1 pytest tests/reports`` writes them anew.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.budgets import Entry, Limit, Place, Table, Verdict, budget_for, judge, parse_limit
+from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost
+from pytest_modelbudget.reports.summary import summary
+from pytest_modelbudget.reports.tree import described
+
+SCREENS = Path(__file__).parent / "screens"
+
+
+def model(name: str, params: int, macs: int | None, limits: dict[str, object], **more: object) -> Verdict:
+    flops = None if macs is None else 2 * macs
+    layer = Costs(params, params, macs, flops, weight_bytes=4 * params)
+    tree = ModuleCost("", "Net", 1, Costs(0, 0, 0, 0), layer, (), (ModuleCost("layer", "Linear", 1, layer, layer),))
+    place = Place("pyproject.toml", 7, f"[tool.modelbudget.models.{name}]")
+    warns = {key.removeprefix("warn_"): limits.pop(key) for key in [*limits] if key.startswith("warn_")}
+
+    def declared(values: dict[str, object]) -> dict[str, Limit | None]:
+        return {metric: parse_limit(metric, value, place) for metric, value in values.items()}
+
+    policies = {key: more.pop(key) for key in ("unbudgeted", "unknown_ops") if key in more}
+    excused = bool(more.pop("excused", False))
+    measured = Measurement(name, params, params, 4 * params, tree, macs, flops, run="shape", **more)  # type: ignore[arg-type]
+    table = Table(models={name: Entry(declared(limits), declared(warns))}, **policies)  # type: ignore[arg-type]
+    verdict = judge(measured, budget_for(table, (name,)), table)
+    return replace(verdict, excused=excused, tree=described(measured))
+
+
+RESNET = model("resnet50", 25_557_032, 4_089_184_256, {"params": "25.6M", "macs": "4.1G"})
+VIT = model("vit_b_16", 86_567_656, 17_563_828_224, {"macs": "17.0G"})
+MOBILE = model("mobilenetv2", 3_504_872, 300_774_272, {"params": "3.6M", "macs": "310M", "weight_bytes": "15 MB"})
+UNKNOWN = (OperatorCost("ns::op", "layer", 1, 0),)
+MANY = [
+    model(f"family_{index // 10}/model_{index}", 1_000_000 * (index + 1), 10**9 + index * 10**7, {"macs": "2.95G"})
+    for index in range(200)
+]
+STATES = [
+    model("exact", 25_557_033, 1000, {"params": 25_557_032}),
+    model("equal", 25_557_032, 1000, {"params": 25_557_032}),
+    model("near", 4_100_000_001, 1000, {"params": "4.1G"}),
+    model("twice", 200, 200, {"params": 100, "macs": 150}),
+    model("nothing_allowed", 200, 0, {"params": 0}),
+    model("warned", 200, 200, {"params": "1K", "warn_params": 150}),
+    model("only_warned", 200, 200, {"warn_params": 250}),
+    model("bare", 200, None, {}),
+    model("bare_warned", 200, None, {}, unbudgeted="warn"),
+    model("bare_refused", 200, None, {}, unbudgeted="error"),
+    model("unchecked", 200, None, {"macs": "1G"}),
+    model("expected", 200, 200, {"params": 100}, excused=True),
+    model("unknown", 200, 200, {"params": 300}, unknown=UNKNOWN),
+    model("tolerated", 200, 200, {"params": 300}, unknown=UNKNOWN, unknown_ops="warn"),
+    model("trained", 200, 200, {"params": 300}, training_macs=600, training_flops=1200),
+]
+LONG = [RESNET, model("a_model_with_a_name_that_is_" + "very_" * 14 + "long", 10**9, 10**12, {"macs": "2T"}), VIT]
+WIDE = [model("exactly", 25_557_033, 25_557_033, {"params": 25_557_032, "macs": 25_557_032, "flops": 51_114_065})]
+
+CASES = {
+    "one": ([RESNET], 80, 0),
+    "three": ([RESNET, VIT, MOBILE], 80, 0),
+    "three_quiet": ([RESNET, VIT, MOBILE], 80, -1),
+    "three_verbose": ([RESNET, VIT, MOBILE], 80, 1),
+    "three_wide": ([RESNET, VIT, MOBILE], 120, 0),
+    "three_narrow": ([RESNET, VIT, MOBILE], 50, 0),
+    "many": (MANY, 80, 0),
+    "many_quiet": (MANY, 80, -1),
+    "states": (STATES, 80, 0),
+    "states_quiet": (STATES, 80, -1),
+    "long_name": (LONG, 80, 0),
+    "exact_everywhere": (WIDE, 80, 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_whole_screen(name: str) -> None:
+    verdicts, width, verbosity = CASES[name]
+    lines = summary(verdicts, width, verbosity)
+    assert all(len(line.text + line.status) <= width for line in lines)
+    colours = {"": " ", "green": "+", "yellow": "!", "red": "x"}
+    screen = "".join(f"{colours[line.colour]} {line.text}{line.status}".rstrip() + "\n" for line in lines)
+    path = SCREENS / f"{name}.txt"
+    if os.environ.get("UPDATE_SCREENS"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(screen, encoding="utf-8")
+    assert screen == path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_cut() -> None:
+    for verdicts, width, _ in CASES.values():
+        shown = "".join((line.text + line.status).strip() for line in summary(verdicts, width))
+        for verdict in verdicts:
+            assert verdict.model in shown
+
+
+def test_quiet_says_nothing_where_all_is_well() -> None:
+    assert summary([RESNET, MOBILE], 80, -1) == []

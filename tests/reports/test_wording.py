@@ -1,0 +1,57 @@
+"""Numbers for people."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_modelbudget.budgets import Limit, MetricVerdict, Place, parse_limit
+from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent
+
+HERE = Place("here")
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "shown"),
+    [
+        (4_089_184_256, "4.1G", ("4.089 G", "4.1 G")),
+        (4_100_000_001, "4.1G", ("4,100,000,001", "4,100,000,000")),
+        (4_099_999_999, "4.1G", ("4,099,999,999", "4,100,000,000")),
+        (4_100_000_000, "4.1G", ("4.100 G", "4.1 G")),
+        (25_557_032, 25_557_032, ("25.56 M", "25,557,032")),
+        (25_557_033, 25_557_032, ("25,557,033", "25,557,032")),
+        (None, "4.1G", ("-", "4.1 G")),
+    ],
+)
+def test_value_and_limit_never_look_equal_when_they_are_not(
+    value: int | None, limit: object, shown: tuple[str, str]
+) -> None:
+    assert compared("macs", value, parse_limit("macs", limit, HERE)) == shown
+
+
+def test_bytes_keep_their_unit() -> None:
+    assert compared("weight_bytes", 100_000_001, parse_limit("weight_bytes", "100 MB", HERE)) == (
+        "100,000,001 B",
+        "100,000,000 B",
+    )
+
+
+@given(st.integers(0, 10**18), st.integers(0, 10**18))
+def test_different_numbers_are_shown_differently(value: int, limit: int) -> None:
+    left, right = compared("macs", value, Limit(limit, f"{limit:,}", HERE))
+    assert (left == right) <= (value == limit)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [(1, 3, "33.3%"), (2, 3, "66.7%"), (0, 5, "0.0%"), (1, 10**6, "<0.1%"), (30, 1, "3,000.0%"), (1, 0, "")],
+)
+def test_percentages(part: int, whole: int, shown: str) -> None:
+    assert percent(part, whole) == shown
+
+
+def test_small_words() -> None:
+    assert (convention(1), convention(2)) == ("1 MAC = 1 FLOP", "1 MAC = 2 FLOPs")
+    assert (counted(1, "model"), counted(1200, "model")) == ("1 model", "1,200 models")
+    assert excess(MetricVerdict("macs", 3, Limit(0, "0", HERE))) == "3"
