@@ -6,7 +6,7 @@ person reads it, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -52,7 +52,10 @@ def _sum(a: int | None, b: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Shape and dtype of one input tensor; ``name`` is its place in the call, as in ``args[0]`` or ``kwargs['mask']``."""
+    """Shape and dtype of one input; ``name`` is its place in the call, as in ``args[0]`` or ``kwargs['mask']``.
+
+    A dimension whose size differs within a nested tensor is -1.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -64,8 +67,8 @@ class OperatorCost:
     """What one operator costs inside one module.
 
     ``name`` is the operator's qualified name (``aten::convolution``), ``module`` the qualified name of the innermost
-    running module (``""`` is the model itself), ``macs`` the MACs of its ``calls`` in the forward pass, ``training_macs``
-    those of forward and backward (``None`` where no backward was asked for).
+    running module (``""`` is the model itself), ``macs`` the MACs of its ``calls`` in the forward pass and
+    ``training_macs`` those of forward and backward (``None`` where no backward was asked for).
     """
 
     name: str
@@ -189,11 +192,10 @@ def _levels(module: ModuleCost, level: int) -> Iterator[tuple[int, ModuleCost]]:
         yield from _levels(child, level + 1)
 
 
-def _tabulate(rows: list[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+def _tabulate(rows: Sequence[tuple[str, ...]], headers: tuple[str, ...]) -> str:
     from tabulate import tabulate
 
     alignment = ["left", *("left" if name in ("", "module") else "right" for name in headers[1:])]
-    with_gaps_kept = {"preserve_whitespace": True}
     return tabulate(
-        rows, headers=headers, tablefmt="plain", colalign=alignment, disable_numparse=True, **with_gaps_kept
+        rows, headers=headers, tablefmt="plain", colalign=alignment, disable_numparse=True, preserve_whitespace=True
     )

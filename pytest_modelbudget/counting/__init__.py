@@ -1,4 +1,4 @@
-"""What a model costs: measure it, observe it, teach it custom operators. Knows torch, and nothing of pytest or budgets."""
+"""What a model costs: measure it, observe it, teach it custom operators. Knows torch, nothing of pytest or budgets."""
 
 from pytest_modelbudget.counting.errors import MeasurementError
 from pytest_modelbudget.counting.measuring import force_real_run, measure

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import torch
-
 
 def run(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a higher-order operator in a real run so that its products are counted once."""
@@ -35,4 +33,3 @@ def run(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 _WRAPPERS = frozenset(("wrap", "wrap_activation_checkpoint", "tag_activation_checkpoint", "wrap_with_set_grad_enabled"))
 _HARMLESS = frozenset(("print", "with_effects"))
-

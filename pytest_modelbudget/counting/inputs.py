@@ -37,7 +37,9 @@ def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
     ``args`` may be a tuple or list (unpacked) or a single value; ``input_size`` gives one shape or a list of shapes.
     """
     if isinstance(args, Mapping):
-        raise TypeError("args is a dict: pass keyword inputs as kwargs=..., and a dict that is one input as args=({...},)")
+        raise TypeError(
+            "args is a dict: pass keyword inputs as kwargs=..., and a dict that is one input as args=({...},)"
+        )
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise TypeError(f"kwargs must be a dict of keyword inputs, not {_kind(kwargs)}")
     positional = tuple(args) if isinstance(args, (tuple, list)) else (args,)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 
-from pytest_modelbudget.counting import leftovers, origins
 from pytest_modelbudget.counting import inputs as given
+from pytest_modelbudget.counting import leftovers, origins
 from pytest_modelbudget.counting.building import free_memory, weightless
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, attributed
@@ -190,9 +190,9 @@ class Task:
             return "the model has no weights (they are on the meta device); pass an instance that has them"
         if not self.sized and self.inputs is not None and any(_has_no_data(item) for item in tensors_of(self.inputs)):
             return "the inputs have no values (they are on the meta device); pass inputs with values"
-        free = free_memory()
-        if not isinstance(self.model, nn.Module) and self.weight_bytes and free is not None and self.weight_bytes > free:
-            return f"its weights take {self.weight_bytes:,} bytes and {free:,} are free; pass inputs with values, or less of it"
+        free, needed = free_memory(), self.weight_bytes
+        if not isinstance(self.model, nn.Module) and needed and free is not None and needed > free:
+            return f"its weights take {needed:,} bytes and only {free:,} are free"
         return None
 
     def _for_real(self) -> Measurement:

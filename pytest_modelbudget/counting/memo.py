@@ -183,7 +183,20 @@ def _device(specs: list[Spec]) -> torch.device:
     return specs[0].device if specs else torch.get_default_device()
 
 
-_MIXED_BY_DESIGN = ("scaled", "grouped", "int8", "int4", "4bit", "dequant", "_mixed", "quant", "masked", "attention", "rnn", "flash")
+_MIXED_BY_DESIGN = (
+    "scaled",
+    "grouped",
+    "int8",
+    "int4",
+    "4bit",
+    "dequant",
+    "_mixed",
+    "quant",
+    "masked",
+    "attention",
+    "rnn",
+    "flash",
+)
 
 
 def _check_operands(plan: Plan, specs: list[Spec]) -> None:

@@ -61,7 +61,7 @@ class ModuleIndex:
         self.weigh()
 
     def _add(self, module: nn.Module, name: str) -> None:
-        position = self.positions[id(module)] = len(self.nodes)
+        self.positions[id(module)] = len(self.nodes)
         node = Node(module, name)
         self.nodes.append(node)
         prefix = f"{name}." if name else ""
@@ -110,7 +110,7 @@ class ModuleIndex:
 def _uninitialized_twin(tensor: Any) -> Any:
     options = {"device": tensor.device, "dtype": tensor.dtype}
     if isinstance(tensor, UninitializedParameter):
-        return UninitializedParameter(tensor.requires_grad, **options)
+        return UninitializedParameter(requires_grad=tensor.requires_grad, **options)
     return type(tensor)(tensor.requires_grad, **options)
 
 
@@ -147,7 +147,7 @@ class Ledger:
 
     def mark(self) -> None:
         """Remember that autograd nodes made from here on belong to the module that is now running."""
-        self._marks.append(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined]
+        self._marks.append(torch._C._autograd._get_sequence_nr())
         self._owners.append(self.stack[-1])
 
     @contextmanager
@@ -181,8 +181,8 @@ def _add(tally: dict[tuple[int, str], list[int]], key: tuple[int, str], macs: in
 class _Watch:
     """Stands for ``nn.Module._compiled_call_impl``, which every module call asks for and then calls if it is there.
 
-    Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and unlike
-    module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
+    Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and
+    unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
     """
 
     def __init__(self, enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> None:
@@ -237,7 +237,7 @@ def attributed(ledger: Ledger, training: bool) -> Iterator[None]:
     owner = threading.get_ident()
     positions, stack, nodes = ledger.index.positions, ledger.stack, ledger.index.nodes
 
-    def enter(module: nn.Module, args: Any, kwargs: Any) -> bool:
+    def enter(module: nn.Module, *_: Any) -> bool:
         position = positions.get(id(module))
         if position is None or threading.get_ident() != owner:
             return False

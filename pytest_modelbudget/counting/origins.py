@@ -5,13 +5,14 @@ from __future__ import annotations
 import linecache
 import os
 import types
+from pathlib import Path
 
 import torch
 
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
 
-_TORCH = os.path.dirname(torch.__file__) + os.sep
-_PLUGIN = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_PLUGIN = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 def is_users(code: types.CodeType) -> bool:

@@ -74,7 +74,7 @@ class Plan:
     def __init__(self, func: torch._ops.OpOverload) -> None:
         schema = func._schema
         self.name: str = schema.name
-        composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+        composite = torch._C._dispatch_has_kernel_for_dispatch_key(str(func._name), "CompositeImplicitAutograd")
         self.formula = registry.find(self.name) or _upstream_formula(func)
         self.decomposes = composite and self.formula is None
         self.unknown = self.formula is None and not composite and not needs_none(func)
@@ -127,7 +127,9 @@ def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
 
 
 _plans: dict[int, Plan] = {}  # by the identity of the operator, whose own hash is slow
-_operators: list[Any] = []  # kept alive, for those identities, and because torch's dispatcher does not own what it hands out
+_operators: list[
+    Any
+] = []  # kept alive, for those identities, and because torch's dispatcher does not own what it hands out
 
 
 def plan_of(func: Any) -> Plan:

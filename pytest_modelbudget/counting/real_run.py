@@ -23,7 +23,7 @@ class RealRun(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self, storages: Storages | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ledger: Ledger | None = None
         self._storages = storages
 

@@ -30,8 +30,8 @@ class SparseShape(tuple[int, ...]):
 class Formula:
     """A function that gives the MACs of one operator.
 
-    It takes the operator's arguments with every tensor replaced by its shape, and ``out_shape``. A ``raw`` formula takes
-    the tensors themselves and ``out``, because it needs values or packed weights; it is evaluated in real runs only.
+    It takes the operator's arguments with every tensor replaced by its shape, and ``out_shape``. A ``raw`` formula
+    takes the tensors themselves and ``out``, because it needs values or packed weights.
     """
 
     function: Callable[..., int]
@@ -58,10 +58,10 @@ def formula(name: str) -> Callable[[F], F]:
 
     The function is called as ``f(*args, out_shape, **kwargs) -> int`` with the operator's arguments, in which every
     tensor is replaced by its shape (a tuple of ints); ``out_shape`` is the shape of the output, or a tuple of them. It
-    returns MACs, not FLOPs, and counts for every overload of the operator. A formula given here takes the place of any
-    other for the same name. The convention of the arguments is that of ``torch.utils.flop_counter``.
+    returns MACs, not FLOPs, and counts for every overload of the operator. A formula given here takes the place of
+    any other for the same name. The convention of the arguments is that of ``torch.utils.flop_counter``.
 
-    Raises ``ValueError`` for a name that is not ``"namespace::operator"`` and ``TypeError`` for anything but a callable.
+    Raises ``ValueError`` for a name that is not ``"namespace::operator"``, ``TypeError`` for anything but a callable.
     """
     namespace, _, operator = name.partition("::")
     if not (namespace.isidentifier() and operator.isidentifier()):

@@ -44,9 +44,7 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
             own.append(Costs(node.params, node.trainable_params, cost, flops, None, None, node.weight_bytes))
             continue
         trained = training[position]
-        own.append(
-            Costs(node.params, node.trainable_params, cost, flops, trained, trained * scale, node.weight_bytes)
-        )
+        own.append(Costs(node.params, node.trainable_params, cost, flops, trained, trained * scale, node.weight_bytes))
     return _measurement(_tree(index, own), request, run, _operators(index, ledger, request), _unknown(index, ledger))
 
 
@@ -91,9 +89,7 @@ def _tree(index: ModuleIndex, own: list[Costs]) -> ModuleCost:
         for child in children:
             total = total + child.total
         kind = getattr(node.module, "original_name", None) or type(node.module).__name__
-        built[position] = ModuleCost(
-            node.name, kind, node.calls, own[position], total, tuple(node.aliases), children
-        )
+        built[position] = ModuleCost(node.name, kind, node.calls, own[position], total, tuple(node.aliases), children)
     return built[0]
 
 
@@ -110,5 +106,6 @@ def _operators(index: ModuleIndex, ledger: Ledger, request: Request) -> tuple[Op
 
 def _unknown(index: ModuleIndex, ledger: Ledger) -> tuple[OperatorCost, ...]:
     return tuple(
-        OperatorCost(name, index.nodes[position].name, calls, 0) for (position, name), (calls, _) in ledger.unknown.items()
+        OperatorCost(name, index.nodes[position].name, calls, 0)
+        for (position, name), (calls, _) in ledger.unknown.items()
     )

@@ -35,7 +35,7 @@ class ShapeRun(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ledger: Ledger | None = None
         self.stopped: BaseException | None = None
         self.storages = Storages()
@@ -94,7 +94,7 @@ class ShapeRun(TorchDispatchMode):
     def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if self.ledger is None and torch._C._get_tracing_state() is not None:
             raise ShapeRunStop("a trace would keep tensors without data")
-        if type(func) is not torch._ops.OpOverload:
+        if not isinstance(func, torch._ops.OpOverload):
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
         plan = plan_of(func)
         if plan.decomposes:
@@ -146,7 +146,7 @@ class ShapeRun(TorchDispatchMode):
             if arg and type(arg[0]) is int:
                 return False, tuple(arg)
             pairs = [self._part(item) for item in arg]
-            return any([hidden for hidden, _ in pairs]), tuple([part for _, part in pairs])
+            return any(hidden for hidden, _ in pairs), tuple([part for _, part in pairs])
         if isinstance(arg, torch.Tensor):
             if kind not in PLAIN:
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
@@ -156,6 +156,9 @@ class ShapeRun(TorchDispatchMode):
 
     def _is_unknown(self, tensor: torch.Tensor) -> bool:
         return tensor.is_meta or (bool(self._unknown) and tensor.untyped_storage()._cdata in self._unknown)
+
+    def _is_known(self, tensor: torch.Tensor) -> bool:
+        return type(tensor) is not ShapeTensor and id(tensor) not in self._weights and not self._is_unknown(tensor)
 
     def _spec(self, tensor: torch.Tensor) -> Spec:
         if type(tensor) is ShapeTensor:
@@ -219,12 +222,13 @@ class ShapeRun(TorchDispatchMode):
         if plan.random or plan.empty:
             return self._undetermined(plan, func, args, kwargs, key)
         tensors = memo.tensors_in(args, kwargs)
-        work = sum(tensor.numel() for tensor in tensors)
+        work = sum([tensor.numel() for tensor in tensors])
         if (plan.grows or not tensors or work > _SMALL or plan.formula is not None) and not plan.writes:
             entry = memo.look_up(plan, key) or self._evaluate_known(plan, func, args, kwargs, key)
-            if entry is not None and (work + entry.macs > _KNOWN_INTEGERS or not self._affordable(entry)):
-                return self._shapes(plan, func, args, kwargs, key)
-            work += entry.numel + entry.macs if entry is not None else 0
+            if entry is not None:
+                work += entry.numel + entry.macs
+                if work > _SMALL and not self._affordable(entry, work):
+                    return self._shapes(plan, func, args, kwargs, key)
         self._work += work
         return self._run(plan, func, args, kwargs)
 
@@ -234,10 +238,10 @@ class ShapeRun(TorchDispatchMode):
         except ShapeRunStop:
             return None  # there are values: let the operator itself answer
 
-    def _affordable(self, entry: memo.Entry) -> bool:
+    def _affordable(self, entry: memo.Entry, work: int) -> bool:
         floats = any(spec.dtype.is_floating_point for spec in entry.specs())
         limit = self._known_floats if floats else _KNOWN_INTEGERS
-        return entry.numel <= limit and self._work + entry.numel <= _WORK_AT_MOST
+        return entry.numel <= limit and work <= 4 * _KNOWN_INTEGERS and self._work + work <= _WORK_AT_MOST
 
     def _run(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         for target in plan.written(args, kwargs):
@@ -273,12 +277,11 @@ class ShapeRun(TorchDispatchMode):
         clean = all(type(tensor) is not ShapeTensor and not self._is_unknown(tensor) for tensor in tensors)
         if clean and plan.dynamic and not plan.writes:
             return func(*args, **kwargs)  # the value of a weight that nothing has written into
-        if plan.writes and self._overwrites(plan, args, kwargs):
+        if plan.writes and self._overwrites(args):
             return self._run(plan, func, args, kwargs)
         handler = values.HANDLERS.get(plan.name)
         if handler is not None:
-            known = lambda tensor: id(tensor) not in self._weights and not self._is_unknown(tensor)  # noqa: E731
-            answer = handler(args, kwargs, lambda t: type(t) is not ShapeTensor and known(t))
+            answer = handler(args, kwargs, self._is_known)
             if answer is not None:
                 with self:
                     return answer(func)
@@ -287,7 +290,7 @@ class ShapeRun(TorchDispatchMode):
         _, key = self._key(args, kwargs)
         return self._shapes(plan, func, args, kwargs, key)
 
-    def _overwrites(self, plan: Plan, args: Any, kwargs: dict[str, Any]) -> bool:
+    def _overwrites(self, args: Any) -> bool:
         """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
         target, source = args[0], args[1:]
         if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:

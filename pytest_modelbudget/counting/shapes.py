@@ -9,7 +9,6 @@ import torch
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.registry import Shape
 
-
 PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter)))
 """The types of tensors without operators of their own."""
 
@@ -47,7 +46,7 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise ShapeRunStop(f"a tensor of layout {tensor.layout} or dtype {tensor.dtype} has more than a shape")
     shape, stride = tuple(tensor.shape), tensor.stride()
-    return intern(shape, stride, tensor.storage_offset(), tensor.dtype, device or tensor.device)
+    return intern(shape, stride, int(tensor.storage_offset()), tensor.dtype, device or tensor.device)
 
 
 def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:
@@ -63,11 +62,11 @@ def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:
 class ShapeTensor(torch.Tensor):
     """A tensor without data. Whatever asks it for values, past the dispatcher too, ends the shape run."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
     _spec: Spec
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, *_: Any) -> Any:
         """Refuse to run outside of a shape run: there is nothing to compute with."""
         raise ShapeRunStop(f"{func} was called on a tensor without data, outside of the run that made it")
 
@@ -82,7 +81,7 @@ class ShapeTensor(torch.Tensor):
         return twin
 
     @property
-    def data(self) -> torch.Tensor:  # type: ignore[override]
+    def data(self) -> torch.Tensor:
         """Return a detached alias."""
         return self.detach()
 
@@ -112,9 +111,10 @@ def _asks(name: str) -> Any:
 for _name in ("__array__", "__dlpack__", "data_ptr", "numpy", "share_memory_", "storage", "tolist", "untyped_storage"):
     setattr(ShapeTensor, _name, _asks(_name))
 
+
 def become(tensor: ShapeTensor, spec: Spec) -> None:
     """Change the metadata of a shape tensor in place, as ``t_()``, ``resize_()`` and assigning ``.data`` do."""
-    with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined]
+    with torch._C._DisableTorchDispatch():
         torch.Tensor.data.__set__(tensor, make(spec))  # type: ignore[attr-defined]
     tensor._spec = spec
 

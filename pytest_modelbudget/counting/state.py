@@ -9,6 +9,7 @@ import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -205,14 +206,14 @@ def plain_kernels(backward: bool) -> Iterator[None]:
     undo: list[Callable[[], Any]] = []
     fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    undo.append(lambda: torch.backends.mha.set_fastpath_enabled(fastpath))
+    undo.append(partial(torch.backends.mha.set_fastpath_enabled, fastpath))
     if backward:
         for get, put in _fused_training_flags():
-            undo.append(lambda put=put, value=get(): put(value))  # type: ignore[misc]
+            undo.append(partial(put, get()))
             put(False)
     cond = torch.cond
     torch.cond = _eager_cond
-    undo.append(lambda: setattr(torch, "cond", cond))
+    undo.append(partial(setattr, torch, "cond", cond))
     try:
         with _eager_stance():
             yield
@@ -232,7 +233,7 @@ def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], A
         (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
         (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
         (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
-        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),  # type: ignore[attr-defined]
+        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
         (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
     ]
     return flags

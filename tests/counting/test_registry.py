@@ -12,8 +12,28 @@ from torch.utils import flop_counter
 from pytest_modelbudget.counting import force_real_run, formula, measure, observe, plans, registry
 from pytest_modelbudget.counting.no_macs import NO_MACS
 
-OURS = ("aten", "prims", "prim", "quantized", "_quantized", "quantization", "sparse", "mkldnn", "mkldnn_prepacked", "mkl")
-OURS += ("onednn", "profiler", "_c10d_functional", "_c10d_functional_autograd", "c10d", "symm_mem", "rngprims", "_dtensor")
+OURS = (
+    "aten",
+    "prims",
+    "prim",
+    "quantized",
+    "_quantized",
+    "quantization",
+    "sparse",
+    "mkldnn",
+    "mkldnn_prepacked",
+    "mkl",
+)
+OURS += (
+    "onednn",
+    "profiler",
+    "_c10d_functional",
+    "_c10d_functional_autograd",
+    "c10d",
+    "symm_mem",
+    "rngprims",
+    "_dtensor",
+)
 OURS += ("inductor", "inductor_prims", "export", "debug_mode_ops", "debugprims", "_native", "static_runtime")
 SCRIPT_ONLY = {"prim"}  # TorchScript's own language: numbers, lists, control flow
 ELSEWHERE = {"aten::_mps_convolution", "aten::_mps_convolution_transpose"}

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelbudget.counting.plans import plan_of
-from pytest_modelbudget.counting.rules import RULES, UNARY
+from pytest_modelbudget.counting.rules import RULES
+from pytest_modelbudget.counting.rules.elementwise import UNARY
 from pytest_modelbudget.counting.shapes import Spec, spec_of
 
 aten = torch.ops.aten
@@ -79,7 +80,14 @@ def test_functions_of_one_tensor(name: str) -> None:
     assert agree(operator, real(2, 3, 4, 5).to(memory_format=torch.channels_last), *parameters)
 
 
-BINARY = [aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor, aten.maximum.default, aten.minimum.default]
+BINARY = [
+    aten.add.Tensor,
+    aten.sub.Tensor,
+    aten.mul.Tensor,
+    aten.div.Tensor,
+    aten.maximum.default,
+    aten.minimum.default,
+]
 
 
 @pytest.mark.parametrize("operator", [*BINARY, aten.lt.Tensor, aten.eq.Tensor], ids=str)
@@ -103,7 +111,9 @@ def test_strides_of_broadcast_results(data: st.DataObject) -> None:
     assert agree(aten.add.Tensor, *operands)
 
 
-@pytest.mark.parametrize("operator", [aten.gelu_backward, aten.silu_backward, aten.sigmoid_backward, aten.tanh_backward])
+@pytest.mark.parametrize(
+    "operator", [aten.gelu_backward, aten.silu_backward, aten.sigmoid_backward, aten.tanh_backward]
+)
 def test_backwards_of_activations(operator: Any) -> None:
     assert agree(operator.default, real(2, 3), real(2, 3))
 

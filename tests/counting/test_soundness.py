@@ -356,7 +356,7 @@ def test_a_cache_inside_a_factory_is_an_error_that_names_it() -> None:
     def factory() -> nn.Module:
         return shared()
 
-    with pytest.raises(MeasurementError, match="cache of .*shared"):
+    with pytest.raises(MeasurementError, match=r"cache of .*shared"):
         measure(factory, input_size=(3, 4))
 
 
@@ -367,7 +367,7 @@ def test_a_mask_cached_outside_the_model_is_an_error_that_names_its_holder() -> 
         cache["y"] = self.linear(x)
         return cache["y"]
 
-    with pytest.raises(MeasurementError, match="outlived.*held by the function .*forward"):
+    with pytest.raises(MeasurementError, match=r"outlived.*held by the function .*forward"):
         measure(Model(forward), rows(3))
 
 
@@ -405,7 +405,9 @@ def test_a_factory_may_parametrize() -> None:
     assert (found.run, found.macs, found.params) == ("shape", 4 * 4 * 4 + 3 * 4 * 4, 20)
 
 
-@pytest.mark.parametrize("convert", [lambda m: m.half().float(), lambda m: m.to(torch.float64).float(), lambda m: m.cpu()])
+@pytest.mark.parametrize(
+    "convert", [lambda m: m.half().float(), lambda m: m.to(torch.float64).float(), lambda m: m.cpu()]
+)
 def test_a_factory_may_convert(convert: Any) -> None:
     found = measure(lambda: convert(nn.Sequential(nn.Linear(4, 4))), input_size=(3, 4))
     assert (found.run, found.macs, found.weight_bytes) == ("shape", 3 * 4 * 4, 80)

@@ -14,8 +14,8 @@ from pytest_modelbudget.counting.registry import Shape, counts
 
 
 def attention(query: Shape, key: Shape, value: Shape) -> int:
-    """Count queries (..., H, L, E), keys (..., Hkv, S, E), values (..., Hkv, S, Ev); grouped heads are shared, not fewer."""
-    return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+    """Count queries (..., H, L, E), keys (..., Hkv, S, E) and values (..., Hkv, S, Ev); H heads share Hkv of them."""
+    return int(prod(query[:-1]) * key[-2] * (query[-1] + value[-1]))
 
 
 @counts(
@@ -57,7 +57,7 @@ def _sequence_first(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any) ->
     q, k, v = tuple(query.shape), tuple(key.shape), tuple(value.shape)
     if cum_q is not None:
         return varlen(q, k, v, cum_q, cum_k, heads=q[-2])
-    return prod(q) // q[-1] * k[-3] * (q[-1] + v[-1])
+    return int(prod(q[:-1]) * k[-3] * (q[-1] + v[-1]))
 
 
 @counts("aten::_flash_attention_forward", "aten::_flash_attention_forward_no_dropout_inplace", raw=True)
@@ -117,7 +117,7 @@ def cudnn_attention_backward(
 
 
 def _padded(tokens: Any) -> tuple[int, int]:
-    """Return (batch, longest sequence) of a (B, L, D) tensor; a nested one stands for the padded tensor it came from."""
+    """Return (batch, longest sequence) of a (B, L, D) tensor; a nested one stands for the padded one it came from."""
     if tokens.is_nested:
         lengths = tokens._nested_tensor_size()[:, 0]
         return int(lengths.numel()), int(lengths.max())

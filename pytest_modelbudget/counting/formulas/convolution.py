@@ -19,7 +19,7 @@ def forward(weight: Shape, out_shape: Shape) -> int:
 
 
 def transposed(x: Shape, weight: Shape) -> int:
-    """Count a transposed convolution: each of the N*Cin*positions inputs is spread over Cout/groups * kernel outputs."""
+    """Count a transposed convolution: each of N*Cin*positions inputs is spread over Cout/groups * kernel outputs."""
     return prod(x) * prod(weight[1:])
 
 

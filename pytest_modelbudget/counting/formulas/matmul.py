@@ -66,6 +66,8 @@ def dot(a: Shape, b: Shape, **_: Any) -> int:
 @counts("aten::matmul")
 def matmul(a: Shape, b: Shape, *, out_shape: Shape, **_: Any) -> int:
     """Count any broadcast form of a @ b, where it is delivered whole: every output is a sum of k products."""
+    if hasattr(a, "stored") or hasattr(b, "stored"):
+        return product(a, b if len(b) > 1 else (*b, 1))
     return prod(out_shape) * a[-1]
 
 
@@ -169,7 +171,7 @@ def cdist_backward(grad: Shape, a: Shape, b: Shape, p: float, *_: Any, **__: Any
 @counts("aten::_weight_int4pack_mm_for_cpu", "aten::_weight_int4pack_mm_with_scales_and_zeros")
 @counts("aten::_dyn_quant_matmul_4bit", "aten::_sparse_semi_structured_linear")
 def packed_linear(x: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
-    """Count x (..., k) by a packed (k, n) weight: every output sums k products. Packing and 2:4 sparsity do not show."""
+    """Count x (..., k) by a packed (k, n) weight: every output sums k products, packed or 2:4 sparse."""
     return prod(out_shape) * x[-1]
 
 

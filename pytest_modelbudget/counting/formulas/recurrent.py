@@ -15,7 +15,7 @@ from pytest_modelbudget.counting.registry import Shape, counts
 
 
 def steps(x: Shape, batch_sizes: Sequence[int] = ()) -> int:
-    """Return the number of (step, sequence) pairs: T*B of a (T, B, input) tensor, or the sum of the packed batch sizes."""
+    """Return the number of (step, sequence) pairs: T*B of a (T, B, input) tensor, or the sum of the batch sizes."""
     return sum(batch_sizes) if batch_sizes else prod(x[:-1])
 
 
@@ -26,7 +26,17 @@ def matrices(weights: Sequence[Shape]) -> int:
 
 @counts("aten::mkldnn_rnn_layer")
 def mkldnn_rnn_layer(
-    x: Shape, w_ih: Shape, w_hh: Shape, b_ih: Any, b_hh: Any, hx: Any, cx: Any, reverse: bool, sizes: Any, *_: Any, **__: Any
+    x: Shape,
+    w_ih: Shape,
+    w_hh: Shape,
+    b_ih: Any,
+    b_hh: Any,
+    hx: Any,
+    cx: Any,
+    reverse: bool,
+    sizes: Any,
+    *_: Any,
+    **__: Any,
 ) -> int:
     """Count one direction of one LSTM layer."""
     return steps(x, sizes) * matrices((w_ih, w_hh))
@@ -83,7 +93,17 @@ def lstm_mps(x: Shape, hx: Sequence[Shape], weights: Sequence[Shape], *_: Any, *
 
 @counts("aten::lstm_mps_backward")
 def lstm_mps_backward(
-    gy: Any, gh: Any, gc: Any, z: Any, cells: Any, x: Shape, out: Any, hx: Any, weights: Sequence[Shape], *_: Any, **__: Any
+    gy: Any,
+    gh: Any,
+    gc: Any,
+    z: Any,
+    cells: Any,
+    x: Shape,
+    out: Any,
+    hx: Any,
+    weights: Sequence[Shape],
+    *_: Any,
+    **__: Any,
 ) -> int:
     """Count the gradients of inputs and weights: twice the forward."""
     return 2 * steps(x) * matrices(weights)
@@ -121,10 +141,10 @@ def quantized_cell(x: Shape, hx: Any, w_ih: Shape, w_hh: Shape, *_: Any, **__: A
 def quantized_cell_dynamic(x: Any, hx: Any, w_ih: Any, w_hh: Any, *_: Any, **__: Any) -> int:
     """Count one step of a dynamically quantized cell, whose weights are packed objects."""
     weights = [tuple(packed.unpack()[0].shape) for packed in (w_ih, w_hh)]
-    return prod(x.shape[:-1]) * matrices(weights)
+    return int(prod(x.shape[:-1])) * matrices(weights)
 
 
 def _unpacked(cell: Any) -> list[Any]:
-    """Return the weight matrices inside a packed recurrent cell, whose state is (type, tensors, ..., packed weights)."""
+    """Return the weight matrices inside a packed recurrent cell, whose state ends in the packed weights."""
     packed = [item for part in cell.__getstate__() if isinstance(part, (list, tuple)) for item in part]
     return [item.unpack()[0] for item in packed if hasattr(item, "unpack")]

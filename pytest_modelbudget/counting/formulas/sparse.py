@@ -19,7 +19,7 @@ def sparse_sparse(a: Any, b: Any, *_: Any, **__: Any) -> int:
 
 @counts("aten::_sparse_mm_reduce_impl", raw=True)
 def sparse_mm_reduce(a: Any, b: Any, reduce: str, *_: Any, **__: Any) -> int:
-    """Count a sparse (m, k) by a dense (k, n) matrix, whose products are reduced by sum, mean, amax or amin: stored * n."""
+    """Count a sparse (m, k) by a dense (k, n) matrix, whose products are summed, averaged or compared: stored * n."""
     return int(a.values().numel()) * int(b.shape[-1])
 
 

@@ -1,0 +1,133 @@
+"""Element-wise operators: shapes broadcast, and strides come out as TensorIterator orders them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pytest_modelbudget.counting.rules.table import (
+    Sizes,
+    floating,
+    fresh,
+    is_contiguous,
+    is_dense,
+    is_plain,
+    rule,
+    same,
+)
+from pytest_modelbudget.counting.shapes import Spec, intern
+
+
+def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec | None:
+    """Return what an element-wise operator gives; None where the shapes do not broadcast, or are empty.
+
+    Source: TensorIterator. Tensors of one layout keep it; otherwise the dimensions are ordered by their strides.
+    """
+    rank = max(len(spec.shape) for spec in specs)
+    padded = [(1,) * (rank - len(spec.shape)) + spec.shape for spec in specs]
+    shape = tuple(max(sizes) for sizes in zip(*padded, strict=True))
+    if 0 in shape or any(size not in (1, full) for sizes in padded for size, full in zip(sizes, shape, strict=True)):
+        return None
+    first = specs[0]
+    if all(spec.shape == shape for spec in specs):
+        if all(map(is_contiguous, specs)):
+            return fresh(shape, first, dtype)
+        if all(spec.stride == first.stride for spec in specs) and is_dense(first):
+            return same(first, dtype)
+    strides = [_iterated_strides(spec, shape) for spec in specs]
+    order = _dimension_order(shape, strides)
+    out, step = [0] * rank, 1
+    for dim in order:
+        out[dim] = step
+        step *= shape[dim]
+    return intern(shape, tuple(out), 0, dtype or first.dtype, first.device)
+
+
+def _iterated_strides(spec: Spec, shape: Sizes) -> Sizes:
+    """Return the strides with which a tensor is read when it is broadcast to ``shape``: 0 where it is repeated."""
+    missing = len(shape) - len(spec.shape)
+    own = zip(spec.shape, spec.stride, shape[missing:], strict=True)
+    return (0,) * missing + tuple(0 if size == 1 != full else stride for size, stride, full in own)
+
+
+def _dimension_order(shape: Sizes, strides: list[Sizes]) -> list[int]:
+    """Return the dimensions from the fastest to the slowest, as TensorIterator sorts them (a stable insertion sort)."""
+    order = list(reversed(range(len(shape))))
+    for start in range(1, len(order)):
+        at = start
+        for before in range(start - 1, -1, -1):
+            verdict = _compare(order[before], order[at], shape, strides)
+            if verdict > 0:
+                order[before], order[at] = order[at], order[before]
+                at = before
+            elif verdict < 0:
+                break
+    return order
+
+
+def _compare(a: int, b: int, shape: Sizes, strides: list[Sizes]) -> int:
+    for stride in strides:
+        if stride[a] == 0 or stride[b] == 0:
+            continue
+        if stride[a] != stride[b]:
+            return -1 if stride[a] < stride[b] else 1
+        if shape[a] > shape[b]:
+            return 1
+    return 0
+
+
+UNARY = (
+    "abs ceil clamp clamp_max clamp_min cos elu erf exp floor gelu hardsigmoid hardswish hardtanh leaky_relu log log1p"
+)
+UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
+
+
+@rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")))
+def unary(x: Any, *parameters: Any, **options: Any) -> Any:
+    """Answer an element-wise function of one tensor."""
+    if options or not floating(x) or any(not is_plain(value) for value in parameters):
+        return None
+    return broadcast((x,))
+
+
+@rule(*(f"{name}{mark}" for name in ("add", "sub", "mul", "div") for mark in ("", "_")), "maximum", "minimum", "rsub")
+@rule("softplus", "gelu_backward", "silu_backward", "sigmoid_backward", "tanh_backward", "hardswish_backward")
+def binary(a: Any, b: Any, *parameters: Any, **options: Any) -> Any:
+    """Answer an element-wise function of two tensors, or of a tensor and a real number."""
+    if set(options) - {"alpha", "approximate"} or any(
+        not is_plain(value) for value in (*parameters, *options.values())
+    ):
+        return None
+    if type(b) is not Spec:
+        return broadcast((a,)) if is_plain(b) and floating(a) else None
+    return broadcast((a, b)) if floating(a, b) else None
+
+
+@rule("threshold_backward")
+def threshold_backward(grad: Any, x: Any, threshold: Any) -> Any:
+    """Answer the gradient of a threshold, which is laid out as its input."""
+    return broadcast((x, grad)) if is_plain(threshold) and floating(x, grad) else None
+
+
+@rule("pow")
+def power(x: Any, exponent: Any) -> Any:
+    """Answer a tensor to the power of a number."""
+    return broadcast((x,)) if type(x) is Spec and is_plain(exponent) and floating(x) else None
+
+
+@rule("eq", "ne", "lt", "le", "gt", "ge")
+def compare(a: Any, b: Any) -> Any:
+    """Answer a comparison."""
+    if type(b) is not Spec:
+        return broadcast((a,), torch.bool) if is_plain(b) and floating(a) else None
+    return broadcast((a, b), torch.bool) if floating(a, b) else None
+
+
+@rule("where")
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """Answer a choice between two tensors."""
+    if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and floating(a, b)):
+        return None
+    return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None
