@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from ..case import Family, grad, rand
 
@@ -22,6 +23,10 @@ cases = Family("sdpa")
 flex = Family("flex")
 sdpa = F.scaled_dot_product_attention
 MakeInput = Callable[..., torch.Tensor]
+NO_GQA = "" if "enable_gqa" in (sdpa.__doc__ or "") else "this torch has no enable_gqa"
+FLEX: dict[str, Any] = {
+    "unavailable": "" if find_spec("torch.nn.attention.flex_attention") else "this torch has no flex_attention",
+}
 
 
 def qkv(make: MakeInput = rand, length: int = 5, source: int = 7, value: int = 8) -> tuple[torch.Tensor, ...]:
@@ -83,6 +88,7 @@ cases.expression(
     macs=2 * 2 * 6 * 5 * 7 * 8,
     training=6 * 2 * 6 * 5 * 7 * 8,
     why="every one of the 6 query heads attends",
+    unavailable=NO_GQA,
 )
 cases.expression(
     "three_dimensions",
@@ -206,8 +212,20 @@ def decoding_step() -> nn.Module:
     return Decoding()
 
 
+def flex_attention(*args: Any, **options: Any) -> torch.Tensor:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    return flex_attention(*args, **options)
+
+
 flex.expression(
-    "plain", flex_attention, args=partial(qkv, source=5), macs=2 * 2 * 3 * 25 * 8, training=2 * 1200, why="as SDPA"
+    "plain",
+    flex_attention,
+    args=partial(qkv, source=5),
+    macs=2 * 2 * 3 * 25 * 8,
+    training=2 * 1200,
+    why="as SDPA",
+    **FLEX,
 )
 flex.expression(
     "score_modification",
@@ -216,16 +234,25 @@ flex.expression(
     macs=2 * CROSS,
     training=2 * CROSS,
     why="the modification is element-wise",
+    **FLEX,
 )
 
 
 def with_block_mask(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    from torch.nn.attention.flex_attention import create_block_mask
+
     mask = create_block_mask(lambda b, h, i, j: i >= j, None, None, q.shape[2], k.shape[2], device=q.device.type)
     return flex_attention(q, k, v, block_mask=mask)
 
 
 flex.expression(
-    "block_mask", with_block_mask, args=qkv, macs=2 * CROSS, training=2 * CROSS, why="no discount for masked blocks"
+    "block_mask",
+    with_block_mask,
+    args=qkv,
+    macs=2 * CROSS,
+    training=2 * CROSS,
+    why="no discount for masked blocks",
+    **FLEX,
 )
 flex.expression(
     "grouped_queries",
@@ -234,4 +261,5 @@ flex.expression(
     macs=2 * 2 * 6 * 5 * 7 * 8,
     training=2 * 2 * 6 * 5 * 7 * 8,
     why="every one of the 6 query heads attends",
+    **FLEX,
 )
