@@ -124,6 +124,7 @@ def test_tensors_and_numbers() -> None:
         assert agree(aten.mul.Tensor, x, 2.0)
         assert agree(aten.rsub.Scalar, x, 1)
         assert agree(aten.gt.Scalar, x, 0)
+        assert agree(aten.softplus.default, x)
         assert agree(aten.softplus.default, x, 1, 20)
         assert agree(aten.threshold_backward.default, x, real(2, 3, 4), 0)
         assert agree(aten.where.self, real(2, 3, 1, dtype=torch.bool), x, real(4))

@@ -84,7 +84,7 @@ UNARY = (
 UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
 
 
-@rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")))
+@rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")), "softplus")
 def unary(x: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of one tensor."""
     if options or not floating(x) or any(not is_plain(value) for value in parameters):
@@ -93,7 +93,7 @@ def unary(x: Any, *parameters: Any, **options: Any) -> Any:
 
 
 @rule(*(f"{name}{mark}" for name in ("add", "sub", "mul", "div") for mark in ("", "_")), "maximum", "minimum", "rsub")
-@rule("softplus", "gelu_backward", "silu_backward", "sigmoid_backward", "tanh_backward", "hardswish_backward")
+@rule("gelu_backward", "silu_backward", "sigmoid_backward", "tanh_backward", "hardswish_backward")
 def binary(a: Any, b: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of two tensors, or of a tensor and a real number."""
     if set(options) - {"alpha", "approximate"} or any(
