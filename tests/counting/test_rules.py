@@ -6,7 +6,7 @@ Element-wise operators are held against the CPU: in odd layouts meta kernels giv
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -176,6 +176,28 @@ def test_others(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     assert agree(operator, *args, **kwargs)
 
 
+def half(*shape: int) -> torch.Tensor:
+    return meta(*shape, dtype=torch.bfloat16)
+
+
+ENDS = meta(2, dtype=torch.int32)
+
+
+@pytest.mark.skipif(not hasattr(aten, "_grouped_mm"), reason="this torch has no grouped products")
+@pytest.mark.parametrize(
+    ("a", "b", "ends"),
+    [
+        (half(16, 32), half(2, 32, 8), ENDS),
+        (half(2, 16, 32), half(2, 32, 8), None),
+        (half(16, 32), half(32, 8), ENDS),
+        (half(2, 16, 32), half(32, 8), ENDS),
+    ],
+)
+def test_products_of_groups(a: torch.Tensor, b: torch.Tensor, ends: torch.Tensor | None) -> None:
+    transposed = b.mT.contiguous().mT  # the meta kernel wants the second operand column-major
+    assert agree(aten._grouped_mm.default, a, transposed, ends)
+
+
 REFUSED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.mm.default, (M, meta(7, 8))),
     (aten.bmm.default, (T, meta(3, 8, 3))),
@@ -207,7 +229,6 @@ def test_no_rule_without_an_operator() -> None:
 
 
 def test_mixed_dtypes_and_integers_are_left_to_the_meta_kernel() -> None:
-    half: Callable[..., Any] = lambda: meta(2, 3, dtype=torch.float16)  # noqa: E731
-    assert told(aten.add.Tensor, meta(2, 3), half()) is None
-    assert told(aten.mm.default, meta(2, 2), half()) is None
+    assert told(aten.add.Tensor, meta(2, 3), half(2, 3)) is None
+    assert told(aten.mm.default, meta(2, 2), half(2, 3)) is None
     assert told(aten.relu.default, meta(2, 3, dtype=torch.int64)) is None

@@ -58,6 +58,24 @@ def addmm(bias: Any, a: Any, b: Any, **options: Any) -> Any:
     return out if fits else None
 
 
+@rule("_grouped_mm")
+def grouped_mm(a: Any, b: Any, ends: Any = None, bias: Any = None, out_dtype: Any = None) -> Any:
+    """Answer products of groups: of rows (2-D by 3-D), of columns (3-D by 2-D), of both, or of a split inner dimension.
+
+    The meta kernel takes bfloat16 only, while the CPU computes every floating dtype.
+    """
+    if bias is not None or out_dtype is not None or not floating(a, b) or a.shape[-1] != b.shape[-2]:
+        return None
+    m, n = a.shape[-2], b.shape[-1]
+    if n * a.dtype.itemsize % 16:
+        return None  # rows are padded to 16 bytes
+    if len(a.shape) == len(b.shape) == 3:
+        return fresh((a.shape[0], m, n), a) if a.shape[0] == b.shape[0] else None
+    if len(a.shape) == len(b.shape) == 2:
+        return fresh((ends.shape[0], m, n), a) if ends is not None else None
+    return fresh((m, n), a)
+
+
 @rule("convolution")
 def convolution(
     x: Any, w: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: Any, extra: Any, groups: Any
