@@ -33,9 +33,15 @@ class Call:
     def run(self) -> Any:
         return self.model(*self.args, **self.kwargs)
 
-    def tensors_alone(self, limit: int = 99) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
-        """Return a model and at most so many positional tensors that amount to the same call."""
-        if self.args and not self.kwargs and len(self.args) <= limit and all(map(torch.is_tensor, self.args)):
+    def tensors_alone(self, limit: int = 99, params: int = 0) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+        """Return a model of at least so many params, and at most so many tensors, that amount to the same call."""
+        if (
+            self.case.params >= params
+            and self.args
+            and not self.kwargs
+            and len(self.args) <= limit
+            and all(map(torch.is_tensor, self.args))
+        ):
             return self.model, self.args
         return Bound(self.model, self.args, self.kwargs), (torch.zeros(1),)
 
@@ -47,6 +53,7 @@ class Bound(nn.Module):
         super().__init__()
         self.model = model
         self.inputs = (args, kwargs)
+        self.place = nn.Parameter(torch.zeros(()))  # calflops takes the device from the first parameter
 
     def forward(self, _: torch.Tensor) -> Any:
         args, kwargs = self.inputs
@@ -78,7 +85,7 @@ def flop_counter_mode(call: Call) -> int:
 
 
 def flop_counter_mode_on_meta(call: Call) -> int:
-    with torch.device("meta"):
+    with torch.random.fork_rng(), torch.device("meta"):
         model = call.case.model()
     inputs = mapped(lambda tensor: tensor.to("meta"), (call.args, call.kwargs))
     return flop_counter_mode(Call(call.case, model, *inputs))
@@ -132,7 +139,7 @@ def torchinfo(call: Call) -> int:
 def calflops(call: Call) -> int:
     from calflops import calculate_flops
 
-    model, tensors = call.tensors_alone()
+    model, tensors = call.tensors_alone(params=1)
     _, macs, _ = calculate_flops(model, args=list(tensors), print_results=False, output_as_string=False)
     return macs
 

@@ -25,6 +25,7 @@ sdpa = F.scaled_dot_product_attention
 MakeInput = Callable[..., torch.Tensor]
 NO_GQA = "" if "enable_gqa" in (sdpa.__doc__ or "") else "this torch has no enable_gqa"
 FLEX: dict[str, Any] = {
+    "varies": {"meta": "flex_attention itself refuses meta tensors"},
     "unavailable": "" if find_spec("torch.nn.attention.flex_attention") else "this torch has no flex_attention",
 }
 
@@ -50,7 +51,7 @@ cases.expression(
 )
 cases.expression(
     "boolean_mask",
-    lambda q, k, v: sdpa(q, k, v, attn_mask=torch.ones(5, 7, dtype=torch.bool).tril()),
+    lambda q, k, v: sdpa(q, k, v, attn_mask=torch.ones(5, 7, dtype=torch.bool, device=q.device).tril()),
     args=qkv,
     macs=2 * CROSS,
     training=2 * CROSS,

@@ -93,17 +93,17 @@ expression("fft", lambda x: torch.fft.irfft(torch.fft.rfft(x)), lambda: rand(2, 
 expression("fft_2d", lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real, image, why="a Fourier transform: 0")
 expression(
     "stft",
-    lambda x: torch.stft(x, 16, window=torch.hann_window(16), return_complex=True).abs(),
+    lambda x: torch.stft(x, 16, window=torch.hann_window(16, device=x.device), return_complex=True).abs(),
     lambda: rand(2, 64),
     why="a Fourier transform: 0",
-    varies={"meta": "the window is made on the CPU"},
 )
 expression(
     "grid_sample",
-    lambda x: F.grid_sample(x, F.affine_grid(torch.eye(2, 3).expand(2, 2, 3), [2, 4, 5, 5], align_corners=False)),
+    lambda x: F.grid_sample(
+        x, F.affine_grid(torch.eye(2, 3, device=x.device).expand(2, 2, 3), [2, 4, 5, 5], align_corners=False)
+    ),
     image,
     why="interpolation, its grid included",
-    varies={"meta": "the grid is made on the CPU"},
 )
 expression("sort", lambda x: x.sort(-1).values.topk(3).values, image, why="comparisons")
 expression("gather", lambda x: x.gather(1, x.argmax(1, keepdim=True)) + x.cumsum(1), image, why="moves and sums")
