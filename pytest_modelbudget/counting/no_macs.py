@@ -181,16 +181,6 @@ _NAMES = {
     "onednn": """
         linear_prepack_fp16 qadd qadd_relu qbatch_norm2d qconv_prepack qlinear_prepack qmul
     """,
-    "prims": """
-        _make_token _sink_tokens acos acosh add amax amin as_strided as_strided_scatter asin asinh atan atan2
-        atanh bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 bessel_j1 bitwise_and bitwise_or bitwise_xor
-        cat cbrt ceil clone collapse copy_strided copy_to cos cosh device_put div empty empty_permuted
-        empty_strided eq erf erf_inv erfc erfcx exp expm1 fft_c2c fft_c2r fft_r2c fill floor fmod frexp full
-        full_like gcd ge gt iota isfinite item le lgamma log log10 log1p lt maximum_value minimum_value mul
-        ndtri ne neg normal pow prod remainder reshape resize rev round scalar_tensor shift_left
-        shift_right_arithmetic sin sinh spherical_bessel_j0 sqrt sub sum svd tan tanh uniform var where xor_sum
-        zeta
-    """,
     "profiler": """
         _record_function_enter _record_function_enter_new _record_function_exit
     """,

@@ -109,14 +109,19 @@ def needs_none(func: torch._ops.OpOverload) -> bool:
     name = func._schema.name
     if name in NO_MACS or (name.endswith("_") and name[:-1] in NO_MACS):
         return True
-    ours = name.partition("::")[0] in ("aten", "prims")
-    return ours and (func.is_view or torch.Tag.pointwise in func.tags or torch.Tag.view_copy in func.tags)
+    namespace = name.partition("::")[0]
+    if namespace == "prims":
+        return True  # decompositions end in them; products stay aten's
+    return namespace == "aten" and (
+        func.is_view or torch.Tag.pointwise in func.tags or torch.Tag.view_copy in func.tags
+    )
 
 
 def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
     """Return what users registered with torch's ``register_flop_formula`` for an operator outside aten."""
     name = func._schema.name
-    entry = flop_counter.flop_registry.get(func._overloadpacket)
+    known = flop_counter.flop_registry
+    entry = known.get(func._overloadpacket) or known.get(func)  # older releases register overload by overload
     if entry is None or name.startswith("aten::"):
         return None
 

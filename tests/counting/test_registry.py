@@ -65,6 +65,7 @@ def test_no_operator_is_in_both_tables() -> None:
     assert [name for name in registry.known() if name in NO_MACS] == []
 
 
+@pytest.mark.skipif(torch.__version__ < "2.13", reason="the tables name operators of newer releases too")
 def test_every_name_in_the_tables_exists() -> None:
     existing = {operator._schema.name for operator in operators()}
     named = {*registry.known(), *NO_MACS}
@@ -142,7 +143,7 @@ def test_an_operator_that_only_calls_others_is_counted_by_what_it_calls() -> Non
 
 
 def test_formulas_registered_with_torch_are_honoured_outside_of_aten() -> None:
-    target = torch.ops.modelbudget_test.upstream
+    target, before = torch.ops.modelbudget_test.upstream, dict(flop_counter.flop_registry)
 
     @flop_counter.register_flop_formula(target)
     def flops(x: tuple[int, ...], *args: object, out_shape: object = None, **kwargs: object) -> int:
@@ -152,7 +153,8 @@ def test_formulas_registered_with_torch_are_honoured_outside_of_aten() -> None:
     try:
         found = measure(Calls("upstream"), torch.ones(3, 4))
     finally:
-        del flop_counter.flop_registry[target]
+        flop_counter.flop_registry.clear()
+        flop_counter.flop_registry.update(before)
         plans.forget()
     assert (found.complete, found.macs) == (True, 3 * 4)
 

@@ -317,7 +317,7 @@ def test_a_factory_may_load_a_checkpoint(tmp_path: Any) -> None:
 
     def factory() -> nn.Module:
         model = Model(simple)
-        model.load_state_dict(torch.load(path))
+        model.load_state_dict(torch.load(path, weights_only=True))
         return model
 
     found = measure(factory, input_size=(3, 4))
@@ -331,7 +331,7 @@ def test_a_factory_may_load_into_a_buffer(tmp_path: Any) -> None:
     def factory() -> nn.Module:
         buffer.seek(0)
         model = Model(lambda self, x: self.linear(x) if self.table.sum() == 6 else x)
-        model.register_buffer("table", torch.load(buffer))
+        model.register_buffer("table", torch.load(buffer, weights_only=True))
         return model
 
     found = measure(factory, input_size=(3, 4))
