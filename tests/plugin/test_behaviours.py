@@ -17,7 +17,7 @@ from .junit import cases_of, outcome
 MODES = {"plain": [], "n0": ["-n0"], "n2": ["-n2"]}
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=[pytest.param(mode, marks=pytest.mark.xdist_group(mode)) for mode in MODES])
 def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ElementTree.Element]:
     """Run all behaviours at once, and return their cases_of by name."""
     folder = tmp_path_factory.mktemp(request.param)

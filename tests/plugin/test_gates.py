@@ -77,6 +77,8 @@ def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> Non
     assert any(name.startswith("modelbudget::lost worker gw") for name in cases_of(pytester.path / "junit.xml"))
 
 
-def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(run: Run) -> None:
-    result = run("-n2", test_one="import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
+def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
+    result = pytester.runpytest_subprocess("-n2")
+    result.stdout.fnmatch_lines(["*node down: Not properly terminated*"])
     result.stdout.no_fnmatch_line("*modelbudget::*")
