@@ -10,15 +10,15 @@ from __future__ import annotations
 
 _NAMES = {
     "_c10d_functional": """
-        all_gather_into_tensor all_gather_into_tensor_coalesced all_gather_into_tensor_out all_reduce
-        all_reduce_coalesced all_to_all_single batch_p2p_ops broadcast irecv isend reduce_scatter_tensor
-        reduce_scatter_tensor_coalesced reduce_scatter_tensor_out wait_tensor
+        _wrap_tensor_autograd all_gather_into_tensor all_gather_into_tensor_coalesced all_gather_into_tensor_out
+        all_reduce all_reduce_coalesced all_to_all_single batch_p2p_ops broadcast irecv isend
+        reduce_scatter_tensor reduce_scatter_tensor_coalesced reduce_scatter_tensor_out wait_tensor
     """,
     "_c10d_functional_autograd": """
         all_gather_into_tensor all_to_all_single reduce_scatter_tensor
     """,
     "_dtensor": """
-        shard_dim_alltoall
+        mesh_get_process_group shard_dim_alltoall
     """,
     "_quantized": """
         _wrapped_linear_prepack add conv2d_prepack conv3d_prepack conv_transpose1d_prepack
@@ -88,7 +88,7 @@ _NAMES = {
         _weight_norm_interface_backward abs adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
         adaptive_avg_pool3d_backward adaptive_max_pool2d adaptive_max_pool2d_backward adaptive_max_pool3d
         adaptive_max_pool3d_backward add addr affine_grid_generator all allclose amax amin aminmax any arange
-        argmax argmin as_strided as_strided_scatter avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
+        argmax argmin argsort as_strided as_strided_scatter avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
         avg_pool3d_backward bartlett_window batch_norm_backward batch_norm_backward_elemt
         batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts
         batch_norm_stats batch_norm_update_stats bernoulli binary_cross_entropy binary_cross_entropy_backward
@@ -97,9 +97,9 @@ _NAMES = {
         cholesky cholesky_inverse cholesky_solve clone col2im complex constant_pad_nd copy copy_sparse_to_sparse
         copysign count_nonzero cudnn_affine_grid_generator cudnn_affine_grid_generator_backward cudnn_batch_norm
         cudnn_batch_norm_backward cudnn_grid_sampler cudnn_grid_sampler_backward cummax cummin cumprod cumsum
-        dense_dim dequantize detach diag_embed diagonal_backward diagonal_scatter dist div elu elu_backward
-        embedding embedding_dense_backward embedding_renorm empty empty_like empty_permuted empty_quantized
-        empty_strided eq exponential eye fake_quantize_per_channel_affine_cachemask
+        deg2rad dense_dim dequantize detach diag_embed diagonal_backward diagonal_scatter dist div elu
+        elu_backward embedding embedding_dense_backward embedding_renorm empty empty_like empty_permuted
+        empty_quantized empty_strided eq exponential eye fake_quantize_per_channel_affine_cachemask
         fake_quantize_per_tensor_affine_cachemask fft_fftfreq fft_rfftfreq fill flip floor_divide
         fractional_max_pool2d fractional_max_pool2d_backward fractional_max_pool3d
         fractional_max_pool3d_backward from_file full full_like gather gcd ge gelu gelu_backward geometric geqrf
@@ -127,8 +127,8 @@ _NAMES = {
         nll_loss_forward nonzero nonzero_static norm normal normal_functional ones ones_like ormqr pixel_shuffle
         pixel_unshuffle poisson polar prod put q_per_channel_axis q_per_channel_scales q_per_channel_zero_points
         q_scale q_zero_point qscheme quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
-        quantized_batch_norm quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d rand rand_like
-        randint randint_like randn randn_like random randperm range record_stream reflection_pad1d
+        quantized_batch_norm quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d rad2deg rand
+        rand_like randint randint_like randn randn_like random randperm range record_stream reflection_pad1d
         reflection_pad1d_backward reflection_pad2d reflection_pad2d_backward reflection_pad3d
         reflection_pad3d_backward relu remainder renorm repeat repeat_interleave replication_pad1d
         replication_pad1d_backward replication_pad2d replication_pad2d_backward replication_pad3d
@@ -216,8 +216,9 @@ _NAMES = {
         signed_log1p to_copy to_maybe_copy_out
     """,
     "symm_mem": """
-        _barrier _rendezvous all_to_all_vdev all_to_all_vdev_2d all_to_all_vdev_2d_offset memset32
-        multi_root_tile_reduce multimem_all_gather_out multimem_all_reduce multimem_one_shot_all_reduce
+        _barrier _low_contention_all_gather _low_contention_reduce_scatter _rendezvous all_to_all_vdev
+        all_to_all_vdev_2d all_to_all_vdev_2d_offset get_remote_tensors memset32 multi_root_tile_reduce
+        multimem_all_gather_out multimem_all_reduce multimem_one_shot_all_reduce
         multimem_one_shot_all_reduce_out multimem_one_shot_reduce_out nccl_get nccl_put nccl_put_signal
         nccl_put_with_signal nccl_reduce_scatter_offset nccl_wait_for_signal nccl_wait_signal nvshmem_all_to_all
         nvshmem_broadcast nvshmem_get nvshmem_put nvshmem_put_with_signal nvshmem_wait_for_signal

@@ -152,6 +152,8 @@ class ShapeRun(TorchDispatchMode):
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
             weight = self._weights.get(id(arg))
             return (True, weight) if weight is not None else (self._is_unknown(arg), spec_of(arg))
+        if isinstance(arg, torch.ScriptObject):
+            raise ShapeRunStop("packed weights have shapes of their own")
         return False, arg if kind is int else (kind, arg)
 
     def _is_unknown(self, tensor: torch.Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +37,7 @@ OURS += (
 )
 OURS += ("inductor", "inductor_prims", "export", "debug_mode_ops", "debugprims", "_native", "static_runtime")
 SCRIPT_ONLY = {"prim"}  # TorchScript's own language: numbers, lists, control flow
+ACROSS_MACHINES = re.compile("symm_mem::fused_.*matmul")  # one process runs a part of the product: unknown on purpose
 ELSEWHERE = {"aten::_mps_convolution", "aten::_mps_convolution_transpose"}
 
 
@@ -58,7 +60,7 @@ def test_every_operator_has_a_formula_or_is_known_to_need_none_or_only_calls_oth
         for operator in operators()
         if registry.find(operator._schema.name) is None and not plans.needs_none(operator) and not composite(operator)
     ]
-    assert unclassified == []
+    assert [name for name in unclassified if not ACROSS_MACHINES.match(name)] == []
 
 
 def test_no_operator_is_in_both_tables() -> None:
@@ -69,6 +71,8 @@ def test_no_operator_is_in_both_tables() -> None:
 def test_every_name_in_the_tables_exists() -> None:
     existing = {operator._schema.name for operator in operators()}
     named = {*registry.known(), *NO_MACS}
+    lazily = {"symm_mem", "_dtensor", "_c10d_functional"}  # registered by modules that are imported when used
+    named = {name for name in named if name.partition("::")[0] not in lazily}
     missing = {name for name in named if name not in existing and f"{name}_" not in existing}
     assert missing <= ELSEWHERE
 

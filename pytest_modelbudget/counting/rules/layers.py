@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -182,6 +183,15 @@ def attention(q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False
         return None
     if (*q.shape[:2], q.shape[3]) != (*k.shape[:2], k.shape[3]):
         return None
-    b, h, length, _ = q.shape
+    b, h, length, e = q.shape
+    stride = (h * length * e, length * e, e, 1) if _heads_first() else (h * length * e, e, h * e, 1)
     saved = torch.float64 if q.dtype is torch.float64 else torch.float32
-    return (fresh(q.shape, q), intern((b, h, length), (length * h, 1, h), 0, saved, q.device))
+    sums = intern((b, h, length), (length * h, 1, h), 0, saved, q.device)
+    return (intern(q.shape, stride, 0, q.dtype, q.device), sums)
+
+
+@cache
+def _heads_first() -> bool:
+    """Return whether this torch lays the result of fused attention out as (B, H, L, E), not as (B, L, H, E)."""
+    x = torch.zeros(1, 2, 2, 1)
+    return bool(torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(x, x, x)[0].is_contiguous())
