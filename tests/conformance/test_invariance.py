@@ -16,11 +16,13 @@ from torch import nn
 from pytest_modelbudget.counting import force_real_run, measure, observe
 
 from .case import Case
+from .cases import CASES
 from .checks import assert_right
 from .tensors import mapped
 
 RUNS = {"shape": nullcontext, "real": force_real_run}
 MODES = {"no_grad": torch.no_grad, "enable_grad": torch.enable_grad, "inference_mode": torch.inference_mode}
+ATTENTIVE = [case for case in CASES if case.name.startswith(("multihead-", "transformer-", "graph-exported_attention"))]
 
 
 def skip_if_it_varies(case: Case, by: str) -> None:
@@ -90,9 +92,9 @@ def test_first_and_second_measurement(case: Case, run: str) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_with_and_without_the_fast_path(case: Case, run: str) -> None:
-    if not any(type(module).__module__.endswith(("activation", "transformer")) for module in case.model().modules()):
-        pytest.skip("no module with a fast path")
+@pytest.mark.parametrize("attentive", ATTENTIVE, ids=lambda case: case.name)
+def test_with_and_without_the_fast_path(attentive: Case, run: str) -> None:
+    case = attentive
     model, (args, kwargs) = case.model().eval(), case.inputs()
     for enabled in (True, False):
         with RUNS[run](), fast_path(enabled):
@@ -111,9 +113,10 @@ def to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().to("meta").requires_grad_(tensor.requires_grad)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("run", RUNS)
-def test_on_cuda(case: Case, run: str) -> None:
+@pytest.mark.parametrize("on_cuda", CASES if torch.cuda.is_available() else [], ids=lambda case: case.name)
+def test_on_cuda(on_cuda: Case, run: str) -> None:
+    case = on_cuda
     skip_if_it_varies(case, "cuda")
     args, kwargs = mapped(lambda tensor: tensor.detach().cuda().requires_grad_(tensor.requires_grad), case.inputs())
     with RUNS[run]():

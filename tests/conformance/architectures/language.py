@@ -111,7 +111,12 @@ DECODERS = [
     A("olmoe", {**LLAMA, "num_experts": 4, "num_experts_per_tok": 2}, text),
     A("granitemoe", {**LLAMA, **MOE}, text),
     A("jetmoe", {**LLAMA, "kv_channels": 8, **MOE}, text, needs_values=ROUTING),
-    A("deepseek_v2", {**DEEPSEEK, "n_group": 1}, text, {"num_experts_per_tok": 6, "n_group": 1, "topk_group": 1}),
+    A(
+        "deepseek_v2",
+        {**DEEPSEEK, "n_group": 1},
+        text,
+        {"num_experts_per_tok": 6, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 1408},
+    ),
     A("deepseek_v3", {**DEEPSEEK, "n_group": 2}, text),
     A("mamba", MAMBA, ids_alone),
     A("mamba2", {**MAMBA, "num_heads": 8, "head_dim": 8, "n_groups": 2, "chunk_size": 8}, ids_alone),
@@ -151,7 +156,11 @@ DECODERS = [
     ),
     A("recurrent_gemma", {**LLAMA, "num_hidden_layers": 3, "lru_width": 32, "attention_window_size": 16}, ids_alone),
 ]
-BOTH = [A(name, BART, two_texts) for name in ("bart", "mbart", "pegasus", "m2m_100", "blenderbot", "marian")] + [
+SHORT = {"max_position_embeddings": 128}  # their tables of sines are filled by a loop in Python
+
+BOTH = [A(name, BART, two_texts) for name in ("bart", "mbart", "m2m_100", "blenderbot")] + [
+    A("pegasus", BART, two_texts, SHORT),
+    A("marian", BART, two_texts, SHORT),
     A(
         "led",
         {**BART, "max_encoder_position_embeddings": 64, "max_decoder_position_embeddings": 64, "attention_window": 8},

@@ -26,6 +26,7 @@ MakeInput = Callable[..., torch.Tensor]
 NO_GQA = "" if "enable_gqa" in (sdpa.__doc__ or "") else "this torch has no enable_gqa"
 FLEX: dict[str, Any] = {
     "varies": {"meta": "flex_attention itself refuses meta tensors"},
+    "needs_values": "flex_attention is a higher-order operator with code of its own",
     "unavailable": "" if find_spec("torch.nn.attention.flex_attention") else "this torch has no flex_attention",
 }
 
