@@ -22,7 +22,7 @@ from .tensors import mapped
 
 RUNS = {"shape": nullcontext, "real": force_real_run}
 MODES = {"no_grad": torch.no_grad, "enable_grad": torch.enable_grad, "inference_mode": torch.inference_mode}
-ATTENTIVE = [case for case in CASES if case.name.startswith(("multihead-", "transformer-", "graph-exported_attention"))]
+ATTENTIVE = [case for case in CASES if case.name.startswith(("multihead-", "transformer-"))]
 
 
 def skip_if_it_varies(case: Case, by: str) -> None:

@@ -278,6 +278,8 @@ class Failing(nn.Module):
     params=16 * 8 + 8,
     training=2 * 4 * 16 * 8,
     why="the failing product never ran",
+    varies={"meta": "an operator that fails on shapes alone may be the fault of the shapes: that needs a real run"},
+    needs_values="an operator failed: only a real run shows that the model fails alike",
 )
 def recovers_from_an_error() -> nn.Module:
     return Failing()

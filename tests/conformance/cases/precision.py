@@ -184,7 +184,7 @@ fn(
     macs=4 * (16 * 32 + 32 * 8),
     why="N*in*out in int8",
     varies={"mode": "quantised modules have no training mode", "meta": "packed weights cannot move to meta"},
-    build_needs_values="quantising reads the ranges of weights",
+    needs_values="packed weights are no tensors",
 )
 def dynamic_linear() -> nn.Module:
     with warnings.catch_warnings():
