@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
+# Without its cache, every pytest that the suite starts would rewrite the assertions of all plugins again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: test example clean
 
 test: $(INSTALLED)
@@ -10,7 +13,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup
+	$(BIN)/coverage run -m pytest -n 2
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
