@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.session import GUARDED, SESSION, Session
+from pytest_modelbudget.session import GUARDED, SESSION, Session, has_mark
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
@@ -73,7 +73,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     __tracebackhide__ = True
     if GUARDED in item.stash:  # a rerun starts anew
         del item.stash[GUARDED]
-    if item.get_closest_marker("budget") or item.get_closest_marker("modelbudget"):
+    if has_mark(item):
         from pytest_modelbudget.session.guarded import guard
 
         guard(item)
@@ -83,6 +83,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
     guarded = item.stash.get(GUARDED, None)
+    if guarded is None and has_mark(item):  # a fixture may have added it
+        from pytest_modelbudget.session.guarded import guard
+
+        guarded = guard(item)
     if guarded is None:
         return (yield)
     with guarded.watching():

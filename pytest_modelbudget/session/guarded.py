@@ -38,14 +38,18 @@ class Judged:
     original_name: str
 
 
-def guard(item: pytest.Item) -> GuardedTest:
-    """Put ``item`` under the budget that its marks declare. Raises BudgetError at the line of a malformed mark."""
+def guard(item: pytest.Item) -> GuardedTest | None:
+    """Put ``item`` under the budget that its marks declare, if any of them is ours.
+
+    Raises BudgetError at the line of a malformed mark.
+    """
     __tracebackhide__ = True
     guarded = item.stash[GUARDED] = GuardedTest(item)
     guarded.read_marks()
-    if not guarded.marked:
-        del item.stash[GUARDED]
-    return guarded
+    if guarded.marked:
+        return guarded
+    del item.stash[GUARDED]
+    return None
 
 
 def guarded_test(item: pytest.Item) -> GuardedTest:
@@ -89,9 +93,12 @@ class GuardedTest:
         return self.declarations[-1].place
 
     def read_marks(self) -> None:
-        """Parse the marks from the outermost to the closest."""
+        """Parse the marks from the outermost to the closest; those of a parameter are closer than its function's."""
         __tracebackhide__ = True
-        for node, mark in reversed(list(self.item.iter_markers_with_node())):
+        self.declarations.clear()
+        of_parameter = getattr(getattr(self.item, "callspec", None), "marks", ())
+        marks = reversed(list(self.item.iter_markers_with_node()))
+        for node, mark in sorted(marks, key=lambda pair: any(pair[1] is one for one in of_parameter)):
             if mark.name not in ("budget", "modelbudget"):
                 continue
             place = place_of_mark(mark, node)
@@ -108,6 +115,7 @@ class GuardedTest:
     def watching(self) -> Iterator[None]:
         """Observe the call of the test, and judge what it did when it ends."""
         __tracebackhide__ = True
+        self.read_marks()  # again: fixtures may have added some
         observing = self.marked and not self.uses_fixture
         counting = self.session.counting() if observing else None
         raised: BaseException | None = None

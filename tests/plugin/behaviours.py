@@ -289,6 +289,34 @@ BEHAVIOURS = {
         def test(rows): Net()(torch.zeros(rows, 100))
         """,
     ),
+    "the_mark_of_a_parameter_is_the_closest": Behaviour(
+        "failed",
+        "macs 44.00 K > 30 K",
+        """
+        @pytest.mark.budget(macs="1M")
+        @pytest.mark.parametrize("rows", [pytest.param(2, marks=pytest.mark.budget(macs="30K"))])
+        def test(rows): Net()(torch.zeros(rows, 100))
+        """,
+    ),
+    "a_fixture_may_add_the_mark": Behaviour(
+        "failed",
+        "macs 22.00 K > 1 K",
+        """
+        @pytest.fixture(autouse=True)
+        def limited(request): request.node.add_marker(pytest.mark.budget(macs="1K"))
+        def test(): Net()(X)
+        """,
+    ),
+    "a_fixture_may_add_another_mark": Behaviour(
+        "failed",
+        "params 22,210 > 22,209",
+        """
+        @pytest.fixture(autouse=True)
+        def limited(request): request.node.add_marker(pytest.mark.budget(params=22209))
+        @pytest.mark.budget(macs="1M")
+        def test(): Net()(X)
+        """,
+    ),
     "a_mark_of_a_base_class_applies": Behaviour(
         "failed",
         "macs 22.00 K > 1 K",
