@@ -28,7 +28,7 @@ def one(name: str) -> None:
     found = measure(LARGE[name], ids, name=name)
     seconds = pyperf.perf_counter() - start
     print(
-        f"{name}: {seconds:.2f} s, {peak() - before:.0f} MB above the imports ({before:.0f} MB); {found.run} run; {found}"
+        f"{name}: {seconds:.2f} s, {peak() - before:.0f} MB above {before:.0f} MB of imports, {found.run} run; {found}"
     )
 
 
