@@ -64,6 +64,7 @@ class Plan:
         "memo",
         "name",
         "older",
+        "profiling",
         "random",
         "rule",
         "unknown",
@@ -88,6 +89,7 @@ class Plan:
         self.dynamic = not _DYNAMIC.isdisjoint(func.tags)
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
+        self.profiling = self.name.startswith("profiler::")
         self.by_value = self.dynamic or self.name in HANDLERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
         overload = schema.overload_name

@@ -471,3 +471,11 @@ def test_a_model_measured_while_another_thread_runs_it_does_not_see_its_calls() 
         stop.set()
         thread.join()
     assert {(m.macs, m.modules.calls) for m in found} == {(3 * 4 * 4, 1)}
+
+
+def test_a_profiled_forward_is_a_shape_run() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        with torch.autograd.profiler.record_function("linear"):
+            return self.linear(x)
+
+    assert both(forward, rows(3)).macs == 3 * 4 * 4
