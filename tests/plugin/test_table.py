@@ -46,10 +46,10 @@ def test_broken_toml_names_file_line_and_column(run: Run, pytester: pytest.Pytes
     result.stderr.fnmatch_lines(["ERROR: budgets.toml:2:8: is not valid TOML: Invalid value"])
 
 
-def test_a_broken_pyproject_is_refused_by_pytest_itself(run: Run) -> None:
+def test_a_broken_pyproject_is_refused_whoever_reads_it_first(run: Run) -> None:
     result = run(test_net=NET, pyproject="[tool.modelbudget.models.Net]\nmacs = = 3\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*pyproject.toml*line 2, column 8*"])
+    result.stderr.fnmatch_lines(["*pyproject.toml*2*8*"])
 
 
 def test_without_a_pyproject_marks_bring_their_own_limits(run: Run) -> None:
