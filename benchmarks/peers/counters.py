@@ -152,8 +152,8 @@ def torchprofile(call: Call) -> int:
 
 
 COUNTERS: dict[str, Callable[[Call], int | None]] = {
-    "pytest-modelbudget, shape run": ours,
-    "pytest-modelbudget, real run": ours_for_real,
+    "pytest-modelbudget": ours,
+    "pytest-modelbudget, real runs forced": ours_for_real,
     "FlopCounterMode on meta": flop_counter_mode_on_meta,
     "FlopCounterMode on CPU": flop_counter_mode,
     "fvcore": fvcore,
