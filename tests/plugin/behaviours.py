@@ -729,6 +729,33 @@ BEHAVIOURS = {
         def test(model, model_budget): model_budget(model, X)
         """,
     ),
+    "a_model_that_needs_values_and_has_none_says_so": Behaviour(
+        "failed",
+        "item",
+        """
+        class Choosy(Net):
+            def forward(self, x): return super().forward(x) if self.first.weight.sum().item() > 0 else x
+        def test(model_budget): model_budget(Choosy().to("meta"), X.to("meta"), macs="1M")
+        """,
+    ),
+    "xfail_excuses_no_measurement_that_failed": Behaviour(
+        "failed",
+        "item",
+        """
+        class Choosy(Net):
+            def forward(self, x): return super().forward(x) if self.first.weight.sum().item() > 0 else x
+        @pytest.mark.xfail
+        def test(model_budget): model_budget(Choosy().to("meta"), X.to("meta"), macs="1M")
+        """,
+    ),
+    "the_name_of_a_mark_may_be_the_class": Behaviour(
+        "failed",
+        "Net: training_flops 132.0 K > 44 K",
+        """
+        @pytest.mark.budget(name="Net", training_flops="44K")
+        def test(model_budget): model_budget(Net(), X.clone().requires_grad_())
+        """,
+    ),
     # ---------------------------------------------------------------- other kinds of tests
     "a_testcase_is_observed": Behaviour(
         "failed",

@@ -176,17 +176,3 @@ def test_a_call_after_the_test_is_refused(run: Run) -> None:
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["E *BudgetError: model_budget was called at test_net.py:4 *after its test had ended"])
-
-
-def test_a_model_that_needs_values_and_has_none_says_so(run: Run) -> None:
-    result = run(
-        "--tb=short",
-        test_values="""
-        class Choosy(Net):
-            def forward(self, x):
-                return super().forward(x) if self.first.weight.sum().item() > 0 else x
-        def test_choosy(model_budget, monkeypatch):
-            model_budget(Choosy, input_size=(1, 100), macs="1M")
-        """,
-    )
-    assert "Choosy" in result.stdout.str()
