@@ -6,6 +6,8 @@ from __future__ import annotations
 class MeasurementError(RuntimeError):
     """The model could not be measured, and why; the message names the remedy."""
 
+    __module__ = "builtins"  # so that the short test summary has room for the message
+
 
 class ShapeRunStop(BaseException):
     """Leave the shape run: it met something that only a real run can answer.

@@ -120,6 +120,7 @@ class Task:
 
     def _by_shapes(self) -> Measurement | origins.Failure:
         """Return the measurement of a shape run, or why there is none; nothing that it made lives on."""
+        __tracebackhide__ = True
         run = ShapeRun()
         failure: origins.Failure | None = None
         result: Measurement | None = None

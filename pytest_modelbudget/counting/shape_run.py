@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting import memo, values
 from pytest_modelbudget.counting.errors import ShapeRunStop
+from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.plans import Plan, known_plans, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
@@ -39,9 +40,7 @@ class ShapeRun(TorchDispatchMode):
         self.ledger: Ledger | None = None
         self.stopped: BaseException | None = None
         self.storages = Storages()
-        self._weights: dict[int, Spec] = {}
-        self._held: list[torch.Tensor] = []
-        self._unknown: dict[int, Any] = {}
+        self.known = Knowledge()
         self._made: list[ref[ShapeTensor]] = []
         self._work = 0
         self._known_floats = _KNOWN_FLOATS_BUILDING
@@ -56,8 +55,7 @@ class ShapeRun(TorchDispatchMode):
         self._known_floats = _KNOWN_FLOATS
         for tensor in weights:
             if type(tensor) is not ShapeTensor:
-                self._weights[id(tensor)] = spec_of(tensor)
-                self._held.append(tensor)
+                self.known.take_for_shape(tensor)
 
     def shape_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor that :meth:`survivors` watches."""
@@ -73,9 +71,7 @@ class ShapeRun(TorchDispatchMode):
     def forget(self) -> None:
         """Let go of everything the run held, so that only what others hold survives it."""
         self.ledger = self.stopped = None
-        self._weights.clear()
-        self._held.clear()
-        self._unknown.clear()
+        self.known.forget()
 
     def survivors(self) -> list[ShapeTensor]:
         """Return the shape tensors of this run that still live."""
@@ -102,72 +98,12 @@ class ShapeRun(TorchDispatchMode):
                 return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         if plan.profiling:
             return func(*args, **kwargs)
-        unknown, key = self._key(args, kwargs)
+        unknown, key = self.known.key(args, kwargs)
         if not unknown:
-            return self._known(plan, func, args, kwargs, key)
+            return self._compute(plan, func, args, kwargs, key)
         if plan.by_value:
             return self._from_values(plan, func, args, kwargs)
         return self._shapes(plan, func, args, kwargs, key)
-
-    def _key(self, args: Any, kwargs: dict[str, Any]) -> tuple[bool, Any]:
-        """Return whether any tensor has unknown values, and what the call's result depends on.
-
-        Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
-        """
-        unknown = False
-        weights = self._weights
-        parts: list[Any] = [torch.get_default_dtype()]
-        for arg in args:
-            kind = type(arg)
-            if kind is ShapeTensor:
-                unknown = True
-                parts.append(arg._spec)
-            elif kind is int or arg is None:
-                parts.append(arg)
-            elif id(arg) in weights:
-                unknown = True
-                parts.append(weights[id(arg)])
-            elif kind is float or kind is bool:
-                parts.append((kind, arg))
-            else:
-                hidden, part = self._part(arg)
-                unknown = unknown or hidden
-                parts.append(part)
-        for name, arg in kwargs.items():
-            hidden, part = self._part(arg)
-            unknown = unknown or hidden
-            parts.append(name)
-            parts.append(part)
-        return unknown, tuple(parts)
-
-    def _part(self, arg: Any) -> tuple[bool, Any]:
-        kind = type(arg)
-        if kind is ShapeTensor:
-            return True, arg._spec
-        if kind is list or kind is tuple:
-            if arg and type(arg[0]) is int:
-                return False, tuple(arg)
-            pairs = [self._part(item) for item in arg]
-            return any(hidden for hidden, _ in pairs), tuple([part for _, part in pairs])
-        if isinstance(arg, torch.Tensor):
-            if kind not in PLAIN:
-                raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
-            weight = self._weights.get(id(arg))
-            return (True, weight) if weight is not None else (self._is_unknown(arg), spec_of(arg))
-        if isinstance(arg, torch.ScriptObject):
-            raise ShapeRunStop("packed weights have shapes of their own")
-        return False, arg if kind is int else (kind, arg)
-
-    def _is_unknown(self, tensor: torch.Tensor) -> bool:
-        return tensor.is_meta or (bool(self._unknown) and tensor.untyped_storage()._cdata in self._unknown)
-
-    def _is_known(self, tensor: torch.Tensor) -> bool:
-        return type(tensor) is not ShapeTensor and id(tensor) not in self._weights and not self._is_unknown(tensor)
-
-    def _spec(self, tensor: torch.Tensor) -> Spec:
-        if type(tensor) is ShapeTensor:
-            return tensor._spec
-        return self._weights.get(id(tensor)) or spec_of(tensor)
 
     def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on shape tensors, from the memo where it has been seen."""
@@ -193,7 +129,7 @@ class ShapeRun(TorchDispatchMode):
         return memo.tensors_in(args, kwargs)[result.index] if type(result) is memo.Argument else result
 
     def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
-        entry = memo.evaluate(plan, func, args, kwargs, self._spec)
+        entry = memo.evaluate(plan, func, args, kwargs, self.known.spec)
         memo.remember(plan, key, entry, known_plans)
         return entry
 
@@ -201,8 +137,7 @@ class ShapeRun(TorchDispatchMode):
         """Take the values of real tensors that were written into for unknown; change the metadata of shape tensors."""
         for target in plan.written(args, kwargs):
             if type(target) is not ShapeTensor:
-                storage = target.untyped_storage()
-                self._unknown[storage._cdata] = storage
+                self.known.write_unknown(target)
         if entry.changed:
             tensors = memo.tensors_in(args, kwargs)
             for index, spec in entry.changed:
@@ -219,7 +154,7 @@ class ShapeRun(TorchDispatchMode):
         elif plan.unknown:
             self.ledger.charge_unknown(plan.name)
 
-    def _known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
+    def _compute(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on real tensors: run it if its result is determined and small enough."""
         if plan.view or plan.dynamic:
             return self._run(plan, func, args, kwargs)
@@ -270,41 +205,28 @@ class ShapeRun(TorchDispatchMode):
                 out = func(*args, **kwargs)
                 self.storages.born(out)
                 if entry.numel:
-                    storage = out.untyped_storage()
-                    self._unknown[storage._cdata] = storage
+                    self.known.write_unknown(out)
                 return out
         return self._shapes(plan, func, args, kwargs, key)
 
     def _from_values(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer an operator whose result follows from values, if those values are known."""
         tensors = memo.tensors_in(args, kwargs)
-        clean = all(type(tensor) is not ShapeTensor and not self._is_unknown(tensor) for tensor in tensors)
+        clean = all(type(tensor) is not ShapeTensor and not self.known.is_unknown(tensor) for tensor in tensors)
         if clean and plan.dynamic and not plan.writes:
             return func(*args, **kwargs)  # the value of a weight that nothing has written into
-        if plan.writes and self._overwrites(args):
+        if plan.writes and self.known.overwrite_known(args):
             return self._run(plan, func, args, kwargs)
         handler = values.HANDLERS.get(plan.name)
         if handler is not None:
-            answer = handler(args, kwargs, self._is_known)
+            answer = handler(args, kwargs, self.known.is_known)
             if answer is not None:
                 with self:
                     return answer(func)
         if plan.dynamic and not values.shapes_suffice(plan.name, args):
             raise ShapeRunStop(plan.name)
-        _, key = self._key(args, kwargs)
+        _, key = self.known.key(args, kwargs)
         return self._shapes(plan, func, args, kwargs, key)
-
-    def _overwrites(self, args: Any) -> bool:
-        """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
-        target, source = args[0], args[1:]
-        if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:
-            return False
-        storage = target.untyped_storage()
-        whole = target.numel() * target.element_size() == storage.nbytes()
-        if not whole or any(isinstance(arg, torch.Tensor) and self._part(arg)[0] for arg in source):
-            return False
-        del self._unknown[storage._cdata]
-        return True
 
 
 def _may_be_filled(spec: Spec, numel: int) -> bool:
