@@ -178,14 +178,16 @@ def _wrapped(text: str, width: int, *, break_words: bool = True) -> list[Line]:
 def _footer(verdicts: Sequence[Verdict], width: int) -> list[Line]:
     over = [verdict for verdict in verdicts if verdict.over and not verdict.excused]
     expected = sum(bool(verdict.over) and verdict.excused for verdict in verdicts)
-    bare = sum(not verdict.budgeted for verdict in verdicts)
+    bounds = sum(verdict.status == "unknown" for verdict in verdicts)
+    bare = sum(not verdict.budgeted and verdict.status != "unknown" for verdict in verdicts)
     number = counted(len(verdicts), "model")
     if over:
         parts = [f"{len(over)} of {number} over budget"]
-    elif bare or expected:
-        parts = [f"{len(verdicts) - bare - expected} of {number} within budget"]
+    elif bare or expected or bounds:
+        parts = [f"{len(verdicts) - bare - expected - bounds} of {number} within budget"]
     else:
         parts = [f"{number} within budget"]
+    parts += [f"{bounds} with only a lower bound"] if bounds else []
     parts += [f"{expected} over as xfail expects"] if expected else []
     parts += [f"{bare} without a budget"] if bare else []
     conventions = sorted({convention(verdict.flops_per_mac) for verdict in verdicts})
