@@ -24,6 +24,7 @@ def main(way: str, model: str, repeats: int) -> dict[str, float | str]:
     warnings.simplefilter("ignore")
     factory, make = MODELS[model]
     x, count = make(), WAYS[way]
+    factory()  # imports what the model needs
     seconds = []
     silenced = io.StringIO()
     for _ in range(1 + repeats):

@@ -6,20 +6,32 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "example_project"))
 
 import torch
-import transformers as hf
 from torch import nn
 
 from zoo.mobilenetv2 import MobileNetV2
 from zoo.resnet import ResNet50
 from zoo.vit import ViTB16
 
-hf.logging.set_verbosity_error()
 Factory = Callable[[], nn.Module]
+
+
+class _Transformers:
+    """Imports transformers when a model of it is asked for: it takes longer than all else in a short process."""
+
+    def __getattr__(self, name: str) -> Any:
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        return getattr(transformers, name)
+
+
+hf = _Transformers()
 
 
 def image() -> torch.Tensor:

@@ -165,6 +165,7 @@ CASES: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (aten.max_pool2d_with_indices.default, (X, [3, 3], [2, 2], [1, 1]), {}),
     (aten.max_pool2d_with_indices.default, (X, [2, 2]), {}),
     (aten._adaptive_avg_pool2d.default, (X, [1, 1]), {}),
+    (aten.native_dropout.default, (X, 0.5, True), {}),
     (aten._scaled_dot_product_flash_attention_for_cpu.default, (X, X, X), {}),
     (aten._scaled_dot_product_flash_attention_for_cpu.default, (meta(2, 8, 3, 16), X, X, 0.0, True), {"scale": 0.5}),
 ]
@@ -199,6 +200,14 @@ ENDS = meta(2, dtype=torch.int32)
 def test_products_of_groups(a: torch.Tensor, b: torch.Tensor, ends: torch.Tensor | None) -> None:
     transposed = b.mT.contiguous().mT  # the meta kernel wants the second operand column-major
     assert agree(aten._grouped_mm.default, a, transposed, ends)
+
+
+@pytest.mark.parametrize("x", [X, X.permute(0, 2, 3, 1), T.transpose(0, 1)], ids=["rows", "channels", "mixed"])
+def test_random_numbers_and_fresh_memory(x: torch.Tensor) -> None:
+    assert agree(aten.empty_like.default, x)
+    assert agree(aten.normal_.default, x, 0.0, 0.02)
+    assert agree(aten.uniform_.default, x)
+    assert agree(aten.bernoulli_.float, x, 0.5)
 
 
 REFUSED: list[tuple[Any, tuple[Any, ...]]] = [

@@ -84,6 +84,14 @@ UNARY = (
 UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
 
 
+@rule("bernoulli_.float", "normal_", "uniform_", "exponential_", "random_")
+@rule("empty_like")
+def redrawn(x: Any, *parameters: Any, **options: Any) -> Any:
+    """Answer fresh memory or random numbers in the layout of a dense tensor."""
+    plain = all(value is None or type(value) in (int, float) for value in parameters)
+    return same(x) if plain and not options and floating(x) and is_dense(x) else None
+
+
 @rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")), "softplus")
 def unary(x: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of one tensor."""

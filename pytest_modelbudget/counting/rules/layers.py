@@ -170,6 +170,12 @@ def max_pool(
     return (fresh((*x.shape[:2], *out), x), fresh((*x.shape[:2], *out), x, torch.int64))
 
 
+@rule("native_dropout")
+def dropout(x: Any, p: Any, train: Any) -> Any:
+    """Answer dropout of a row-major tensor: its result, and the mask."""
+    return (fresh(x.shape, x), fresh(x.shape, x, torch.bool)) if floating(x) and is_contiguous(x) else None
+
+
 @rule("_adaptive_avg_pool2d")
 def adaptive_pool(x: Any, sizes: Any) -> Any:
     """Answer adaptive average pooling of a row-major batch of images."""
