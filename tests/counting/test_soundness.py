@@ -479,3 +479,11 @@ def test_a_profiled_forward_is_a_shape_run() -> None:
             return self.linear(x)
 
     assert both(forward, rows(3)).macs == 3 * 4 * 4
+
+
+def test_a_known_mask_selects_a_known_number() -> None:
+    def forward(self: Model, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.linear(torch.masked_select(x, mask).view(-1, 4))
+
+    mask = torch.tensor([[True], [False], [True]])
+    assert both(forward, rows(3), mask).macs == 2 * 4 * 4
