@@ -33,21 +33,23 @@ class Costs:
     training_flops: int | None = None
     weight_bytes: int = 0
 
-    def __add__(self, other: Costs) -> Costs:
-        """Return the sum per metric; a metric that either side lacks is lacking in the sum."""
+    @staticmethod
+    def sum(parts: Sequence[Costs]) -> Costs:
+        """Return the sum per metric; a metric that any part lacks is lacking in the sum."""
         return Costs(
-            self.params + other.params,
-            self.trainable_params + other.trainable_params,
-            _sum(self.macs, other.macs),
-            _sum(self.flops, other.flops),
-            _sum(self.training_macs, other.training_macs),
-            _sum(self.training_flops, other.training_flops),
-            self.weight_bytes + other.weight_bytes,
+            sum([part.params for part in parts]),
+            sum([part.trainable_params for part in parts]),
+            _sum([part.macs for part in parts]),
+            _sum([part.flops for part in parts]),
+            _sum([part.training_macs for part in parts]),
+            _sum([part.training_flops for part in parts]),
+            sum([part.weight_bytes for part in parts]),
         )
 
 
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else a + b
+def _sum(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import keystr, tree_flatten_with_path
 
+from pytest_modelbudget.counting.modules import class_name
 from pytest_modelbudget.measurement import TensorSpec
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -101,7 +102,7 @@ def name_of(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
     given = factory_name(model)
     if given is not None:
         return given, True
-    return class_name(built), False
+    return model_class(built), False
 
 
 def factory_name(factory: Any) -> str | None:
@@ -112,7 +113,7 @@ def factory_name(factory: Any) -> str | None:
     return name if isinstance(name, str) and name.isidentifier() else None
 
 
-def class_name(model: nn.Module) -> str:
+def model_class(model: nn.Module) -> str:
     """Return the class name of a model, without the wrappers that compile or parallelise it."""
     while True:
         inner = getattr(model, "_orig_mod", None)
@@ -121,7 +122,7 @@ def class_name(model: nn.Module) -> str:
         if not isinstance(inner, nn.Module):
             break
         model = inner
-    return getattr(model, "original_name", None) or type(model).__name__
+    return class_name(model)
 
 
 def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:

@@ -17,6 +17,12 @@ ROOT = 0
 _LAZY = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
+def class_name(module: nn.Module) -> str:
+    """Return the name of a module's class; that of a scripted module is the name it had before."""
+    scripted = getattr(type(module), "original_name", None) is not None
+    return str(module.original_name) if scripted else type(module).__name__
+
+
 class Node:
     """One module of a model, under the first qualified name that holds it."""
 
@@ -92,7 +98,7 @@ class ModuleIndex:
 
     def lazy(self) -> bool:
         """Return whether a parameter or buffer gets its shape at the first call only."""
-        return any(is_lazy(tensor) for tensor in (*self.parameters, *self.buffers))
+        return any(type(tensor) in _LAZY for tensor in (*self.parameters, *self.buffers))
 
     def refresh_lazy(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""
@@ -104,7 +110,7 @@ class ModuleIndex:
 
     def scripted(self) -> bool:
         """Return whether TorchScript runs a part of the model, out of Python's sight."""
-        return any(isinstance(node.module, torch.jit.ScriptModule) for node in self.nodes)
+        return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
 
 
 def _uninitialized_twin(tensor: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import class_name, describe
+from pytest_modelbudget.counting.inputs import describe, model_class
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, watched
 from pytest_modelbudget.counting.real_run import RealRun
 from pytest_modelbudget.counting.results import Request, measurement
@@ -77,7 +77,7 @@ class _Watch:
         """Start a model's run, or go one module deeper in it."""
         if threading.get_ident() != self._thread:
             self._seen.faults.append(
-                f"{class_name(module)} was called in the thread {threading.current_thread().name!r}, "
+                f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
                 "where its operators cannot be counted"
             )
             return False
@@ -102,7 +102,7 @@ class _Watch:
             return
         self._mode.ledger = None
         self._index.weigh()
-        request = Request(class_name(self._model), False, self._inputs, False, self._flops_per_mac)
+        request = Request(model_class(self._model), False, self._inputs, False, self._flops_per_mac)
         self._seen.add(self._model, measurement(self._index, self._ledger, request, "real"))
         self._model = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_modelbudget.counting.modules import Ledger, ModuleIndex
+from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, class_name
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
 
 Tally = dict[tuple[int, str], list[int]]
@@ -85,10 +85,8 @@ def _tree(index: ModuleIndex, own: list[Costs]) -> ModuleCost:
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
         children = tuple(built.pop(child) for child in node.children)
-        total = own[position]
-        for child in children:
-            total = total + child.total
-        kind = getattr(node.module, "original_name", None) or type(node.module).__name__
+        total = Costs.sum([own[position], *[child.total for child in children]]) if children else own[position]
+        kind = class_name(node.module)
         built[position] = ModuleCost(node.name, kind, node.calls, own[position], total, tuple(node.aliases), children)
     return built[0]
 
