@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
+    config.pluginmanager.register(AfterSetup(), "modelbudget-after-setup")
     if session.is_controller:
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
 
@@ -64,6 +65,7 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     """
     from pytest_modelbudget.session.fixture import ModelBudget
 
+    _watch_tests(request.config)
     budget = ModelBudget(request.node)
     yield budget
     budget.close()
@@ -76,44 +78,61 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if has_mark(item):
         from pytest_modelbudget.session.guarded import guard
 
+        _watch_tests(item.config)
         guard(item)
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    __tracebackhide__ = True
-    guarded = item.stash.get(GUARDED, None)
-    if guarded is None and has_mark(item):  # a fixture may have added it
-        from pytest_modelbudget.session.guarded import guard
+class AfterSetup:
+    """The hook that runs once the fixtures of a test are there: they may have added a mark."""
 
-        guarded = guard(item)
-    if guarded is None:
-        return (yield)
-    with guarded.watching():
-        return (yield)
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if has_mark(item):
+            _watch_tests(item.config)
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
-    __tracebackhide__ = True
-    result = yield
-    guarded = item.stash.get(GUARDED, None)
-    if guarded is not None:
-        guarded.refuse_swallowed()
-    return result
+def _watch_tests(config: pytest.Config) -> None:
+    """Register the hooks around tests, once there is a test under a budget: other runs do not pay for them."""
+    if not config.pluginmanager.has_plugin("modelbudget-tests"):
+        config.pluginmanager.register(OnTests(), "modelbudget-tests")
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    guarded = item.stash.get(GUARDED, None)
-    if guarded is None:
-        return (yield)
-    guarded.before_report(call)
-    report = yield
-    guarded.after_report(call, report)
-    return report
+class OnTests:
+    """The hooks around tests under a budget."""
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
+        guarded = item.stash.get(GUARDED, None)
+        if guarded is None and has_mark(item):
+            from pytest_modelbudget.session.guarded import guard
+
+            guarded = guard(item)
+        if guarded is None:
+            return (yield)
+        with guarded.watching():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
+        result = yield
+        guarded = item.stash.get(GUARDED, None)
+        if guarded is not None:
+            guarded.refuse_swallowed()
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        guarded = item.stash.get(GUARDED, None)
+        if guarded is None:
+            return (yield)
+        guarded.before_report(call)
+        report = yield
+        guarded.after_report(call, report)
+        return report
 
 
 class OnController:

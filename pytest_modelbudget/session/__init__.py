@@ -94,4 +94,4 @@ GUARDED: pytest.StashKey[GuardedTest] = pytest.StashKey()
 
 def has_mark(item: pytest.Item) -> bool:
     """Tell whether ``item`` carries a mark that may be ours."""
-    return item.get_closest_marker("budget") is not None or item.get_closest_marker("modelbudget") is not None
+    return any(mark.name in ("budget", "modelbudget") for mark in item.iter_markers())
