@@ -151,7 +151,7 @@ class Task:
             index = ModuleIndex(built)
             if run.stopped is not None:
                 raise ShapeRunStop("the factory swallowed that values were needed")
-            if index.lazy() or index.scripted():
+            if index.lazy or index.scripted():
                 raise ShapeRunStop("lazy and scripted modules need a real run")
             request = self._request(built)
             self.weight_bytes = sum(node.weight_bytes for node in index.nodes)
@@ -241,7 +241,7 @@ class Task:
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
-    if index.lazy():
+    if index.lazy:
         raise MeasurementError(f"{request.name} has lazy modules, which {which}")
 
 

@@ -58,6 +58,7 @@ class ModuleIndex:
     """All modules of a model in the order of definition; the model itself is the first.
 
     ``parameters`` and ``buffers`` are the distinct tensors; each is weighed at the first module that holds it.
+    ``lazy`` tells that some had no shape yet when they were weighed.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -83,6 +84,7 @@ class ModuleIndex:
 
     def weigh(self) -> None:
         """Count params, trainable params and bytes as they are now."""
+        self.lazy = False
         self.parameters: list[torch.Tensor] = []
         self.buffers: list[torch.Tensor] = []
         seen: set[int] = set()
@@ -93,12 +95,10 @@ class ModuleIndex:
                     if tensor is not None and id(tensor) not in seen:
                         seen.add(id(tensor))
                         kept.append(tensor)
-                        if type(tensor) not in _LAZY:
+                        if type(tensor) in _LAZY:
+                            self.lazy = True
+                        else:
                             node.weigh(tensor, kept is self.parameters)
-
-    def lazy(self) -> bool:
-        """Return whether a parameter or buffer gets its shape at the first call only."""
-        return any(type(tensor) in _LAZY for tensor in (*self.parameters, *self.buffers))
 
     def refresh_lazy(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""

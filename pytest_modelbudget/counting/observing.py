@@ -101,7 +101,8 @@ class _Watch:
         if self._depth or self._model is None:
             return
         self._mode.ledger = None
-        self._index.weigh()
+        if self._index.lazy:
+            self._index.weigh()
         request = Request(model_class(self._model), False, self._inputs, False, self._flops_per_mac)
         self._seen.add(self._model, measurement(self._index, self._ledger, request, "real"))
         self._model = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch.utils import flop_counter
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting import registry
 from pytest_modelbudget.counting.no_macs import NO_MACS
@@ -178,10 +178,10 @@ def macs_of(plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
 
 def _nested_parts(args: Any, kwargs: Any, out: Any) -> list[tuple[Any, Any, Any]] | None:
     """Return a call on nested tensors as calls on their parts, or None where no tensor is nested."""
-    leaves = tree_leaves((args, kwargs, out))
-    count = next((leaf.size(0) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_nested), None)
-    if count is None:
+    nested = [leaf for leaf in (*args, *kwargs.values(), out) if isinstance(leaf, torch.Tensor) and leaf.is_nested]
+    if not nested:
         return None
+    count = nested[0].size(0)
 
     def part(number: int) -> Any:
         return lambda leaf: leaf.unbind()[number] if isinstance(leaf, torch.Tensor) and leaf.is_nested else leaf
