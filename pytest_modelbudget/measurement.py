@@ -1,14 +1,15 @@
 """The data that the rooms share: what one model costs for one set of inputs.
 
-Plain, frozen values without dependencies. Every number is an exact ``int``; rounding happens in :func:`human`, when a
-person reads it, and nowhere else.
+Plain, frozen values. Every number is an exact ``int``; rounding happens in :func:`human`, when a person reads it, and
+nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from msgspec import Struct, to_builtins
 
 METRICS = ("params", "trainable_params", "macs", "flops", "training_macs", "training_flops", "weight_bytes")
 """Every metric that can be measured and budgeted, in the order in which people see them."""
@@ -18,8 +19,7 @@ COMPUTE_METRICS = ("macs", "flops", *TRAINING_METRICS)
 """The metrics that need inputs: without a forward pass they are ``None``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(Struct, frozen=True, gc=False):
     """The metrics of a model or of one of its modules.
 
     ``macs`` and ``flops`` are ``None`` where nothing was run, ``training_*`` where no backward was asked for.
@@ -33,27 +33,8 @@ class Costs:
     training_flops: int | None = None
     weight_bytes: int = 0
 
-    @staticmethod
-    def sum(parts: Sequence[Costs]) -> Costs:
-        """Return the sum per metric; a metric that any part lacks is lacking in the sum."""
-        return Costs(
-            sum([part.params for part in parts]),
-            sum([part.trainable_params for part in parts]),
-            _sum([part.macs for part in parts]),
-            _sum([part.flops for part in parts]),
-            _sum([part.training_macs for part in parts]),
-            _sum([part.training_flops for part in parts]),
-            sum([part.weight_bytes for part in parts]),
-        )
 
-
-def _sum(values: list[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(Struct, frozen=True, gc=False):
     """Shape and dtype of one input; ``name`` is its place in the call, as in ``args[0]`` or ``kwargs['mask']``.
 
     A dimension whose size differs within a nested tensor is -1.
@@ -64,8 +45,7 @@ class TensorSpec:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorCost:
+class OperatorCost(Struct, frozen=True, gc=False):
     """What one operator costs inside one module.
 
     ``name`` is the operator's qualified name (``aten::convolution``), ``module`` the qualified name of the innermost
@@ -80,8 +60,7 @@ class OperatorCost:
     training_macs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleCost:
+class ModuleCost(Struct, frozen=True, gc=False):
     """What one module costs: by itself (``own``) and with everything below it (``total``).
 
     ``name`` is the first qualified name under which the model holds the module, ``aliases`` are the others. A
@@ -104,8 +83,7 @@ class ModuleCost:
             yield from child.walk()
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """The exact integers that one model costs for one set of inputs.
 
     ``macs`` and ``flops`` are ``None`` without inputs, ``training_macs`` and ``training_flops`` without
@@ -137,7 +115,7 @@ class Measurement:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain builtins (dicts, lists, strings, ints), ready for JSON."""
-        return {**asdict(self), "complete": self.complete}
+        return {**to_builtins(self), "complete": self.complete}
 
     def tree(self, depth: int | None = None) -> str:
         """Return the module tree as text, one line a module with its params and MACs; ``depth`` bounds the levels."""

@@ -13,7 +13,7 @@ import pytest_modelbudget
 
 PACKAGE = Path(pytest_modelbudget.__file__).parent
 MAY_IMPORT = {
-    "measurement": {"tabulate"},
+    "measurement": {"msgspec", "tabulate"},
     "budgets": {"measurement", "msgspec", "tomli"},
     "counting": {"measurement", "torch", "numpy"},
     "reports": {"measurement", "budgets", "tabulate"},

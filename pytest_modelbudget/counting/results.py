@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import repeat
+from typing import Any, Literal
 
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, class_name
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
@@ -24,33 +25,20 @@ class Request:
 
 def weights_only(index: ModuleIndex, request: Request) -> Measurement:
     """Return the measurement of a model that was not run."""
-    root = _tree(index, [_weights(index, position) for position in range(len(index.nodes))])
-    return _measurement(root, request, None, (), ())
+    return _measurement(_tree(index, None, None, request), request, None, (), ())
 
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
-    macs, training = [0] * len(index.nodes), [0] * len(index.nodes)
+    macs = [0] * len(index.nodes)
     for (position, _), (_, count) in ledger.forward.items():
         macs[position] += count
-        training[position] += count
-    for (position, _), (_, count) in ledger.training.items():
-        training[position] += count
-    scale = request.flops_per_mac
-    own = []
-    for position, node in enumerate(index.nodes):
-        cost, flops = macs[position], macs[position] * scale
-        if not request.backward:
-            own.append(Costs(node.params, node.trainable_params, cost, flops, None, None, node.weight_bytes))
-            continue
-        trained = training[position]
-        own.append(Costs(node.params, node.trainable_params, cost, flops, trained, trained * scale, node.weight_bytes))
-    return _measurement(_tree(index, own), request, run, _operators(index, ledger, request), _unknown(index, ledger))
-
-
-def _weights(index: ModuleIndex, position: int) -> Costs:
-    node = index.nodes[position]
-    return Costs(params=node.params, trainable_params=node.trainable_params, weight_bytes=node.weight_bytes)
+    training = list(macs) if request.backward else None
+    if training is not None:
+        for (position, _), (_, count) in ledger.training.items():
+            training[position] += count
+    root = _tree(index, macs, training, request)
+    return _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
 
 
 def _measurement(
@@ -80,15 +68,40 @@ def _measurement(
     )
 
 
-def _tree(index: ModuleIndex, own: list[Costs]) -> ModuleCost:
-    built: dict[int, ModuleCost] = {}
-    for position in reversed(range(len(index.nodes))):  # children come after their parents
-        node = index.nodes[position]
-        children = tuple(built.pop(child) for child in node.children)
-        total = Costs.sum([own[position], *[child.total for child in children]]) if children else own[position]
+def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None, request: Request) -> ModuleCost:
+    """Return the tree of modules; ``macs`` and ``training`` are their own MACs, or None where nothing was run."""
+    nodes, scale = index.nodes, request.flops_per_mac
+
+    def costs(part: list[int]) -> Costs:
+        params, trainable, weight_bytes, forward, trained = part
+        return Costs(
+            params,
+            trainable,
+            None if macs is None else forward,
+            None if macs is None else forward * scale,
+            None if training is None else trained,
+            None if training is None else trained * scale,
+            weight_bytes,
+        )
+
+    built: list[ModuleCost | None] = [None] * len(nodes)
+    totals = [
+        [node.params, node.trainable_params, node.weight_bytes, forward, trained]
+        for node, forward, trained in zip(nodes, macs or repeat(0), training or repeat(0), strict=False)
+    ]
+    for position in reversed(range(len(nodes))):  # children come after their parents
+        node, total = nodes[position], totals[position]
+        own = whole = costs(total)
+        children: tuple[Any, ...] = ()
+        if node.children:
+            children = tuple([built[child] for child in node.children])
+            totals[position] = total = [sum(column) for column in zip(total, *[totals[child] for child in node.children], strict=True)]
+            whole = costs(total)
         kind = class_name(node.module)
-        built[position] = ModuleCost(node.name, kind, node.calls, own[position], total, tuple(node.aliases), children)
-    return built[0]
+        built[position] = ModuleCost(node.name, kind, node.calls, own, whole, tuple(node.aliases), children)
+    root = built[0]
+    assert root is not None
+    return root
 
 
 def _operators(index: ModuleIndex, ledger: Ledger, request: Request) -> tuple[OperatorCost, ...]:

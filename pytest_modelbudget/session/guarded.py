@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pytest_modelbudget.budgets import (
     BudgetError,
@@ -142,10 +143,8 @@ class GuardedTest:
         """Hold a measurement against the limits of table, marks and call; the verdict is kept for the report."""
         original = measurement.name
         names = [one.name for one in (*self.declarations, *call) if one.name and one.selects(original, one.name)]
-        if names and names[-1] != original:
-            measurement = replace(measurement, name=names[-1], named=True)
-        elif names:
-            measurement = replace(measurement, named=True)
+        if names:
+            measurement = structs.replace(measurement, name=names[-1], named=True)
         table = self.session.table
         budget = budget_for(table, (measurement.name, original), (*self.declarations, *call))
         verdict = judge(measurement, budget, table)

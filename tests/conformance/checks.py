@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from msgspec import structs
 
 from pytest_modelbudget.measurement import Costs, Measurement
 
@@ -31,7 +31,7 @@ def assert_right(found: Measurement, case: Case, *, backward: bool) -> None:
 
 def added(parts: list[Costs]) -> Costs:
     """Add up costs metric by metric, independently of the package; what was not measured is None throughout."""
-    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Costs)}
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in structs.fields(Costs)}
     return Costs(**{name: None if None in values else sum(values) for name, values in columns.items()})
 
 
@@ -39,7 +39,7 @@ def assert_sums(found: Measurement) -> None:
     """Check that tree and operator table add up to the model's totals, to the last MAC."""
     nodes = list(found.modules.walk())
     assert len({node.name for node in nodes}) == len(nodes), "a module appears twice"
-    totals = {field.name: getattr(found, field.name) for field in fields(Costs)}
+    totals = {field.name: getattr(found, field.name) for field in structs.fields(Costs)}
     for field in totals:
         assert getattr(added([node.own for node in nodes]), field) == totals[field], f"own {field}"
         assert getattr(found.modules.total, field) == totals[field], f"total {field}"

@@ -243,7 +243,7 @@ def test_a_forward_that_asks_for_gradients_needs_none_from_the_caller() -> None:
 def test_a_measurement_is_plain_and_frozen() -> None:
     found = measure(small, input_size=(3, 4))
     assert isinstance(found, Measurement)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         found.macs = 1  # type: ignore[misc]
     plain = found.as_dict()
     assert (plain["macs"], plain["complete"], plain["inputs"][0]["shape"]) == (24, True, (3, 4))
