@@ -48,7 +48,7 @@ class Knowledge:
         self.unknown.clear()
         self._held.clear()
 
-    def key(self, args: Any, kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    def key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
         """Return whether any tensor has unknown values, and what the call's result depends on.
 
         Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
@@ -63,16 +63,21 @@ class Knowledge:
                 parts.append(arg._spec)
             elif kind is int or arg is None:
                 parts.append(arg)
-            elif id(arg) in weights:
-                unknown = True
-                parts.append(weights[id(arg)])
             elif kind is float or kind is bool:
-                parts.append((kind, arg))
+                parts.append(kind)
+                parts.append(arg)
+            elif kind is list and arg and type(arg[0]) is int:
+                parts.append(tuple(arg))
             else:
-                hidden, part = self._part(arg)
-                unknown = unknown or hidden
-                parts.append(part)
-        for name, arg in kwargs.items():
+                weight = weights.get(id(arg))
+                if weight is not None:
+                    unknown = True
+                    parts.append(weight)
+                else:
+                    hidden, part = self._part(arg)
+                    unknown = unknown or hidden
+                    parts.append(part)
+        for name, arg in kwargs.items() if kwargs else ():
             hidden, part = self._part(arg)
             unknown = unknown or hidden
             parts.append(name)

@@ -54,7 +54,9 @@ class Plan:
     """
 
     __slots__ = (
+        "by_kernel",
         "by_value",
+        "charged",
         "decomposes",
         "dynamic",
         "empty",
@@ -90,6 +92,8 @@ class Plan:
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
         self.profiling = self.name.startswith("profiler::")
+        self.by_kernel = self.decomposes or self.profiling
+        self.charged = self.unknown or self.formula is not None
         self.by_value = self.dynamic or self.name in HANDLERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
         overload = schema.overload_name
@@ -133,7 +137,9 @@ def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
     return registry.Formula(macs, raw=True)
 
 
-_plans: dict[int, Plan] = {}  # by the identity of the operator, whose own hash is slow
+PLANS: dict[int, Plan] = {}
+"""The plans so far, by the identity of the operator, whose own hash is slow."""
+
 _operators: list[
     Any
 ] = []  # kept alive, for those identities, and because torch's dispatcher does not own what it hands out
@@ -141,21 +147,21 @@ _operators: list[
 
 def plan_of(func: Any) -> Plan:
     """Return the plan of an operator overload."""
-    plan = _plans.get(id(func))
+    plan = PLANS.get(id(func))
     if plan is None:
-        plan = _plans[id(func)] = Plan(func)
+        plan = PLANS[id(func)] = Plan(func)
         _operators.append(func)
     return plan
 
 
 def known_plans() -> list[Plan]:
     """Return the plan of every operator that was called so far."""
-    return list(_plans.values())
+    return list(PLANS.values())
 
 
 def forget() -> None:
     """Drop every plan and with it the memo."""
-    _plans.clear()
+    PLANS.clear()
 
 
 registry.on_registration(forget)

@@ -95,8 +95,9 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
         children: tuple[Any, ...] = ()
         if node.children:
             children = tuple([built[child] for child in node.children])
-            totals[position] = total = [sum(column) for column in zip(total, *[totals[child] for child in node.children], strict=True)]
-            whole = costs(total)
+            parts = [total, *[totals[child] for child in node.children]]
+            totals[position] = [sum(column) for column in zip(*parts, strict=True)]
+            whole = costs(totals[position])
         kind = class_name(node.module)
         built[position] = ModuleCost(node.name, kind, node.calls, own, whole, tuple(node.aliases), children)
     root = built[0]

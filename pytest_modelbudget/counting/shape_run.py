@@ -19,7 +19,7 @@ from pytest_modelbudget.counting import memo, values
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
-from pytest_modelbudget.counting.plans import Plan, known_plans, macs_of, plan_of
+from pytest_modelbudget.counting.plans import PLANS, Plan, known_plans, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
 from pytest_modelbudget.counting.state import Storages
 
@@ -42,6 +42,7 @@ class ShapeRun(TorchDispatchMode):
         self.storages = Storages()
         self.known = Knowledge()
         self._made: list[ref[ShapeTensor]] = []
+        self._note = self._made.append
         self._work = 0
         self._known_floats = _KNOWN_FLOATS_BUILDING
 
@@ -60,7 +61,7 @@ class ShapeRun(TorchDispatchMode):
     def shape_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor that :meth:`survivors` watches."""
         tensor = make(spec)
-        self._made.append(ref(tensor))
+        self._note(ref(tensor))
         return tensor
 
     def stop(self, reason: str) -> NoReturn:
@@ -82,42 +83,45 @@ class ShapeRun(TorchDispatchMode):
         if self.stopped is not None:
             raise ShapeRunStop("the run has stopped before")
         try:
-            return self._answer(func, args, kwargs or {})
+            plan = PLANS.get(id(func)) or self._plan(func)
+            if plan.by_kernel:
+                return self._by_kernel(plan, func, args, kwargs or {})
+            if self.ledger is None and torch._C._get_tracing_state() is not None:
+                raise ShapeRunStop("a trace would keep tensors without data")
+            unknown, key = self.known.key(args, kwargs)
+            if not unknown:
+                return self._compute(plan, func, args, kwargs or {}, key)
+            if plan.by_value:
+                return self._from_values(plan, func, args, kwargs or {})
+            return self._shapes(plan, func, args, kwargs, key)
         except BaseException as error:
             self.stopped = error
             raise
 
-    def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if self.ledger is None and torch._C._get_tracing_state() is not None:
-            raise ShapeRunStop("a trace would keep tensors without data")
+    def _plan(self, func: Any) -> Plan:
         if not isinstance(func, torch._ops.OpOverload):
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
-        plan = plan_of(func)
-        if plan.decomposes:
-            with self:
-                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+        return plan_of(func)
+
+    def _by_kernel(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if plan.profiling:
             return func(*args, **kwargs)
-        unknown, key = self.known.key(args, kwargs)
-        if not unknown:
-            return self._compute(plan, func, args, kwargs, key)
-        if plan.by_value:
-            return self._from_values(plan, func, args, kwargs)
-        return self._shapes(plan, func, args, kwargs, key)
+        with self:
+            return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
 
-    def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
+    def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any] | None, key: Any) -> Any:
         """Answer an operator on shape tensors, from the memo where it has been seen."""
-        entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
-        if plan.formula is not None or plan.unknown:
-            self._charge(plan, entry.macs)
+        entry = plan.memo.get(key) or self._entry(plan, func, args, kwargs or {}, key)
+        if plan.charged and self.ledger is not None:
+            self._charge(self.ledger, plan, entry.macs)
         if plan.writes:
-            self._write(plan, args, kwargs, entry)
+            self._write(plan, args, kwargs or {}, entry)
         result = entry.result
         if type(result) is Spec:
             return self.shape_tensor(result)
         if type(result) is memo.Argument and plan.writes == (0,):
             return args[0]
-        return self._build(result, args, kwargs)
+        return self._build(result, args, kwargs or {})
 
     def _build(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if type(result) is Spec:
@@ -127,6 +131,9 @@ class ShapeRun(TorchDispatchMode):
         if type(result) is list:
             return [self._build(item, args, kwargs) for item in result]
         return memo.tensors_in(args, kwargs)[result.index] if type(result) is memo.Argument else result
+
+    def _entry(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
+        return memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
 
     def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
         entry = memo.evaluate(plan, func, args, kwargs, self.known.spec)
@@ -146,13 +153,11 @@ class ShapeRun(TorchDispatchMode):
                     raise ShapeRunStop(f"{plan.name} changes the shape of a tensor that has data")
                 become(target, spec)
 
-    def _charge(self, plan: Plan, macs: int) -> None:
-        if self.ledger is None:
-            return
+    def _charge(self, ledger: Ledger, plan: Plan, macs: int) -> None:
         if plan.formula is not None:
-            self.ledger.charge(plan.name, macs)
-        elif plan.unknown:
-            self.ledger.charge_unknown(plan.name)
+            ledger.charge(plan.name, macs)
+        else:
+            ledger.charge_unknown(plan.name)
 
     def _compute(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on real tensors: run it if its result is determined and small enough."""
@@ -190,16 +195,14 @@ class ShapeRun(TorchDispatchMode):
             for tensor in memo.tensors_in(out, None):
                 if tensor.layout is torch.strided and not plan.writes:
                     self.storages.born(tensor)
-        if plan.formula is not None:
-            self._charge(plan, macs_of(plan, args, kwargs, out))
-        else:
-            self._charge(plan, 0)
+        if plan.charged and self.ledger is not None:
+            self._charge(self.ledger, plan, 0 if plan.formula is None else macs_of(plan, args, kwargs, out))
         return out
 
     def _undetermined(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator whose result has no determined value: random numbers and fresh memory."""
         if not plan.writes:
-            entry = memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
+            entry = self._entry(plan, func, args, kwargs, key)
             spec = entry.result
             if type(spec) is Spec and plan.empty and (entry.numel == 0 or _may_be_filled(spec, entry.numel)):
                 out = func(*args, **kwargs)
