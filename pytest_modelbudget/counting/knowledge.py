@@ -20,10 +20,10 @@ class Knowledge:
         self.unknown: dict[int, torch.UntypedStorage] = {}
         self._held: list[torch.Tensor] = []
 
-    def take_for_shape(self, weight: torch.Tensor) -> None:
-        """Ignore the values of a real tensor from here on."""
-        self.weights[id(weight)] = spec_of(weight)
-        self._held.append(weight)
+    def take_for_shapes(self, weights: list[torch.Tensor]) -> None:
+        """Ignore the values of real tensors from here on."""
+        self._held = weights
+        self.weights = {id(weight): spec_of(weight) for weight in weights}
 
     def write_unknown(self, tensor: torch.Tensor) -> None:
         """Take the values of a real tensor, its base and all its views for unknown."""
@@ -77,11 +77,12 @@ class Knowledge:
                     hidden, part = self._part(arg)
                     unknown = unknown or hidden
                     parts.append(part)
-        for name, arg in kwargs.items() if kwargs else ():
-            hidden, part = self._part(arg)
-            unknown = unknown or hidden
-            parts.append(name)
-            parts.append(part)
+        if kwargs:
+            for name, arg in kwargs.items():
+                hidden, part = (False, None) if arg is None else self._part(arg)
+                unknown = unknown or hidden
+                parts.append(name)
+                parts.append(part)
         return unknown, tuple(parts)
 
     def _part(self, arg: Any) -> tuple[bool, Any]:

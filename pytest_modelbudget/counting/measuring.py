@@ -277,9 +277,12 @@ def detached(inputs: given.Inputs) -> given.Inputs:
 
 def _device(index: ModuleIndex) -> torch.device:
     """Return where the weights are, and so where inputs without a device of their own belong."""
-    devices = [weight.device for weight in index.parameters]
-    real = [device for device in devices if device.type != "meta"]
-    return (real or devices or [torch.get_default_device()])[0]
+    first: torch.device | None = None
+    for weight in index.parameters:
+        if weight.device.type != "meta":
+            return weight.device
+        first = first or weight.device
+    return first or torch.get_default_device()
 
 
 def _has_no_data(tensor: torch.Tensor) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plans import Plan, macs_of
@@ -48,9 +48,15 @@ class Argument:
         self.index = index
 
 
-def tensors_in(args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """Return the tensors among the arguments of a call, in order."""
-    return [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+def tensors_in(args: Iterable[Any], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors among the arguments of a call, in order; operators take them bare or in lists."""
+    found: list[torch.Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif type(value) in (list, tuple):
+            found.extend(tensors_in(value, {}))
+    return found
 
 
 def look_up(plan: Plan, key: Any) -> Entry | None:

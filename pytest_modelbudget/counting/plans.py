@@ -41,6 +41,11 @@ _UNDECLARED_WRITES: dict[str, tuple[int | str, ...]] = {  # running statistics t
     "aten::miopen_batch_norm": (3, 4),
     "aten::native_batch_norm": (3, 4),
 }
+_TRAINS: dict[str, int] = {  # the position of the flag without which the running statistics are only read
+    "aten::cudnn_batch_norm": 5,
+    "aten::miopen_batch_norm": 5,
+    "aten::native_batch_norm": 5,
+}
 _RULED = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))  # the overloads that the shape rules know
 _DYNAMIC = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
@@ -69,6 +74,7 @@ class Plan:
         "profiling",
         "random",
         "rule",
+        "trains",
         "unknown",
         "view",
         "writes",
@@ -86,6 +92,7 @@ class Plan:
             for position, argument in enumerate(schema.arguments)
             if argument.alias_info is not None and argument.alias_info.is_write
         ) + _UNDECLARED_WRITES.get(self.name, ())
+        self.trains = _TRAINS.get(self.name)
         self.view: bool = func.is_view
         self.random = torch.Tag.nondeterministic_seeded in func.tags
         self.dynamic = not _DYNAMIC.isdisjoint(func.tags)
@@ -103,6 +110,8 @@ class Plan:
 
     def written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
         """Return the tensors that a call writes into."""
+        if self.trains is not None and not args[self.trains]:
+            return []
         found: list[torch.Tensor] = []
         for place in self.writes:
             value = kwargs.get(place) if isinstance(place, str) else args[place] if place < len(args) else None

@@ -54,9 +54,7 @@ class ShapeRun(TorchDispatchMode):
         """Take ``weights`` for shape tensors from here on, and charge what runs to ``ledger``."""
         self.ledger = ledger
         self._known_floats = _KNOWN_FLOATS
-        for tensor in weights:
-            if type(tensor) is not ShapeTensor:
-                self.known.take_for_shape(tensor)
+        self.known.take_for_shapes([tensor for tensor in weights if type(tensor) is not ShapeTensor])
 
     def shape_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor that :meth:`survivors` watches."""
@@ -124,12 +122,12 @@ class ShapeRun(TorchDispatchMode):
         return self._build(result, args, kwargs or {})
 
     def _build(self, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if type(result) is Spec:
-            return self.shape_tensor(result)
         if type(result) is tuple:
-            return tuple([self._build(item, args, kwargs) for item in result])
+            return tuple(
+                [self.shape_tensor(item) if type(item) is Spec else self._build(item, args, kwargs) for item in result]
+            )
         if type(result) is list:
-            return [self._build(item, args, kwargs) for item in result]
+            return list(self._build(tuple(result), args, kwargs))
         return memo.tensors_in(args, kwargs)[result.index] if type(result) is memo.Argument else result
 
     def _entry(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
@@ -167,7 +165,7 @@ class ShapeRun(TorchDispatchMode):
             return self._undetermined(plan, func, args, kwargs, key)
         tensors = memo.tensors_in(args, kwargs)
         work = sum([tensor.numel() for tensor in tensors])
-        if (plan.grows or not tensors or work > _SMALL or plan.formula is not None) and not plan.writes:
+        if not plan.writes and (plan.grows or not tensors or work > _SMALL or plan.formula is not None):
             entry = memo.look_up(plan, key) or self._evaluate_known(plan, func, args, kwargs, key)
             if entry is not None:
                 work += entry.numel + entry.macs
@@ -188,12 +186,13 @@ class ShapeRun(TorchDispatchMode):
         return entry.numel <= limit and work <= 4 * _KNOWN_INTEGERS and self._work + work <= _WORK_AT_MOST
 
     def _run(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        for target in plan.written(args, kwargs):
-            self.storages.keep(target)
+        if plan.writes:
+            for target in plan.written(args, kwargs):
+                self.storages.keep(target)
         out = func(*args, **kwargs)
-        if not plan.view:
-            for tensor in memo.tensors_in(out, None):
-                if tensor.layout is torch.strided and not plan.writes:
+        if not plan.view and not plan.writes:
+            for tensor in (out,) if type(out) is torch.Tensor else memo.tensors_in((out,), {}):
+                if tensor.layout is torch.strided:
                     self.storages.born(tensor)
         if plan.charged and self.ledger is not None:
             self._charge(self.ledger, plan, 0 if plan.formula is None else macs_of(plan, args, kwargs, out))
@@ -204,11 +203,12 @@ class ShapeRun(TorchDispatchMode):
         if not plan.writes:
             entry = self._entry(plan, func, args, kwargs, key)
             spec = entry.result
-            if type(spec) is Spec and plan.empty and (entry.numel == 0 or _may_be_filled(spec, entry.numel)):
+            if entry.numel == 0 and plan.empty:
+                return func(*args, **kwargs)
+            if type(spec) is Spec and plan.empty and _may_be_filled(spec, entry.numel):
                 out = func(*args, **kwargs)
                 self.storages.born(out)
-                if entry.numel:
-                    self.known.write_unknown(out)
+                self.known.write_unknown(out)
                 return out
         return self._shapes(plan, func, args, kwargs, key)
 

@@ -30,14 +30,15 @@ _INTERNED_AT_MOST = 1 << 16
 _interned: dict[tuple[Any, ...], Spec] = {}
 
 
-def intern(shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device) -> Spec:
+def intern(shape: Shape, stride: Shape, offset: int | torch.SymInt, dtype: torch.dtype, device: torch.device) -> Spec:
     """Return the one spec with these values."""
     key = (shape, stride, offset, dtype, device)
     spec = _interned.get(key)
     if spec is None:
         if len(_interned) >= _INTERNED_AT_MOST:
             _interned.clear()  # an old spec stays valid: a new equal one only misses the memo once
-        spec = _interned[key] = Spec(*key)
+        spec = Spec(tuple(shape), stride, int(offset), dtype, device)
+        _interned[spec.shape, spec.stride, spec.offset, dtype, device] = spec
     return spec
 
 
@@ -45,8 +46,7 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     """Return the spec of a strided tensor, optionally as if it lived on another device."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise ShapeRunStop(f"a tensor of layout {tensor.layout} or dtype {tensor.dtype} has more than a shape")
-    shape, stride = tuple(tensor.shape), tensor.stride()
-    return intern(shape, stride, int(tensor.storage_offset()), tensor.dtype, device or tensor.device)
+    return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype, device or tensor.device)
 
 
 def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:

@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from typing import Any
 
 import torch
@@ -31,7 +32,6 @@ _ATOMS = frozenset(
         types.FunctionType,
         types.MethodType,
         types.ModuleType,
-        torch.Tensor,
         nn.Parameter,
         torch.device,
         torch.dtype,
@@ -49,49 +49,43 @@ class Objects:
     """
 
     def __init__(self, roots: Iterable[Any]) -> None:
-        self._seen: set[int] = set()
         self._empty: list[Any] = []
-        self._mappings: list[tuple[Any, list[Any], list[Any], list[int]]] = []
-        self._sequences: list[tuple[Any, list[Any], list[int]]] = []
+        self._mappings: list[tuple[Any, Any]] = []
+        self._sequences: list[tuple[Any, list[Any]]] = []
         self._classes: list[tuple[Any, type]] = []
         self.tensors: list[torch.Tensor] = []
+        seen: set[int] = set()
         pending = [root for root in roots if type(root) not in _ATOMS]
         while pending:
             value = pending.pop()
-            if id(value) in self._seen:
+            if id(value) in seen:
                 continue
-            self._seen.add(id(value))
+            seen.add(id(value))
             for item in self._remember(value):
                 kind = type(item)
+                if kind in _ATOMS:
+                    continue
                 if kind in _CONTAINERS and not item:
                     self._empty.append(item)
                 elif kind is torch.Tensor:
                     self.tensors.append(item)
-                elif kind not in _ATOMS:
+                elif kind is not tuple or not _ATOMS.issuperset(map(type, item)):
                     pending.append(item)
 
     def _remember(self, value: Any) -> Iterable[Any]:
         """Note what ``value`` holds, and return it."""
+        attributes = None if isinstance(value, type) else getattr(value, "__dict__", None)
+        if type(attributes) is dict and not isinstance(value, (dict, list, set, deque, tuple, torch.Tensor)):
+            self._classes.append((value, type(value)))
+            value = attributes
         if isinstance(value, dict):
-            return self._remember_mapping(value)
+            self._mappings.append((value, dict(value)))
+            return value.values()
         if isinstance(value, (list, set, deque)):
             items = list(value)
-            self._sequences.append((value, items, list(map(id, items))))
+            self._sequences.append((value, items))
             return items
-        if isinstance(value, tuple):
-            return value
-        if isinstance(value, (torch.Tensor, type)) or type(value).__module__ == "builtins":
-            return ()
-        attributes = getattr(value, "__dict__", None)
-        if type(attributes) is not dict:
-            return ()
-        self._classes.append((value, type(value)))
-        return self._remember_mapping(attributes)
-
-    def _remember_mapping(self, mapping: Any) -> list[Any]:
-        items = list(mapping.values())
-        self._mappings.append((mapping, list(mapping), items, list(map(id, items))))
-        return items
+        return value if isinstance(value, tuple) else ()
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
@@ -101,12 +95,12 @@ class Objects:
         for container in self._empty:
             if container:
                 container.clear()
-        for mapping, keys, values, identities in self._mappings:
-            if list(map(id, mapping.values())) != identities or list(mapping) != keys:
+        for mapping, before in self._mappings:
+            if list(mapping) != list(before) or not all(map(is_, mapping.values(), before.values())):
                 mapping.clear()
-                mapping.update(zip(keys, values, strict=True))
-        for sequence, items, identities in self._sequences:
-            if list(map(id, sequence)) != identities:
+                mapping.update(before)
+        for sequence, items in self._sequences:
+            if len(sequence) != len(items) or not all(map(is_, sequence, items)):
                 sequence.clear()
                 (sequence.update if isinstance(sequence, set) else sequence.extend)(items)
 
