@@ -54,7 +54,7 @@ def tensors_in(args: Iterable[Any], kwargs: dict[str, Any]) -> list[torch.Tensor
     for value in (*args, *kwargs.values()):
         if isinstance(value, torch.Tensor):
             found.append(value)
-        elif type(value) in (list, tuple):
+        elif type(value) in (list, tuple) and not (value and type(value[0]) is int):
             found.extend(tensors_in(value, {}))
     return found
 

@@ -39,8 +39,11 @@ class Node:
     def weigh(self, tensor: torch.Tensor, is_parameter: bool) -> None:
         """Add a tensor of this module."""
         numel = tensor.numel()
-        stored = tensor if tensor.layout is torch.strided else _stored(tensor)
-        self.weight_bytes += stored.numel() * stored.element_size()
+        if tensor.layout is torch.strided:
+            self.weight_bytes += numel * tensor.element_size()
+        else:
+            stored = _stored(tensor)
+            self.weight_bytes += stored.numel() * stored.element_size()
         if is_parameter:
             self.params += numel
             if tensor.requires_grad:

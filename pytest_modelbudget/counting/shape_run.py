@@ -110,6 +110,9 @@ class ShapeRun(TorchDispatchMode):
     def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any] | None, key: Any) -> Any:
         """Answer an operator on shape tensors, from the memo where it has been seen."""
         entry = plan.memo.get(key) or self._entry(plan, func, args, kwargs or {}, key)
+        return self._remembered(plan, entry, args, kwargs)
+
+    def _remembered(self, plan: Plan, entry: memo.Entry, args: Any, kwargs: dict[str, Any] | None) -> Any:
         if plan.charged and self.ledger is not None:
             self._charge(self.ledger, plan, entry.macs)
         if plan.writes:
@@ -166,17 +169,17 @@ class ShapeRun(TorchDispatchMode):
         tensors = memo.tensors_in(args, kwargs)
         work = sum([tensor.numel() for tensor in tensors])
         if not plan.writes and (plan.grows or not tensors or work > _SMALL or plan.formula is not None):
-            entry = memo.look_up(plan, key) or self._evaluate_known(plan, func, args, kwargs, key)
+            entry = plan.memo.get(key) or self._evaluate_known(plan, func, args, kwargs, key)
             if entry is not None:
                 work += entry.numel + entry.macs
                 if work > _SMALL and not self._affordable(entry, work):
-                    return self._shapes(plan, func, args, kwargs, key)
+                    return self._remembered(plan, entry, args, kwargs)
         self._work += work
         return self._run(plan, func, args, kwargs)
 
     def _evaluate_known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry | None:
         try:
-            return self._evaluate(plan, func, args, kwargs, key)
+            return self._entry(plan, func, args, kwargs, key)
         except ShapeRunStop:
             return None  # there are values: let the operator itself answer
 
@@ -200,17 +203,18 @@ class ShapeRun(TorchDispatchMode):
 
     def _undetermined(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator whose result has no determined value: random numbers and fresh memory."""
-        if not plan.writes:
-            entry = self._entry(plan, func, args, kwargs, key)
-            spec = entry.result
-            if entry.numel == 0 and plan.empty:
+        if plan.writes:
+            return self._shapes(plan, func, args, kwargs, key)
+        entry = plan.memo.get(key) or self._entry(plan, func, args, kwargs, key)
+        if plan.empty and entry.numel <= _SMALL:
+            if entry.numel == 0:
                 return func(*args, **kwargs)
-            if type(spec) is Spec and plan.empty and _may_be_filled(spec, entry.numel):
+            if type(entry.result) is Spec and not _is_inexact(entry.result.dtype):
                 out = func(*args, **kwargs)
                 self.storages.born(out)
                 self.known.write_unknown(out)
                 return out
-        return self._shapes(plan, func, args, kwargs, key)
+        return self._remembered(plan, entry, args, kwargs)
 
     def _from_values(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer an operator whose result follows from values, if those values are known."""
@@ -232,15 +236,15 @@ class ShapeRun(TorchDispatchMode):
         return self._shapes(plan, func, args, kwargs, key)
 
 
-def _may_be_filled(spec: Spec, numel: int) -> bool:
-    return not spec.dtype.is_floating_point and not spec.dtype.is_complex and numel <= _SMALL
+def _is_inexact(dtype: torch.dtype) -> bool:
+    return dtype.is_floating_point or dtype.is_complex
 
 
 def as_shapes(value: Any, run: ShapeRun, device: torch.device | None) -> Any:
     """Replace the floating-point tensors in ``value`` by shape tensors, and meta tensors of any dtype."""
 
     def replace(leaf: Any) -> Any:
-        if type(leaf) not in PLAIN or not (leaf.is_floating_point() or leaf.is_complex() or leaf.is_meta):
+        if type(leaf) not in PLAIN or not (_is_inexact(leaf.dtype) or leaf.is_meta):
             return leaf
         tensor = run.shape_tensor(spec_of(leaf, device if leaf.is_meta else None))
         return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor
