@@ -15,3 +15,7 @@ class ShapeRunStop(BaseException):
     Derives from :class:`BaseException` because models catch ``Exception``; the run that raised it remembers it, so a
     model that swallows even this one is not believed.
     """
+
+
+class GradientsWanted(ShapeRunStop):
+    """Leave a shape run that records no gradients: the forward itself asks for some."""

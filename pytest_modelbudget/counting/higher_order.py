@@ -12,7 +12,7 @@ def run(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     if name == "cond":
         predicate, true_branch, false_branch, operands = args
         if mode.ledger is not None and mode.ledger.training_is_on:
-            mode.ledger.charge_unknown("higher_order::cond")  # its backward is compiled, out of sight
+            mode.ledger.charge("higher_order::cond", None)  # its backward is compiled, out of sight
         with mode:
             return (true_branch if bool(predicate) else false_branch)(*operands)
     if name in ("flex_attention", "flex_attention_backward"):
@@ -27,7 +27,7 @@ def run(mode: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             return args[0](*args[1:], **kwargs)
     out = func(*args, **kwargs)
     if mode.ledger is not None and name not in _HARMLESS:
-        mode.ledger.charge_unknown(f"higher_order::{name}")
+        mode.ledger.charge(f"higher_order::{name}", None)
     return out
 
 

@@ -119,9 +119,18 @@ class Task:
         return Request(name, named, given.describe(self.inputs), self.backward, self.flops_per_mac)
 
     def _by_shapes(self) -> Measurement | origins.Failure:
-        """Return the measurement of a shape run, or why there is none; nothing that it made lives on."""
+        """Return the measurement of a shape run, or why there is none; nothing that it made lives on.
+
+        Without a backward the run records no gradients, unless the forward turns out to ask for some.
+        """
         __tracebackhide__ = True
-        run = ShapeRun()
+        outcome = self._one_shape_run(ShapeRun(without_gradients=not self.backward))
+        if isinstance(outcome, origins.Failure) and not self.backward and not outcome.final_without_gradients:
+            outcome = self._one_shape_run(ShapeRun())
+        return outcome
+
+    def _one_shape_run(self, run: ShapeRun) -> Measurement | origins.Failure:
+        __tracebackhide__ = True
         failure: origins.Failure | None = None
         result: Measurement | None = None
         try:
@@ -163,7 +172,8 @@ class Task:
             positional, keyword = as_shapes(self.inputs, run, _device(index))
             objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
             try:
-                with gradients_kept([*index.parameters, *objects.tensors]), run, attributed(ledger, self.backward):
+                held = [*index.parameters, *objects.tensors]
+                with gradients_kept(held), run.gradients(), run, attributed(ledger, self.backward):
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")

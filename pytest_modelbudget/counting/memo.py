@@ -10,7 +10,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
-from pytest_modelbudget.counting.plans import Plan, macs_of
+from pytest_modelbudget.counting.plans import Charge, Plan, macs_of
 from pytest_modelbudget.counting.shapes import Spec, spec_of
 
 ENTRIES_AT_MOST = 1 << 14
@@ -22,15 +22,16 @@ class Entry:
 
     ``result`` is what comes out: a spec for each new tensor, an :class:`Argument` for each that is one of the call's
     own, plain values as they are, in tuples and lists as the operator returns them. ``changed`` are the arguments
-    whose metadata the call changes, by their position among its tensors.
+    whose metadata the call changes, by their position among its tensors. ``charges`` are the operators to charge for.
     """
 
-    __slots__ = ("changed", "macs", "numel", "result")
+    __slots__ = ("changed", "charges", "macs", "numel", "result")
 
-    def __init__(self, result: Any, changed: tuple[tuple[int, Spec], ...], macs: int) -> None:
+    def __init__(self, result: Any, changed: tuple[tuple[int, Spec], ...], charges: tuple[Charge, ...]) -> None:
         self.result = result
         self.changed = changed
-        self.macs = macs
+        self.charges = charges
+        self.macs = sum(macs or 0 for _, macs in charges)
         self.numel = sum(prod(spec.shape) for spec in self.specs())
 
     def specs(self) -> list[Spec]:
@@ -122,7 +123,7 @@ def evaluate(plan: Plan, func: Any, args: Any, kwargs: Any, spec: Callable[[torc
         for index, meta in enumerate(metas)
         if plan.writes and (tuple(meta.shape) != specs[index].shape or meta.stride() != specs[index].stride)
     )
-    return Entry(result, changed, 0 if plan.formula is None else macs_of(plan, meta_args, meta_kwargs, out))
+    return Entry(result, changed, plan.charges(lambda: macs_of(plan, meta_args, meta_kwargs, out)))
 
 
 def _told(plan: Plan, args: Any, kwargs: Any, spec: Callable[[torch.Tensor], Spec]) -> Entry | None:
@@ -133,14 +134,14 @@ def _told(plan: Plan, args: Any, kwargs: Any, spec: Callable[[torch.Tensor], Spe
     if result is None:
         return None
     if plan.writes and plan.name.endswith("_"):
-        return Entry(Argument(0), (), 0) if result.shape == seen[0][0].shape else None
-    macs = 0
-    if plan.formula is not None:
-        if plan.formula.raw:
-            return None
-        shapes = tree_map(_shape, (seen[0], seen[1], result))
-        macs = int(plan.formula.function(*shapes[0], **shapes[1], out_shape=shapes[2]))
-    return Entry(result, (), macs)
+        return Entry(Argument(0), (), ()) if result.shape == seen[0][0].shape else None
+    if plan.formula is None:
+        return Entry(result, (), ())
+    if plan.formula.raw:
+        return None
+    shapes = tree_map(_shape, (seen[0], seen[1], result))
+    macs = int(plan.formula.function(*shapes[0], **shapes[1], out_shape=shapes[2]))
+    return Entry(result, (), ((plan.name, macs),))
 
 
 def _shape(leaf: Any) -> Any:

@@ -138,16 +138,16 @@ class Ledger:
         self._marks: list[int] = []
         self._owners: list[int] = []
 
-    def charge(self, name: str, macs: int) -> None:
-        """Add one call of an operator to the module that runs it."""
-        if self._backward:
-            _add(self.training, (self._origin(), name), macs)
+    def charge(self, name: str, macs: int | None) -> None:
+        """Add one call of an operator to the module that runs it; without MACs, one that is unknown."""
+        owner = self._origin() if self._backward else self.stack[-1]
+        tally = self.unknown if macs is None else self.training if self._backward else self.forward
+        entry = tally.get((owner, name))
+        if entry is None:
+            tally[owner, name] = [1, macs or 0]
         else:
-            _add(self.forward, (self.stack[-1], name), macs)
-
-    def charge_unknown(self, name: str) -> None:
-        """Note one call of an operator that has no formula."""
-        _add(self.unknown, (self._origin() if self._backward else self.stack[-1], name), 0)
+            entry[0] += 1
+            entry[1] += macs or 0
 
     @property
     def training_is_on(self) -> bool:
@@ -176,15 +176,6 @@ class Ledger:
             return ROOT
         position = bisect_right(self._marks, node._sequence_nr()) - 1
         return self._owners[position] if position >= 0 else ROOT
-
-
-def _add(tally: dict[tuple[int, str], list[int]], key: tuple[int, str], macs: int) -> None:
-    entry = tally.get(key)
-    if entry is None:
-        tally[key] = [1, macs]
-    else:
-        entry[0] += 1
-        entry[1] += macs
 
 
 class _Watch:

@@ -5,6 +5,7 @@ A plan also holds the operator's memo: what one call with these specs and argume
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -50,18 +51,21 @@ _RULED = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))  # the ove
 _DYNAMIC = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 
+Charge = tuple[str, int | None]
+"""An operator that ran and its MACs; None where it is unknown."""
+
+
 class Plan:
     """An operator overload: its formula and what its schema says.
 
-    ``writes`` are the positions (or names) of the arguments that it mutates. ``decomposes`` tells an operator that only
-    calls others: it is delivered whole under ``inference_mode`` alone. ``unknown`` tells one that neither has a formula
-    nor is known to need none.
+    ``writes`` are the positions (or names) of the arguments that it mutates. ``composite`` tells an operator that only
+    calls others, ``decomposes`` one that has no formula of its own either: both are delivered whole below autograd
+    alone. ``unknown`` tells one that neither has a formula nor is known to need none.
     """
 
     __slots__ = (
-        "by_kernel",
         "by_value",
-        "charged",
+        "composite",
         "decomposes",
         "dynamic",
         "empty",
@@ -85,6 +89,7 @@ class Plan:
         self.name: str = schema.name
         composite = torch._C._dispatch_has_kernel_for_dispatch_key(str(func._name), "CompositeImplicitAutograd")
         self.formula = registry.find(self.name) or _upstream_formula(func)
+        self.composite = composite
         self.decomposes = composite and self.formula is None
         self.unknown = self.formula is None and not composite and not needs_none(func)
         self.writes: tuple[int | str, ...] = tuple(
@@ -99,14 +104,18 @@ class Plan:
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
         self.profiling = self.name.startswith("profiler::")
-        self.by_kernel = self.decomposes or self.profiling
-        self.charged = self.unknown or self.formula is not None
         self.by_value = self.dynamic or self.name in HANDLERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
         overload = schema.overload_name
         self.rule = RULES.get(f"{self.name}.{overload}") or (RULES.get(self.name) if overload in _RULED else None)
         self.memo: dict[Any, Any] = {}
         self.older: dict[Any, Any] = {}
+
+    def charges(self, macs: Callable[[], int]) -> tuple[Charge, ...]:
+        """Return what one call is charged for; ``macs`` evaluates the formula, if there is one."""
+        if self.formula is not None:
+            return ((self.name, macs()),)
+        return ((self.name, None),) if self.unknown else ()
 
     def written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
         """Return the tensors that a call writes into."""

@@ -8,6 +8,7 @@ What an operator does to shapes is found once, on meta tensors, and remembered.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -16,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting import memo, values
-from pytest_modelbudget.counting.errors import ShapeRunStop
+from pytest_modelbudget.counting.composites import WHOLE, Trace, below_autograd
+from pytest_modelbudget.counting.errors import GradientsWanted, ShapeRunStop
 from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
-from pytest_modelbudget.counting.plans import PLANS, Plan, known_plans, macs_of, plan_of
+from pytest_modelbudget.counting.plans import PLANS, Charge, Plan, known_plans, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
 from pytest_modelbudget.counting.state import Storages
 
@@ -35,7 +37,7 @@ class ShapeRun(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, without_gradients: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ledger: Ledger | None = None
         self.stopped: BaseException | None = None
@@ -43,6 +45,8 @@ class ShapeRun(TorchDispatchMode):
         self.known = Knowledge()
         self._made: list[ref[ShapeTensor]] = []
         self._note = self._made.append
+        self._without_gradients = without_gradients
+        self._trace: Trace | None = None
         self._work = 0
         self._known_floats = _KNOWN_FLOATS_BUILDING
 
@@ -61,6 +65,10 @@ class ShapeRun(TorchDispatchMode):
         tensor = make(spec)
         self._note(ref(tensor))
         return tensor
+
+    def gradients(self) -> AbstractContextManager[Any]:
+        """Return where to run the forward: below autograd, unless gradients are recorded."""
+        return below_autograd() if self._without_gradients else nullcontext()
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
@@ -82,8 +90,12 @@ class ShapeRun(TorchDispatchMode):
             raise ShapeRunStop("the run has stopped before")
         try:
             plan = PLANS.get(id(func)) or self._plan(func)
-            if plan.by_kernel:
-                return self._by_kernel(plan, func, args, kwargs or {})
+            if self._without_gradients and torch.is_grad_enabled():
+                raise GradientsWanted("gradients are recorded")
+            if plan.composite:
+                return self._composite(plan, func, args, kwargs or {})
+            if plan.profiling:
+                return func(*args, **(kwargs or {}))
             if self.ledger is None and torch._C._get_tracing_state() is not None:
                 raise ShapeRunStop("a trace would keep tensors without data")
             unknown, key = self.known.key(args, kwargs)
@@ -101,9 +113,31 @@ class ShapeRun(TorchDispatchMode):
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
         return plan_of(func)
 
-    def _by_kernel(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if plan.profiling:
-            return func(*args, **kwargs)
+    def _composite(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Answer a composite operator by what it calls, which is remembered as a whole where that is safe."""
+        depends = WHOLE.get(plan.name)
+        if depends is None or plan.writes or self.ledger is None or torch._C._is_any_autocast_enabled():
+            return self._decompose(func, args, kwargs)
+        unknown, key = self.known.key(args, kwargs)
+        if not unknown:
+            return self._decompose(func, args, kwargs)
+        key = (key, depends(args))
+        entry = memo.look_up(plan, key)
+        if entry is not None:
+            return self._remembered(plan, entry, args, kwargs)
+        outer, self._trace = self._trace, Trace()
+        try:
+            out = self._decompose(func, args, kwargs)
+            entry = self._trace.entry(out, args, kwargs)
+            if outer is not None:
+                outer.add(self._trace)
+        finally:
+            self._trace = outer
+        if entry is not None:
+            memo.remember(plan, key, entry, known_plans)
+        return out
+
+    def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with self:
             return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
 
@@ -113,8 +147,8 @@ class ShapeRun(TorchDispatchMode):
         return self._remembered(plan, entry, args, kwargs)
 
     def _remembered(self, plan: Plan, entry: memo.Entry, args: Any, kwargs: dict[str, Any] | None) -> Any:
-        if plan.charged and self.ledger is not None:
-            self._charge(self.ledger, plan, entry.macs)
+        if entry.charges and self.ledger is not None:
+            self._charge(self.ledger, entry.charges)
         if plan.writes:
             self._write(plan, args, kwargs or {}, entry)
         result = entry.result
@@ -143,7 +177,10 @@ class ShapeRun(TorchDispatchMode):
 
     def _write(self, plan: Plan, args: Any, kwargs: dict[str, Any], entry: memo.Entry) -> None:
         """Take the values of real tensors that were written into for unknown; change the metadata of shape tensors."""
-        for target in plan.written(args, kwargs):
+        targets = plan.written(args, kwargs)
+        if self._trace is not None:
+            self._trace.written.extend(targets)
+        for target in targets:
             if type(target) is not ShapeTensor:
                 self.known.write_unknown(target)
         if entry.changed:
@@ -154,11 +191,11 @@ class ShapeRun(TorchDispatchMode):
                     raise ShapeRunStop(f"{plan.name} changes the shape of a tensor that has data")
                 become(target, spec)
 
-    def _charge(self, ledger: Ledger, plan: Plan, macs: int) -> None:
-        if plan.formula is not None:
-            ledger.charge(plan.name, macs)
-        else:
-            ledger.charge_unknown(plan.name)
+    def _charge(self, ledger: Ledger, charges: tuple[Charge, ...]) -> None:
+        for name, macs in charges:
+            ledger.charge(name, macs)
+        if self._trace is not None:
+            self._trace.charges.extend(charges)
 
     def _compute(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on real tensors: run it if its result is determined and small enough."""
@@ -190,15 +227,18 @@ class ShapeRun(TorchDispatchMode):
 
     def _run(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if plan.writes:
-            for target in plan.written(args, kwargs):
+            targets = plan.written(args, kwargs)
+            if self._trace is not None:
+                self._trace.written.extend(targets)
+            for target in targets:
                 self.storages.keep(target)
         out = func(*args, **kwargs)
         if not plan.view and not plan.writes:
             for tensor in (out,) if type(out) is torch.Tensor else memo.tensors_in((out,), {}):
                 if tensor.layout is torch.strided:
                     self.storages.born(tensor)
-        if plan.charged and self.ledger is not None:
-            self._charge(self.ledger, plan, 0 if plan.formula is None else macs_of(plan, args, kwargs, out))
+        if self.ledger is not None and (plan.formula is not None or plan.unknown):
+            self._charge(self.ledger, plan.charges(lambda: macs_of(plan, args, kwargs, out)))
         return out
 
     def _undetermined(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
