@@ -7,22 +7,76 @@ afterwards that is charged as if it had run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from pytest_modelbudget.counting.memo import Argument, Entry, tensors_in
-from pytest_modelbudget.counting.plans import Charge
+from pytest_modelbudget.counting.plans import Charge, Plan
 from pytest_modelbudget.counting.shapes import ShapeTensor
 
-below_autograd: Callable[[], AbstractContextManager[Any]] = getattr(torch._C, "_AutoDispatchBelowAutograd", nullcontext)
-"""Deliver composite operators whole, and record no gradients whatever the grad mode."""
+Depends = Callable[[Any], Any]
 
 
-def _requires_grad(args: Any) -> Any:
-    return tuple([isinstance(arg, torch.Tensor) and arg.requires_grad for arg in args])
+def autograd_is_idle() -> bool:
+    """Return whether what runs now is the same without autograd."""
+    return _CAN_LEAVE_OUT and not (
+        torch.is_grad_enabled()
+        or torch.is_inference_mode_enabled()
+        or torch._C._is_any_autocast_enabled()
+        or forward_ad._current_level >= 0
+    )
+
+
+_CAN_LEAVE_OUT = all(
+    hasattr(torch._C, name)
+    for name in (
+        "_AutoDispatchBelowAutograd",
+        "_ForceDispatchKeyGuard",
+        "_dispatch_tls_local_exclude_set",
+        "_dispatch_tls_local_include_set",
+        "_is_any_autocast_enabled",
+    )
+)
+
+
+class BelowAutograd:
+    """Run what is inside without autograd: composite operators arrive whole. ``on`` tells whether that is so now."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    def __enter__(self) -> None:
+        self._outside = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+        self._guard = torch._C._AutoDispatchBelowAutograd()  # takes effect when made
+        self._guard.__enter__()
+        self.on = True
+
+    def __exit__(self, *exception: Any) -> None:
+        self.on = False
+        self._guard.__exit__(*exception)
+        del self._guard
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Run what is inside as if it were outside."""
+        self.on = False
+        try:
+            with torch._C._ForceDispatchKeyGuard(*self._outside):
+                yield
+        finally:
+            self.on = True
+
+
+def _nothing(_: Any) -> Any:
+    return False
+
+
+def _attention_flags(_: Any) -> Any:
+    return tuple([flag() for flag in _ATTENTION_FLAGS])
 
 
 _ATTENTION_FLAGS = [
@@ -37,54 +91,53 @@ _ATTENTION_FLAGS = [
     if hasattr(torch._C, name)
 ]
 
-
-def _attention_flags(_: Any) -> Any:
-    return tuple([flag() for flag in _ATTENTION_FLAGS])
-
-
-WHOLE: dict[str, Callable[[Any], Any]] = {
+_READ_NO_VALUES: dict[str, Depends] = {
     **dict.fromkeys(
         (
             "aten::batch_norm",
-            "aten::chunk",
-            "aten::contiguous",
             "aten::conv1d",
             "aten::conv2d",
             "aten::conv3d",
             "aten::dropout",
             "aten::einsum",
-            "aten::expand_as",
-            "aten::flatten",
             "aten::group_norm",
             "aten::layer_norm",
-            "aten::linear",
             "aten::max_pool2d",
-            "aten::reshape",
             "aten::rms_norm",
             "aten::softmax",
+        ),
+        _nothing,
+    ),
+    **dict.fromkeys(
+        (
+            "aten::chunk",
+            "aten::contiguous",
+            "aten::expand_as",
+            "aten::flatten",
+            "aten::reshape",
             "aten::to",
             "aten::type_as",
             "aten::unflatten",
         ),
-        lambda _: None,
+        lambda args: args[0].requires_grad,  # and so does a view
     ),
-    "aten::matmul": _requires_grad,  # decides how it folds batches
+    "aten::linear": lambda args: args[1].requires_grad,  # decides how batches are folded
+    "aten::matmul": lambda args: (args[0].requires_grad, args[1].requires_grad),
     "aten::scaled_dot_product_attention": _attention_flags,
 }
-"""The composites that read no values, and what they depend on beside the specs and arguments of the call."""
+
+
+def depends(plan: Plan) -> Depends | None:
+    """Return what a composite depends on beside the specs and arguments of the call; None if that cannot be told."""
+    return None if plan.writes else _READ_NO_VALUES.get(plan.name)
 
 
 class Trace:
-    """What one call of a composite operator does: ``charges`` are the operators it runs and their MACs."""
+    """What one call of a composite operator does: what it is charged for, and the tensors that it writes into."""
 
     def __init__(self) -> None:
         self.charges: list[Charge] = []
         self.written: list[torch.Tensor] = []
-
-    def add(self, inner: Trace) -> None:
-        """Add what a composite does that this one calls."""
-        self.charges.extend(inner.charges)
-        self.written.extend(inner.written)
 
     def entry(self, out: Any, args: Any, kwargs: dict[str, Any]) -> Entry | None:
         """Return the call as one to remember, or None where it left more behind than new shape tensors."""
@@ -95,7 +148,7 @@ class Trace:
         result: list[Any] = []
         for leaf in out if isinstance(out, (tuple, list)) else (out,):
             position = next((index for index, tensor in enumerate(own) if tensor is leaf), None)
-            if position is None and type(leaf) is not ShapeTensor:
+            if position is None and (type(leaf) is not ShapeTensor or leaf.requires_grad):
                 return None
             result.append(leaf._spec if position is None else Argument(position))
         whole = result if isinstance(out, list) else tuple(result) if isinstance(out, tuple) else result[0]

@@ -17,5 +17,5 @@ class ShapeRunStop(BaseException):
     """
 
 
-class GradientsWanted(ShapeRunStop):
-    """Leave a shape run that records no gradients: the forward itself asks for some."""
+class AutogradWanted(ShapeRunStop):
+    """Leave a shape run without autograd: the forward has to be run with it."""

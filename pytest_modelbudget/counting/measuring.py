@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -121,20 +121,22 @@ class Task:
     def _by_shapes(self) -> Measurement | origins.Failure:
         """Return the measurement of a shape run, or why there is none; nothing that it made lives on.
 
-        Without a backward the run records no gradients, unless the forward turns out to ask for some.
+        The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
         """
         __tracebackhide__ = True
-        outcome = self._one_shape_run(ShapeRun(without_gradients=not self.backward))
-        if isinstance(outcome, origins.Failure) and not self.backward and not outcome.final_without_gradients:
-            outcome = self._one_shape_run(ShapeRun())
-        return outcome
+        if not self.backward:
+            outcome = self._one_shape_run(autograd=False)
+            if isinstance(outcome, Measurement) or outcome.asked_for_values:
+                return outcome
+        return self._one_shape_run(autograd=True)
 
-    def _one_shape_run(self, run: ShapeRun) -> Measurement | origins.Failure:
+    def _one_shape_run(self, *, autograd: bool) -> Measurement | origins.Failure:
         __tracebackhide__ = True
+        run = ShapeRun()
         failure: origins.Failure | None = None
         result: Measurement | None = None
         try:
-            result = self._shape_run(run)
+            result = self._shape_run(run, nullcontext() if autograd else run.below)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -147,7 +149,7 @@ class Task:
             return failure
         return result
 
-    def _shape_run(self, run: ShapeRun) -> Measurement:
+    def _shape_run(self, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Measurement:
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.set_grad_enabled(self.backward))
@@ -173,7 +175,7 @@ class Task:
             objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
             try:
                 held = [*index.parameters, *objects.tensors]
-                with gradients_kept(held), run.gradients(), run, attributed(ledger, self.backward):
+                with gradients_kept(held), autograd, run, attributed(ledger, self.backward):
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")

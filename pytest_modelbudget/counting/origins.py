@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pytest_modelbudget.counting.errors import GradientsWanted, MeasurementError, ShapeRunStop
+from pytest_modelbudget.counting.errors import AutogradWanted, MeasurementError, ShapeRunStop
 
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _PLUGIN = f"{Path(__file__).parent.parent}{os.sep}"
@@ -50,7 +50,7 @@ class Failure:
             path, number = frames[-1].tb_frame.f_code.co_filename, frames[-1].tb_lineno
             self.line = f"{path}:{number}: {linecache.getline(path, number).strip()}"
         self.error = None if isinstance(cause, ShapeRunStop) else error
-        self.final_without_gradients = isinstance(cause, ShapeRunStop) and not isinstance(cause, GradientsWanted)
+        self.asked_for_values = isinstance(cause, ShapeRunStop) and not isinstance(cause, AutogradWanted)
         for held in (error, stopped):
             _let_go(held)
 

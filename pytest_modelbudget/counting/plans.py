@@ -64,6 +64,7 @@ class Plan:
     """
 
     __slots__ = (
+        "by_kernel",
         "by_value",
         "composite",
         "decomposes",
@@ -104,6 +105,7 @@ class Plan:
         self.empty = self.name in _EMPTY
         self.harmless = self.name in _HARMLESS_NUMBERS
         self.profiling = self.name.startswith("profiler::")
+        self.by_kernel = self.decomposes or self.profiling
         self.by_value = self.dynamic or self.name in HANDLERS
         self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
         overload = schema.overload_name

@@ -8,7 +8,6 @@ What an operator does to shapes is found once, on meta tensors, and remembered.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -16,9 +15,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from pytest_modelbudget.counting import memo, values
-from pytest_modelbudget.counting.composites import WHOLE, Trace, below_autograd
-from pytest_modelbudget.counting.errors import GradientsWanted, ShapeRunStop
+from pytest_modelbudget.counting import composites, memo, values
+from pytest_modelbudget.counting.composites import BelowAutograd, Trace, autograd_is_idle
+from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
 from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.plans import PLANS, Charge, Plan, known_plans, macs_of, plan_of
@@ -37,7 +36,7 @@ class ShapeRun(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, *, without_gradients: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ledger: Ledger | None = None
         self.stopped: BaseException | None = None
@@ -45,7 +44,7 @@ class ShapeRun(TorchDispatchMode):
         self.known = Knowledge()
         self._made: list[ref[ShapeTensor]] = []
         self._note = self._made.append
-        self._without_gradients = without_gradients
+        self.below = BelowAutograd()
         self._trace: Trace | None = None
         self._work = 0
         self._known_floats = _KNOWN_FLOATS_BUILDING
@@ -65,10 +64,6 @@ class ShapeRun(TorchDispatchMode):
         tensor = make(spec)
         self._note(ref(tensor))
         return tensor
-
-    def gradients(self) -> AbstractContextManager[Any]:
-        """Return where to run the forward: below autograd, unless gradients are recorded."""
-        return below_autograd() if self._without_gradients else nullcontext()
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
@@ -90,12 +85,13 @@ class ShapeRun(TorchDispatchMode):
             raise ShapeRunStop("the run has stopped before")
         try:
             plan = PLANS.get(id(func)) or self._plan(func)
-            if self._without_gradients and torch.is_grad_enabled():
-                raise GradientsWanted("gradients are recorded")
-            if plan.composite:
-                return self._composite(plan, func, args, kwargs or {})
-            if plan.profiling:
-                return func(*args, **(kwargs or {}))
+            if self.below.on:
+                if not autograd_is_idle():
+                    raise AutogradWanted("the forward itself takes gradients, or casts")
+                if plan.composite:
+                    return self._composite(plan, func, args, kwargs or {})
+            if plan.by_kernel:
+                return self._by_kernel(plan, func, args, kwargs or {})
             if self.ledger is None and torch._C._get_tracing_state() is not None:
                 raise ShapeRunStop("a trace would keep tensors without data")
             unknown, key = self.known.key(args, kwargs)
@@ -113,33 +109,38 @@ class ShapeRun(TorchDispatchMode):
             raise ShapeRunStop(f"the higher-order operator {func} runs code of its own")
         return plan_of(func)
 
+    def _by_kernel(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if plan.profiling:
+            return func(*args, **kwargs)
+        with self:
+            return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+
     def _composite(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a composite operator by what it calls, which is remembered as a whole where that is safe."""
-        depends = WHOLE.get(plan.name)
-        if depends is None or plan.writes or self.ledger is None or torch._C._is_any_autocast_enabled():
-            return self._decompose(func, args, kwargs)
+        depends = composites.depends(plan)
+        if depends is None:
+            return self._with_autograd(func, args, kwargs)
         unknown, key = self.known.key(args, kwargs)
         if not unknown:
-            return self._decompose(func, args, kwargs)
+            return self._with_autograd(func, args, kwargs)
         key = (key, depends(args))
         entry = memo.look_up(plan, key)
         if entry is not None:
             return self._remembered(plan, entry, args, kwargs)
-        outer, self._trace = self._trace, Trace()
+        trace = self._trace = Trace()
         try:
-            out = self._decompose(func, args, kwargs)
-            entry = self._trace.entry(out, args, kwargs)
-            if outer is not None:
-                outer.add(self._trace)
+            out = self._with_autograd(func, args, kwargs)
         finally:
-            self._trace = outer
+            self._trace = None
+        entry = trace.entry(out, args, kwargs)
         if entry is not None:
             memo.remember(plan, key, entry, known_plans)
         return out
 
-    def _decompose(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        with self:
-            return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+    def _with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operator as it runs where autograd is not left out."""
+        with self.below.paused(), self:
+            return func(*args, **kwargs)
 
     def _shapes(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any] | None, key: Any) -> Any:
         """Answer an operator on shape tensors, from the memo where it has been seen."""

@@ -42,3 +42,13 @@ def test_training(case: Case, run: str) -> None:
         of_factory = measure(case.build, args, kwargs, backward=True)
     assert_right(of_instance, case, backward=True)
     assert_right(of_factory, case, backward=True)
+
+
+def test_shapes_tell_which_operators_really_run(case: Case) -> None:
+    args, kwargs = case.inputs()
+    model = case.model()
+    first, again = measure(model, args, kwargs), measure(model, args, kwargs)
+    with force_real_run():
+        real = measure(model, args, kwargs)
+    assert first == again
+    assert set(first.operators) == set(real.operators)
