@@ -21,17 +21,7 @@ from pytest_modelbudget.counting.shapes import ShapeTensor
 Depends = Callable[[Any], Any]
 
 
-def autograd_is_idle() -> bool:
-    """Return whether what runs now is the same without autograd."""
-    return _CAN_LEAVE_OUT and not (
-        torch.is_grad_enabled()
-        or torch.is_inference_mode_enabled()
-        or torch._C._is_any_autocast_enabled()
-        or forward_ad._current_level >= 0
-    )
-
-
-_CAN_LEAVE_OUT = all(
+CAN_LEAVE_OUT = all(
     hasattr(torch._C, name)
     for name in (
         "_AutoDispatchBelowAutograd",
@@ -41,6 +31,17 @@ _CAN_LEAVE_OUT = all(
         "_is_any_autocast_enabled",
     )
 )
+"""Whether the installed torch can run without autograd."""
+
+
+def autograd_is_idle() -> bool:
+    """Return whether what runs now is the same without autograd."""
+    return not (
+        torch.is_grad_enabled()
+        or torch.is_inference_mode_enabled()
+        or torch._C._is_any_autocast_enabled()
+        or forward_ad._current_level >= 0
+    )
 
 
 class BelowAutograd:

@@ -134,3 +134,33 @@ def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:
 
 def _kind(value: Any) -> str:
     return "None" if value is None else f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def tensors_of(value: Any) -> list[torch.Tensor]:
+    """Return the tensors inside a value of any nesting, objects with attributes included, each once."""
+    found: dict[int, torch.Tensor] = {}
+    seen: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, torch.Tensor):
+            found[id(item)] = item
+        elif id(item) in seen or item is None or isinstance(item, (str, bytes, int, float, type, nn.Module)):
+            continue
+        elif isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            pending.extend(item)
+        elif hasattr(item, "__dict__"):
+            pending.extend(vars(item).values())
+        seen.add(id(item))
+    return list(found.values())
+
+
+def detached(inputs: Inputs) -> Inputs:
+    """Return the inputs cut from any graph that they come from, so that the backward ends at them."""
+
+    def cut(leaf: Any) -> Any:
+        return leaf.detach().requires_grad_(leaf.requires_grad) if isinstance(leaf, torch.Tensor) else leaf
+
+    return torch.utils._pytree.tree_map(cut, inputs)  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from pytest_modelbudget.counting import inputs as given
 from pytest_modelbudget.counting import leftovers, origins
 from pytest_modelbudget.counting.building import free_memory, weightless
+from pytest_modelbudget.counting.composites import CAN_LEAVE_OUT
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, attributed
 from pytest_modelbudget.counting.real_run import RealRun
@@ -124,7 +125,7 @@ class Task:
         The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
         """
         __tracebackhide__ = True
-        if not self.backward:
+        if CAN_LEAVE_OUT and not self.backward:
             outcome = self._one_shape_run(autograd=False)
             if isinstance(outcome, Measurement) or outcome.asked_for_values:
                 return outcome
@@ -191,7 +192,7 @@ class Task:
             return
         ledger.mark()
         out = built(*positional, **keyword)
-        ends = [tensor for tensor in tensors_of(out) if tensor.requires_grad]
+        ends = [tensor for tensor in given.tensors_of(out) if tensor.requires_grad]
         ends = [tensor for tensor in ends if tensor.is_floating_point() or tensor.is_complex()]
         if ends:
             with ledger.backward():
@@ -201,7 +202,11 @@ class Task:
         """Return why no real run is possible, or None."""
         if isinstance(self.model, nn.Module) and any(_has_no_data(weight) for weight in self.model.parameters()):
             return "the model has no weights (they are on the meta device); pass an instance that has them"
-        if not self.sized and self.inputs is not None and any(_has_no_data(item) for item in tensors_of(self.inputs)):
+        if (
+            not self.sized
+            and self.inputs is not None
+            and any(_has_no_data(item) for item in given.tensors_of(self.inputs))
+        ):
             return "the inputs have no values (they are on the meta device); pass inputs with values"
         free, needed = free_memory(), self.weight_bytes
         if not isinstance(self.model, nn.Module) and needed and free is not None and needed > free:
@@ -232,7 +237,7 @@ class Task:
             return weights_only(index, request)
         inputs = given.materialize(self.inputs, _device(index)) if self.sized else self.inputs
         if self.backward:
-            inputs = detached(inputs)
+            inputs = given.detached(inputs)
         ledger, storages = Ledger(index), Storages()
         run = RealRun(storages)
         run.ledger = ledger
@@ -240,7 +245,7 @@ class Task:
         index.refresh_lazy()
         index.weigh()
         grad_mode = torch.enable_grad() if self.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-        held = [*index.parameters, *objects.tensors, *tensors_of(inputs)]
+        held = [*index.parameters, *objects.tensors, *given.tensors_of(inputs)]
         try:
             with grad_mode, gradients_kept(held), run, attributed(ledger, self.backward):
                 self._forward(built, inputs[0], inputs[1], ledger)
@@ -255,36 +260,6 @@ class Task:
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
     if index.lazy:
         raise MeasurementError(f"{request.name} has lazy modules, which {which}")
-
-
-def tensors_of(value: Any) -> list[torch.Tensor]:
-    """Return the tensors inside a value of any nesting, objects with attributes included, each once."""
-    found: dict[int, torch.Tensor] = {}
-    seen: set[int] = set()
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, torch.Tensor):
-            found[id(item)] = item
-        elif id(item) in seen or item is None or isinstance(item, (str, bytes, int, float, type, nn.Module)):
-            continue
-        elif isinstance(item, Mapping):
-            pending.extend(item.values())
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            pending.extend(item)
-        elif hasattr(item, "__dict__"):
-            pending.extend(vars(item).values())
-        seen.add(id(item))
-    return list(found.values())
-
-
-def detached(inputs: given.Inputs) -> given.Inputs:
-    """Return the inputs cut from any graph that they come from, so that the backward ends at them."""
-
-    def cut(leaf: Any) -> Any:
-        return leaf.detach().requires_grad_(leaf.requires_grad) if isinstance(leaf, torch.Tensor) else leaf
-
-    return torch.utils._pytree.tree_map(cut, inputs)  # type: ignore[no-any-return]
 
 
 def _device(index: ModuleIndex) -> torch.device:
