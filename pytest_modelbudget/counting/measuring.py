@@ -18,6 +18,7 @@ from pytest_modelbudget.counting.building import free_memory, weightless
 from pytest_modelbudget.counting.composites import CAN_LEAVE_OUT
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, attributed
+from pytest_modelbudget.counting.progress import say
 from pytest_modelbudget.counting.real_run import RealRun
 from pytest_modelbudget.counting.results import Request, measurement, weights_only
 from pytest_modelbudget.counting.shape_run import ShapeRun, as_shapes
@@ -111,7 +112,7 @@ class Task:
         if obstacle is not None:
             raise (MeasurementError(obstacle) if failure is None else failure.final(obstacle))
         try:
-            return self._for_real()
+            return self._for_real("" if failure is None else failure.reason)
         except Exception as error:
             raise origins.at_users_line(error) from None
 
@@ -158,6 +159,7 @@ class Task:
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
                 with torch.no_grad() if not self.backward else torch.enable_grad(), weightless(run.stop), run:
+                    say("building the model without its weights")
                     factory = given.unwrap_cache(self.model)
                     built = given.check_built(factory(), self.model)
             index = ModuleIndex(built)
@@ -177,6 +179,7 @@ class Task:
             try:
                 held = [*index.parameters, *objects.tensors]
                 with gradients_kept(held), autograd, run, attributed(ledger, self.backward):
+                    say("a run on shapes")
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")
@@ -213,13 +216,15 @@ class Task:
             return f"its weights take {needed:,} bytes and only {free:,} are free"
         return None
 
-    def _for_real(self) -> Measurement:
+    def _for_real(self, reason: str) -> Measurement:
         __tracebackhide__ = True
         torch.manual_seed(0) if not isinstance(self.model, nn.Module) else None
         with torch.inference_mode(False), plain_kernels(self.backward):
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
+                say(f"building the model with its weights{reason}")
                 built = given.check_built(self.model(), self.model)
+            say(f"a real run{reason}")
             if self.backward or not torch.is_grad_enabled():
                 return self._real_run(built)
             try:

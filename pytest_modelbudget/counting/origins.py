@@ -54,6 +54,13 @@ class Failure:
         for held in (error, stopped):
             _let_go(held)
 
+    @property
+    def reason(self) -> str:
+        """What to add to "a real run"."""
+        if not self.operation:
+            return ", because the run on shapes failed"
+        return f", because it asks for values: {self.operation}" + (f" at {self.line}" if self.line else "")
+
     def final(self, obstacle: str) -> BaseException:
         """Return the exception to raise where no real run is possible either."""
         if self.error is not None:

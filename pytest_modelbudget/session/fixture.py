@@ -11,6 +11,7 @@ from pytest_modelbudget.budgets import BudgetError, Declaration, declared_limits
 from pytest_modelbudget.measurement import TRAINING_METRICS, Measurement
 from pytest_modelbudget.session.guarded import guarded_test
 from pytest_modelbudget.session.places import place_of_call
+from pytest_modelbudget.session.progress import narrated
 
 _NEEDS = "the model was measured without inputs: pass args=, kwargs= or input_size="
 
@@ -83,13 +84,14 @@ class ModelBudget:
         given = inputs["input_size"] is not None or inputs["kwargs"] or not _is_empty(inputs["args"])
         counting = session.counting()
         try:
-            measurement: Measurement = counting.measure(
-                model,
-                **inputs,
-                name=name,
-                backward=backward and bool(given),
-                flops_per_mac=session.table.flops_per_mac,
-            )
+            with narrated(session.config):
+                measurement: Measurement = counting.measure(
+                    model,
+                    **inputs,
+                    name=name,
+                    backward=backward and bool(given),
+                    flops_per_mac=session.table.flops_per_mac,
+                )
         except counting.MeasurementError as error:
             self._guarded.remember(error)
             raise
