@@ -191,7 +191,7 @@ def macs_of(plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
     """Evaluate the formula of one call; ``args`` and ``out`` hold tensors, real or meta."""
     formula = plan.formula
     assert formula is not None
-    inputs = {name: value for name, value in kwargs.items() if name not in plan.writes}
+    inputs = {name: value for name, value in kwargs.items() if name not in plan.writes} if kwargs else kwargs
     if formula.raw:
         return int(formula.function(*args, **inputs, out=out))
     parts = _nested_parts(args, inputs, out)

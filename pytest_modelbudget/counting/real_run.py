@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_modelbudget.counting import higher_order
 from pytest_modelbudget.counting.modules import Ledger
-from pytest_modelbudget.counting.plans import macs_of, plan_of
+from pytest_modelbudget.counting.plans import PLANS, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN
 from pytest_modelbudget.counting.state import Storages
 
@@ -36,20 +36,18 @@ class RealRun(TorchDispatchMode):
         kwargs = kwargs or {}
         if not isinstance(func, torch._ops.OpOverload):
             return higher_order.run(self, func, args, kwargs)
+        plan = PLANS.get(id(func)) or plan_of(func)
         for kind in types:
             if kind not in _PLAIN:
                 return NotImplemented  # let the subclass unwrap: what it runs inside is counted
-        plan = plan_of(func)
         if plan.decomposes:
             with self:
                 return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
-        if self._storages is not None and plan.writes:
+        if plan.writes and self._storages is not None:
             for target in plan.written(args, kwargs):
                 self._storages.keep(target)
         out = func(*args, **kwargs)
-        if self.ledger is not None:
-            if plan.formula is not None:
-                self.ledger.charge(plan.name, macs_of(plan, args, kwargs, out))
-            elif plan.unknown:
-                self.ledger.charge(plan.name, None)
+        if self.ledger is not None and (plan.formula is not None or plan.unknown):
+            macs = macs_of(plan, args, kwargs, out) if plan.formula is not None else None
+            self.ledger.charge(plan.name, macs)
         return out

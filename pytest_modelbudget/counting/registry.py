@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
+
 Shape = tuple[int, ...]
 F = TypeVar("F", bound=Callable[..., int])
 
@@ -96,18 +98,17 @@ def known() -> list[str]:
 
 def shape_of(value: Any) -> Any:
     """Replace every tensor in ``value`` by its shape; lists and tuples become tuples of shapes."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        if value.layout is torch.strided or value.is_meta:
-            return tuple(value.shape)
-        if value.layout is torch._mkldnn:  # type: ignore[attr-defined]
-            return tuple(value.shape)
-        values = value._values() if value.layout is torch.sparse_coo else value.values()
-        return SparseShape(tuple(value.shape), values.numel())
-    if isinstance(value, (list, tuple)):
-        return tuple(shape_of(item) for item in value)
-    return value
+    kind = type(value)
+    if value is None or kind is int or kind is bool:
+        return value
+    if kind is list or isinstance(value, (list, tuple)):
+        return tuple(value) if value and type(value[0]) is int else tuple([shape_of(item) for item in value])
+    if not isinstance(value, torch.Tensor):
+        return value
+    if value.layout is torch.strided or value.layout is torch._mkldnn or value.is_meta:  # type: ignore[attr-defined]
+        return tuple(value.shape)
+    values = value._values() if value.layout is torch.sparse_coo else value.values()
+    return SparseShape(tuple(value.shape), values.numel())
 
 
 def _load() -> None:
