@@ -74,10 +74,8 @@ class Objects:
 
     def _remember(self, value: Any) -> Iterable[Any]:
         """Note what ``value`` holds, and return it."""
-        attributes = None if isinstance(value, type) else getattr(value, "__dict__", None)
-        if type(attributes) is dict and not isinstance(value, (dict, list, set, deque, tuple, torch.Tensor)):
-            self._classes.append((value, type(value)))
-            value = attributes
+        if isinstance(value, nn.Module):
+            return self._remember_object(value, value.__dict__)
         if isinstance(value, dict):
             self._mappings.append((value, dict(value)))
             return value.values()
@@ -85,7 +83,17 @@ class Objects:
             items = list(value)
             self._sequences.append((value, items))
             return items
-        return value if isinstance(value, tuple) else ()
+        if isinstance(value, tuple):
+            return value
+        attributes = getattr(value, "__dict__", None)
+        if type(attributes) is not dict or isinstance(value, (torch.Tensor, type)):
+            return ()
+        return self._remember_object(value, attributes)
+
+    def _remember_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
+        self._classes.append((value, type(value)))
+        self._mappings.append((attributes, dict(attributes)))
+        return attributes.values()
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
