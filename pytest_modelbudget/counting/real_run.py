@@ -36,10 +36,10 @@ class RealRun(TorchDispatchMode):
         kwargs = kwargs or {}
         if not isinstance(func, torch._ops.OpOverload):
             return higher_order.run(self, func, args, kwargs)
-        plan = PLANS.get(id(func)) or plan_of(func)
-        for kind in types:
+        for kind in types:  # before the plan: subclasses are also asked for sizes, by operators that do not exist
             if kind not in _PLAIN:
                 return NotImplemented  # let the subclass unwrap: what it runs inside is counted
+        plan = PLANS.get(id(func)) or plan_of(func)
         if plan.decomposes:
             with self:
                 return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
