@@ -34,14 +34,14 @@ CAN_LEAVE_OUT = all(
 """Whether the installed torch can run without autograd."""
 
 
-def autograd_is_idle() -> bool:
-    """Return whether what runs now is the same without autograd."""
-    return not (
-        torch.is_grad_enabled()
-        or torch.is_inference_mode_enabled()
-        or torch._C._is_any_autocast_enabled()
-        or forward_ad._current_level >= 0
-    )
+def takes_gradients() -> bool:
+    """Return whether gradients or tangents are recorded now."""
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0
+
+
+def changes_composites() -> bool:
+    """Return whether a composite operator now runs other operators than usual."""
+    return torch.is_inference_mode_enabled() or torch._C._is_any_autocast_enabled()
 
 
 class BelowAutograd:

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting import composites, memo, values
-from pytest_modelbudget.counting.composites import BelowAutograd, Trace, autograd_is_idle
+from pytest_modelbudget.counting.composites import BelowAutograd, Trace, changes_composites, takes_gradients
 from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
 from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
@@ -86,8 +86,8 @@ class ShapeRun(TorchDispatchMode):
         try:
             plan = PLANS.get(id(func)) or self._plan(func)
             if self.below.on:
-                if not autograd_is_idle():
-                    raise AutogradWanted("the forward itself takes gradients, or casts")
+                if takes_gradients():
+                    raise AutogradWanted("the forward itself takes gradients")
                 if plan.composite:
                     return self._composite(plan, func, args, kwargs or {})
             if plan.by_kernel:
@@ -117,6 +117,8 @@ class ShapeRun(TorchDispatchMode):
 
     def _composite(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a composite operator by what it calls, which is remembered as a whole where that is safe."""
+        if changes_composites():
+            raise AutogradWanted("the forward casts, or is in inference mode")
         depends = composites.depends(plan)
         if depends is None:
             return self._with_autograd(func, args, kwargs)
