@@ -3,7 +3,7 @@
 ``pytest benchmarks/speed/test_again.py --benchmark-group-by=param:name --benchmark-columns=min,median,rounds``
 
 The floor is the same forward under a dispatch mode that returns, for each operator in turn, a tensor of the recorded
-shape: the module calls, torch's own Python and the dispatcher, with the cheapest stand-in for every operator.
+shape: the module calls, torch's own Python, autograd and the dispatcher, with the cheapest stand-in for every operator.
 """
 
 from __future__ import annotations
