@@ -249,3 +249,27 @@ def test_a_measurement_is_plain_and_frozen() -> None:
     assert (plain["macs"], plain["complete"], plain["inputs"][0]["shape"]) == (24, True, (3, 4))
     assert all(type(plain[metric]) is int for metric in ("params", "macs", "flops", "weight_bytes"))
     assert str(found) == "small: params 10, trainable_params 10, macs 24, flops 48, weight_bytes 40 B"
+
+
+def test_tensors_held_as_plain_attributes_and_in_tuples_are_as_before() -> None:
+    class Anchored(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.anchor = torch.ones(4, requires_grad=True)
+            self.pair = (torch.ones(4, requires_grad=True), 1)
+            for leaf in (self.anchor, self.pair[0]):
+                leaf.grad = torch.full((4,), 2.0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.anchor.grad = None
+            self.anchor.requires_grad_(False)
+            self.pair[0].requires_grad_(False)
+            return x * self.anchor * self.pair[0]
+
+    model = Anchored()
+    gradients = [leaf.grad for leaf in (model.anchor, model.pair[0])]
+    for backward in (False, True):
+        measure(model, torch.ones(4, requires_grad=True), backward=backward)
+        for leaf, gradient in zip((model.anchor, model.pair[0]), gradients, strict=True):
+            assert leaf.requires_grad
+            assert leaf.grad is gradient
