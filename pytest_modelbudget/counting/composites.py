@@ -20,7 +20,6 @@ from pytest_modelbudget.counting.shapes import ShapeTensor
 
 Depends = Callable[[Any], Any]
 
-
 CAN_LEAVE_OUT = all(
     hasattr(torch._C, name)
     for name in (
@@ -72,10 +71,6 @@ class BelowAutograd:
             self.on = True
 
 
-def _nothing(_: Any) -> Any:
-    return False
-
-
 def _attention_flags(_: Any) -> Any:
     return tuple([flag() for flag in _ATTENTION_FLAGS])
 
@@ -92,7 +87,7 @@ _ATTENTION_FLAGS = [
     if hasattr(torch._C, name)
 ]
 
-_READ_NO_VALUES: dict[str, Depends] = {
+_COMMON: dict[str, Depends] = {
     **dict.fromkeys(
         (
             "aten::batch_norm",
@@ -107,7 +102,7 @@ _READ_NO_VALUES: dict[str, Depends] = {
             "aten::rms_norm",
             "aten::softmax",
         ),
-        _nothing,
+        lambda _: None,
     ),
     **dict.fromkeys(
         (
@@ -126,11 +121,12 @@ _READ_NO_VALUES: dict[str, Depends] = {
     "aten::matmul": lambda args: (args[0].requires_grad, args[1].requires_grad),
     "aten::scaled_dot_product_attention": _attention_flags,
 }
+"""Composites whose course no value decides, and the flags that do beside the specs and arguments of the call."""
 
 
 def depends(plan: Plan) -> Depends | None:
-    """Return what a composite depends on beside the specs and arguments of the call; None if that cannot be told."""
-    return None if plan.writes else _READ_NO_VALUES.get(plan.name)
+    """Return what tells the flags that a composite depends on; None where it is not to be remembered."""
+    return None if plan.writes else _COMMON.get(plan.name)
 
 
 class Trace:
