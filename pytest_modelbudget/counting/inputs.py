@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import keystr, tree_flatten_with_path
+from torch.utils._pytree import keystr, tree_flatten_with_path, tree_map
 
 from pytest_modelbudget.counting.modules import class_name
 from pytest_modelbudget.measurement import TensorSpec
@@ -163,4 +163,5 @@ def detached(inputs: Inputs) -> Inputs:
     def cut(leaf: Any) -> Any:
         return leaf.detach().requires_grad_(leaf.requires_grad) if isinstance(leaf, torch.Tensor) else leaf
 
-    return torch.utils._pytree.tree_map(cut, inputs)  # type: ignore[no-any-return]
+    cut_off: Inputs = tree_map(cut, inputs)
+    return cut_off

@@ -153,7 +153,7 @@ def _run(plan: Plan, func: Any, args: Any, kwargs: Any) -> Any:
         with torch.no_grad():
             return func(*args, **kwargs)
     except NotImplementedError:
-        pass
+        pass  # no kernel for meta tensors; fake ones know more operators, and are slow to import
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     try:

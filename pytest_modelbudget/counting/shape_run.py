@@ -43,7 +43,6 @@ class ShapeRun(TorchDispatchMode):
         self.storages = Storages()
         self.known = Knowledge()
         self._made: list[ref[ShapeTensor]] = []
-        self._note = self._made.append
         self.below = BelowAutograd()
         self._trace: Trace | None = None
         self._work = 0
@@ -62,7 +61,7 @@ class ShapeRun(TorchDispatchMode):
     def shape_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor that :meth:`survivors` watches."""
         tensor = make(spec)
-        self._note(ref(tensor))
+        self._made.append(ref(tensor))
         return tensor
 
     def stop(self, reason: str) -> NoReturn:
@@ -180,10 +179,7 @@ class ShapeRun(TorchDispatchMode):
 
     def _write(self, plan: Plan, args: Any, kwargs: dict[str, Any], entry: memo.Entry) -> None:
         """Take the values of real tensors that were written into for unknown; change the metadata of shape tensors."""
-        targets = plan.written(args, kwargs)
-        if self._trace is not None:
-            self._trace.written.extend(targets)
-        for target in targets:
+        for target in self._targets(plan, args, kwargs):
             if type(target) is not ShapeTensor:
                 self.known.write_unknown(target)
         if entry.changed:
@@ -193,6 +189,12 @@ class ShapeRun(TorchDispatchMode):
                 if type(target) is not ShapeTensor:
                     raise ShapeRunStop(f"{plan.name} changes the shape of a tensor that has data")
                 become(target, spec)
+
+    def _targets(self, plan: Plan, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
+        targets = plan.written(args, kwargs)
+        if self._trace is not None:
+            self._trace.written.extend(targets)
+        return targets
 
     def _charge(self, ledger: Ledger, charges: tuple[Charge, ...]) -> None:
         for name, macs in charges:
@@ -230,10 +232,7 @@ class ShapeRun(TorchDispatchMode):
 
     def _run(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if plan.writes:
-            targets = plan.written(args, kwargs)
-            if self._trace is not None:
-                self._trace.written.extend(targets)
-            for target in targets:
+            for target in self._targets(plan, args, kwargs):
                 self.storages.keep(target)
         out = func(*args, **kwargs)
         if not plan.view and not plan.writes:

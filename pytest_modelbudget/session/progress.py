@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -16,7 +16,8 @@ class Narrator:
     """Writes what it is told, once its patience is over."""
 
     def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter) -> None:
-        self._capture = config.pluginmanager.getplugin("capturemanager")
+        capture = config.pluginmanager.getplugin("capturemanager")
+        self._uncaptured = nullcontext if capture is None else capture.global_and_fixture_disabled
         self._terminal = terminal
         self._now = ""
         self._started = False
@@ -36,8 +37,8 @@ class Narrator:
             self._write()
 
     def _write(self) -> None:
-        if self._now and self._capture is not None:
-            with self._capture.global_and_fixture_disabled():
+        if self._now:
+            with self._uncaptured():
                 self._terminal.write_ensure_prefix(f"  measuring: {self._now}")
 
 

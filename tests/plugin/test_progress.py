@@ -65,3 +65,8 @@ def test_otherwise_nothing_is_said(run: Run, options: list[str]) -> None:
 def test_a_quick_measurement_says_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "PATIENCE", 60)
     run("-v", test_slow=SLOW).stdout.no_fnmatch_line("*measuring*")
+
+
+def test_it_is_said_without_capturing_too(run: Run) -> None:
+    result = run("-v", "-p", "no:capture", test_slow=SLOW)
+    result.stdout.fnmatch_lines(["*mine", "  measuring: a run on shapes", "test_slow.py::test_instance PASSED*"])
