@@ -6,24 +6,49 @@ nothing and never imports torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_modelbudget.budgets import BudgetExceeded
-    from pytest_modelbudget.counting import formula, measure
+    from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
+    from pytest_modelbudget.counting import MeasurementError, formula, measure
     from pytest_modelbudget.measurement import Measurement
+    from pytest_modelbudget.session.fixture import ModelBudget
 
-__all__ = ["BudgetExceeded", "Measurement", "formula", "measure"]
+    __version__: str
 
-_HOMES = {"BudgetExceeded": "budgets", "Measurement": "measurement", "formula": "counting", "measure": "counting"}
+__all__ = [
+    "BudgetError",
+    "BudgetExceeded",
+    "Measurement",
+    "MeasurementError",
+    "ModelBudget",
+    "__version__",
+    "formula",
+    "measure",
+]
 
+_HOMES = {
+    "BudgetError": "budgets",
+    "BudgetExceeded": "budgets",
+    "Measurement": "measurement",
+    "MeasurementError": "counting",
+    "ModelBudget": "session.fixture",
+    "formula": "counting",
+    "measure": "counting",
+}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one that this function knows
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("pytest-modelbudget")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

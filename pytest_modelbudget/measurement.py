@@ -1,4 +1,4 @@
-"""The data that the rooms share: what one model costs for one set of inputs.
+"""What one model costs for one set of inputs: the data that every part of the package shares.
 
 Plain, frozen values. Every number is an exact ``int``; rounding happens in :func:`human`, when a person reads it, and
 nowhere else.
@@ -11,12 +11,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, to_builtins
 
-METRICS = ("params", "trainable_params", "macs", "flops", "training_macs", "training_flops", "weight_bytes")
-"""Every metric that can be measured and budgeted, in the order in which people see them."""
-
-TRAINING_METRICS = ("training_macs", "training_flops")
-COMPUTE_METRICS = ("macs", "flops", *TRAINING_METRICS)
-"""The metrics that need inputs: without a forward pass they are ``None``."""
+from pytest_modelbudget.metrics import METRICS
 
 
 class Costs(Struct, frozen=True, gc=False):
@@ -43,6 +38,14 @@ class TensorSpec(Struct, frozen=True, gc=False):
     name: str
     shape: tuple[int, ...]
     dtype: str
+
+    @property
+    def size(self) -> str:
+        """The shape as people write it: ``1x3x224x224``."""
+        return "x".join(map(str, self.shape)) or "scalar"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.size} {self.dtype}"
 
 
 class OperatorCost(Struct, frozen=True, gc=False):
@@ -108,6 +111,10 @@ class Measurement(Struct, frozen=True):
     run: Literal["shape", "real"] | None = None
     named: bool = False
 
+    def values(self) -> dict[str, int | None]:
+        """Return the value of every metric by its name; ``None`` where it was not measured."""
+        return {metric: getattr(self, metric) for metric in METRICS}
+
     @property
     def complete(self) -> bool:
         """Whether every operator that ran has a formula or is known to need none."""
@@ -138,9 +145,14 @@ class Measurement(Struct, frozen=True):
         return _tabulate(rows, ("operator", "module", "calls", "MACs"))
 
     def __str__(self) -> str:
-        shown = [(metric, getattr(self, metric)) for metric in METRICS]
-        text = ", ".join(f"{metric} {human(value, metric)}" for metric, value in shown if value is not None)
+        shown = ((metric, value) for metric, value in self.values().items() if value is not None)
+        text = ", ".join(f"{metric} {human(value, metric)}" for metric, value in shown)
         return f"{self.name}: {text}" + ("" if self.complete else " (lower bound: operators without a formula ran)")
+
+    def __repr__(self) -> str:
+        inputs = ["inputs=" + ", ".join(map(str, self.inputs))] if self.inputs else []
+        numbers = [f"{metric}={value}" for metric, value in self.values().items() if value is not None]
+        return f"<Measurement {self.name!r} {' '.join([*inputs, *numbers])}>"
 
 
 def human(value: int | None, metric: str = "") -> str:
@@ -150,7 +162,7 @@ def human(value: int | None, metric: str = "") -> str:
     """
     if value is None:
         return "-"
-    unit = "B" if metric == "weight_bytes" else ""
+    unit = METRICS[metric].unit if metric else ""
     sign, magnitude = ("-" if value < 0 else ""), abs(value)
     if magnitude < 10_000:
         return f"{sign}{magnitude} {unit}".rstrip()

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.session import GUARDED, SESSION, Session, has_mark
+from pytest_modelbudget.metrics import METRICS, needing
+from pytest_modelbudget.session.state import GUARD, SESSION, Session, guard_of, our_marks
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
 
 _MARKERS = (
-    "budget(*, params, trainable_params, macs, flops, weight_bytes, model, name): limit what the models of this test "
+    f"budget(*, {', '.join(METRICS)}, model, name): limit what the models of this test "
     'cost, as in budget(params="25.6M", macs="4.1G"); None lifts an inherited limit. On a test that uses the '
-    "model_budget fixture the limits are for what the fixture measures (training_macs and training_flops too); any "
-    "other test is observed while it runs.",
+    f"model_budget fixture the limits are for what the fixture measures ({' and '.join(needing('backward'))} need it); "
+    "any other test is observed while it runs.",
     "modelbudget(...): the same as budget, for projects in which another plugin has a mark of that name.",
 )
 
@@ -50,7 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
-    config.pluginmanager.register(AfterSetup(), "modelbudget-after-setup")
     if session.is_controller:
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
 
@@ -65,74 +65,63 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     """
     from pytest_modelbudget.session.fixture import ModelBudget
 
-    _watch_tests(request.config)
     budget = ModelBudget(request.node)
     yield budget
     budget.close()
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
+    collected = {*items}
+    result = yield
+    config.stash[SESSION].note_left_out(not collected.issubset(items))
+    return result
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     __tracebackhide__ = True
-    if GUARDED in item.stash:  # a rerun starts anew
-        del item.stash[GUARDED]
-    if has_mark(item):
-        from pytest_modelbudget.session.guarded import guard
-
-        _watch_tests(item.config)
-        guard(item)
+    if GUARD in item.stash:  # a rerun starts anew
+        del item.stash[GUARD]
+    guard_of(item)
 
 
-class AfterSetup:
-    """The hook that runs once the fixtures of a test are there: they may have added a mark."""
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if has_mark(item):
-            _watch_tests(item.config)
-
-
-def _watch_tests(config: pytest.Config) -> None:
-    """Register the hooks around tests, once there is a test under a budget: other runs do not pay for them."""
-    if not config.pluginmanager.has_plugin("modelbudget-tests"):
-        config.pluginmanager.register(OnTests(), "modelbudget-tests")
-
-
-class OnTests:
-    """The hooks around tests under a budget."""
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        __tracebackhide__ = True
-        guarded = item.stash.get(GUARDED, None)
-        if guarded is None and has_mark(item):
-            from pytest_modelbudget.session.guarded import guard
-
-            guarded = guard(item)
-        if guarded is None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    __tracebackhide__ = True
+    guard = guard_of(item)
+    if guard is not None:
+        with guard.watching():
             return (yield)
-        with guarded.watching():
-            return (yield)
+    result = yield
+    guard = guard_of(item)  # the test itself, or a hook, may have added a mark or asked for the fixture
+    if guard is not None:
+        guard.after_call()
+    return result
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        __tracebackhide__ = True
-        result = yield
-        guarded = item.stash.get(GUARDED, None)
-        if guarded is not None:
-            guarded.refuse_swallowed()
-        return result
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        guarded = item.stash.get(GUARDED, None)
-        if guarded is None:
-            return (yield)
-        guarded.before_report(call)
-        report = yield
-        guarded.after_report(call, report)
-        return report
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    __tracebackhide__ = True
+    result = yield
+    guard = item.stash.get(GUARD, None)
+    if guard is not None:
+        guard.after_teardown()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    guard = item.stash.get(GUARD, None)
+    if guard is not None:
+        guard.after_report(call, report)
+    elif report.skipped and (any(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())):
+        from pytest_modelbudget.results import TestResult, encode
+
+        report.modelbudget = encode(TestResult(skipped=True))  # type: ignore[attr-defined]  # reports are open
+    return report
 
 
 class OnController:
@@ -149,26 +138,41 @@ class OnController:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error:
             self.session.lost_workers.append(node.gateway.id)
+        self.session.note_left_out(getattr(node, "workeroutput", {}).get("modelbudget_left_out", True))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.session.collection.failed |= report.failed
+        self.session.collection.skipped |= report.skipped
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "modelbudget"):
-            self.session.results[report.nodeid] = report.modelbudget
+            from pytest_modelbudget.session.controller import receive
+
+            receive(self.session, report)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.session.collection.ended.add(nodeid)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
-        result = yield
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        try:
+            result = yield
+        finally:
+            self.session.collection.collected = session.testscollected
         if self.session.in_use:
-            from pytest_modelbudget.session.gates import report_gates
+            from pytest_modelbudget.session.controller import run_of
+            from pytest_modelbudget.session.run_failures import report_run_failures
 
-            report_gates(self.session)
+            report_run_failures(self.session, run_of(self.session))
         return result
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        # A gate is no test: it counts as a failure, and has no letter in the line of progress.
-        return ("failed" if report.failed else "", "", "") if self.session.reporting_gates else None
+        # What is wrong with the run is no test: it counts as a failure, and has no letter in the line of progress.
+        return ("failed" if report.failed else "", "", "") if self.session.reports_a_run_failure else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.session.results:
-            from pytest_modelbudget.session.screen import write_summary
+        if self.session.tests:
+            from pytest_modelbudget.session.controller import write_summary
 
             write_summary(self.session, terminalreporter)

@@ -1,34 +1,31 @@
 """What a model may cost: limits, where they are declared, which apply, and whether a measurement keeps them.
 
-Pure functions from values to values; this room knows neither torch nor pytest.
+Pure functions from values to values, which know neither torch nor pytest.
 """
 
-from pytest_modelbudget.budgets.declarations import Declaration, declared_by_mark, declared_limits
-from pytest_modelbudget.budgets.errors import BudgetError, BudgetExceeded, TableError
-from pytest_modelbudget.budgets.gathering import Row, conflicts, gather
-from pytest_modelbudget.budgets.judging import MetricVerdict, Verdict, judge
-from pytest_modelbudget.budgets.limits import Limit, Place, parse_limit
+from pytest_modelbudget.budgets.config import Table
+from pytest_modelbudget.budgets.errors import BudgetError, TableError
+from pytest_modelbudget.budgets.judging import BudgetExceeded, Check, Problem, Verdict, judge
+from pytest_modelbudget.budgets.limits import Limit, parse_limit
 from pytest_modelbudget.budgets.merging import Budget, budget_for
-from pytest_modelbudget.budgets.table import Entry, Table
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.budgets.rules import Rules, rules_of_call, rules_of_mark
 
 __all__ = [
     "Budget",
     "BudgetError",
     "BudgetExceeded",
-    "Declaration",
-    "Entry",
+    "Check",
     "Limit",
-    "MetricVerdict",
     "Place",
-    "Row",
+    "Problem",
+    "Rules",
     "Table",
     "TableError",
     "Verdict",
     "budget_for",
-    "conflicts",
-    "declared_by_mark",
-    "declared_limits",
-    "gather",
     "judge",
     "parse_limit",
+    "rules_of_call",
+    "rules_of_mark",
 ]

@@ -1,116 +1,136 @@
-"""Hold a measurement against its budget."""
+"""Hold a measurement against its budget. This is the only place that decides whether something fails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from msgspec import Struct
+
+from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.merging import Budget
-from pytest_modelbudget.budgets.table import Table
-from pytest_modelbudget.measurement import METRICS, Measurement
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
 
-Status = Literal["over", "unknown", "warn", "unbudgeted", "within"]
+Kind = Literal["over", "unknown_operators", "not_measured", "unbudgeted", "warned"]
+Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class MetricVerdict:
-    """One metric of one model, with the limits that it is held against; limits are inclusive."""
+class Check(Struct, frozen=True, omit_defaults=True):
+    """One metric held against its limit and the threshold of its warning; both are inclusive.
+
+    ``value`` is ``None`` where a limit applies to a metric that was not measured.
+    """
 
     metric: str
-    value: int | None
+    value: int | None = None
     limit: Limit | None = None
     warn: Limit | None = None
 
-    @property
-    def over(self) -> bool:
-        """Whether the value is above the limit."""
-        return self.value is not None and self.limit is not None and self.value > self.limit.value
 
-    @property
-    def warned(self) -> bool:
-        """Whether the value is above the threshold of the warning."""
-        return self.value is not None and self.warn is not None and self.value > self.warn.value
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """Something that fails or warns, and the parts of the sentence that says so.
 
-    @property
-    def unchecked(self) -> bool:
-        """Whether a limit applies to a metric that was not measured."""
-        return self.value is None and (self.limit is not None or self.warn is not None)
+    ``limit`` is what ``value`` is above, or, where it is ``None``, what could not be checked: for ``warned`` the
+    threshold of the warning. ``operators`` are those without a formula that ran. ``place`` is where the rule behind
+    the problem stands, if one does.
+    """
+
+    kind: Kind
+    severity: Severity
+    place: Place | None = None
+    metric: str = ""
+    value: int | None = None
+    limit: Limit | None = None
+    operators: tuple[OperatorCost, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One measurement held against its budget.
+class Verdict(Struct, frozen=True, omit_defaults=True):
+    """The checks and problems of one measurement.
 
-    ``metrics`` holds every metric that was measured or has a limit. ``unknown`` describes the operators without a
-    formula; with any of them every value of compute is a lower bound. ``unbudgeted`` and ``unknown_ops`` are the
-    project's policies; ``excused`` tells that ``xfail`` expected the excess.
+    A model's identity is its name and its ``inputs``; ``named`` tells a name that the user gave from the class.
+    ``checks`` has every metric that was measured or limited, ``problems`` the errors before the warnings. ``message``
+    is the project's note on its budget.
     """
 
     model: str
     named: bool
-    metrics: tuple[MetricVerdict, ...]
-    flops_per_mac: int = 2
-    unknown: tuple[str, ...] = ()
+    checks: tuple[Check, ...]
+    problems: tuple[Problem, ...] = ()
+    inputs: tuple[TensorSpec, ...] = ()
     message: str | None = None
-    unbudgeted: Literal["report", "warn", "error"] = "report"
-    unknown_ops: Literal["error", "warn"] = "error"
-    excused: bool = False
-    tree: str = ""
-
-    @property
-    def over(self) -> tuple[MetricVerdict, ...]:
-        """The metrics above their limits."""
-        return tuple(metric for metric in self.metrics if metric.over)
-
-    @property
-    def warned(self) -> tuple[MetricVerdict, ...]:
-        """The metrics above the threshold of their warning."""
-        return tuple(metric for metric in self.metrics if metric.warned)
-
-    @property
-    def unchecked(self) -> tuple[MetricVerdict, ...]:
-        """The metrics that have a limit and were not measured."""
-        return tuple(metric for metric in self.metrics if metric.unchecked)
 
     @property
     def budgeted(self) -> bool:
         """Whether any limit applies."""
-        return any(metric.limit or metric.warn for metric in self.metrics)
+        return any(check.limit or check.warn for check in self.checks)
 
     @property
-    def status(self) -> Status:
-        """The worst that can be said."""
-        if self.over:
-            return "over"
-        if self.unknown:
-            return "unknown"
-        if self.warned:
-            return "warn"
-        return "within" if self.budgeted else "unbudgeted"
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that fail the test."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def over(self) -> tuple[Problem, ...]:
+        """The problems that are excesses, which ``xfail`` may expect."""
+        return tuple(problem for problem in self.problems if problem.kind == "over")
+
+    @property
+    def unknown(self) -> tuple[OperatorCost, ...]:
+        """The operators that have no formula; with any of them the values of compute are lower bounds."""
+        return tuple(operator for problem in self.problems for operator in problem.operators)
+
+
+class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the failure says what happened
+    """A model costs more than its budget allows; ``verdicts`` holds what was judged, over or not.
+
+    This is the only failure of the plugin that ``xfail`` excuses.
+    """
+
+    __module__ = "builtins"  # so that the short test summary has room for the message
+
+    def __init__(self, message: str, verdicts: tuple[Verdict, ...] = ()) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
 
 
 def judge(measurement: Measurement, budget: Budget, table: Table | None = None) -> Verdict:
     """Return the verdict on ``measurement`` under ``budget`` and the policies of ``table``."""
-    policies = table or Table()
-    # An exact int, whatever kind of integer was counted with: the verdict crosses to other processes as builtins.
-    values = {metric: getattr(measurement, metric) for metric in METRICS}
-    judged = (
-        MetricVerdict(
-            metric, None if value is None else int(value), budget.limits.get(metric), budget.warns.get(metric)
-        )
-        for metric, value in values.items()
-    )
-    return Verdict(
-        measurement.name,
-        measurement.named,
-        tuple(metric for metric in judged if metric.value is not None or metric.unchecked),
-        measurement.flops_per_mac,
-        tuple(
-            f"{cost.name} in {cost.module or measurement.name} ({cost.calls} call{'s' * (cost.calls != 1)})"
-            for cost in measurement.unknown
-        ),
-        budget.message,
-        policies.unbudgeted,
-        policies.unknown_ops,
-    )
+    checks = tuple(_checks(measurement, budget))
+    problems = in_order(_problems(checks, measurement, budget, table or Table()))
+    return Verdict(measurement.name, measurement.named, checks, problems, measurement.inputs, budget.message)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return ``problems`` as a verdict holds them: errors first, and the most telling kind first among equals."""
+    return tuple(sorted(problems, key=_rank))
+
+
+def _rank(problem: Problem) -> tuple[int, int]:
+    kinds = ("over", "unknown_operators", "not_measured", "unbudgeted", "warned")
+    return (0 if problem.severity == "error" else 1, kinds.index(problem.kind))
+
+
+def _checks(measurement: Measurement, budget: Budget) -> Iterator[Check]:
+    for metric, value in measurement.values().items():
+        limit, warn = budget.limits.get(metric), budget.warns.get(metric)
+        if value is not None or limit or warn:
+            # An exact int, whatever kind of integer was counted with: verdicts cross to other processes.
+            yield Check(metric, None if value is None else int(value), limit, warn)
+
+
+def _problems(checks: Iterable[Check], measurement: Measurement, budget: Budget, policies: Table) -> Iterator[Problem]:
+    for check in checks:
+        limit, value = check.limit or check.warn, check.value
+        if limit is not None and value is None:
+            yield Problem("not_measured", "error", limit.place, check.metric, None, limit)
+        elif check.limit is not None and value is not None and value > check.limit.value:
+            yield Problem("over", "error", check.limit.place, check.metric, value, check.limit)
+        elif check.warn is not None and value is not None and value > check.warn.value:
+            yield Problem("warned", "warning", check.warn.place, check.metric, value, check.warn)
+    if measurement.unknown:
+        severity: Severity = "error" if policies.unknown_ops == "error" else "warning"
+        yield Problem("unknown_operators", severity, operators=measurement.unknown)
+    if not budget and policies.unbudgeted != "report":
+        yield Problem("unbudgeted", "error" if policies.unbudgeted == "error" else "warning")

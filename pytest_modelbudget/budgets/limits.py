@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from pytest_modelbudget.budgets.errors import MalformedLimit
+from msgspec import Struct
 
-EXAMPLES: Final = {
-    "params": "25.6M",
-    "trainable_params": "25.6M",
-    "macs": "4.1G",
-    "flops": "8.2G",
-    "training_macs": "12.3G",
-    "training_flops": "24.6G",
-    "weight_bytes": "102.4 MB",
-}
-"""A limit for each metric that works: every error shows one."""
+from pytest_modelbudget.budgets.errors import MalformedLimit
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.metrics import METRICS
 
 _SI: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY: Final = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTP", start=1)}
-_UNITS: Final = {
-    "params": ("params", "param", "parameters"),
-    "trainable_params": ("params", "param", "parameters"),
-    "macs": ("MACs", "MAC"),
-    "training_macs": ("MACs", "MAC"),
-    "flops": ("FLOPs", "FLOP"),
-    "training_flops": ("FLOPs", "FLOP"),
-    "weight_bytes": ("bytes", "B"),
-}
 _NUMBER: Final = re.compile(r"(?P<number>[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?)(?: ?(?P<suffix>[A-Za-z]+(?: [A-Za-z]+)?))?")
 _LONGEST: Final = 60  # far above any count, far below what makes Python slow
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was declared: a file, a line where one is known, and what stands there."""
-
-    path: str
-    line: int | None = None
-    what: str = ""
-
-    def __str__(self) -> str:
-        where = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{where} {self.what}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """The largest value allowed for one metric; ``text`` is the limit as it was declared (``4.1 G``)."""
 
     value: int
@@ -78,7 +47,7 @@ def parse_limit(metric: str, value: object, place: Place) -> Limit:
 def reads_as_limit(value: object) -> bool:
     """Return whether ``value`` is a string of our grammar for some metric (``"4.1G"``)."""
     nowhere = Place("")
-    return isinstance(value, str) and any(_accepts(metric, value, nowhere) for metric in EXAMPLES)
+    return isinstance(value, str) and any(_accepts(metric, value, nowhere) for metric in METRICS)
 
 
 def shortened(value: object) -> str:
@@ -111,10 +80,8 @@ def _parse_text(metric: str, text: str, place: Place) -> Limit:
 
 def _prefix_of(metric: str, suffix: str) -> str | None:
     """Return the prefix of ``suffix`` (``G`` of ``GMACs``), or ``None`` where the metric does not accept it."""
-    prefixes = {*_SI, *_BINARY} if metric == "weight_bytes" else {*_SI}
-    if metric in ("params", "trainable_params"):
-        prefixes.add("B")
-    for unit in ("", *_UNITS[metric]):
+    prefixes = {*_SI, *(_BINARY if METRICS[metric].binary else ()), *("B" if METRICS[metric].billions else "")}
+    for unit in ("", *METRICS[metric].units):
         prefix = suffix.removesuffix(unit).rstrip(" ")
         separated = suffix.endswith(f" {unit}") and prefix != ""
         if not suffix.endswith(unit) or prefix not in prefixes or (prefix.endswith("i") and not unit):
@@ -127,9 +94,8 @@ def _prefix_of(metric: str, suffix: str) -> str | None:
 
 
 def _shown(metric: str, number: str, prefix: str) -> str:
-    unit = "B" if metric == "weight_bytes" else ""
     shown = number if prefix else f"{int(number):,}"
-    return f"{shown} {prefix}{unit}".rstrip()
+    return f"{shown} {prefix}{METRICS[metric].unit}".rstrip()
 
 
 def _reason_for_no_number(text: str) -> str:
@@ -141,13 +107,13 @@ def _reason_for_no_number(text: str) -> str:
 def _reason_for_suffix(metric: str, suffix: str) -> str:
     if suffix.endswith("FLOPS"):
         return "FLOPS are operations per second, a speed; a count is written FLOPs"
-    for other, units in _UNITS.items():
-        named = [unit for unit in units if len(unit) > 1 and suffix.endswith(unit)]
-        if named and units != _UNITS[metric]:
+    for other, known in METRICS.items():
+        named = [unit for unit in known.units if len(unit) > 1 and suffix.endswith(unit)]
+        if named and known.units != METRICS[metric].units:
             never = ", and one is never converted into the other" if {metric, other} == {"macs", "flops"} else ""
             return f"{named[0]} is the unit of {other}, not of {metric}{never}"
     if suffix == "B":
-        meant = "write MB or GB" if metric == "weight_bytes" else "only parameters are counted in B; write G"
+        meant = "write MB or GB" if METRICS[metric].binary else "only parameters are counted in B; write G"
         return f"B is ambiguous here: {meant}"
     if suffix.upper() in _SI:
         return f"prefixes are case-sensitive: write {suffix.upper()}"
@@ -155,4 +121,4 @@ def _reason_for_suffix(metric: str, suffix: str) -> str:
 
 
 def _refusal(metric: str, reason: str) -> MalformedLimit:
-    return MalformedLimit(f'{reason}. This works: {metric} = "{EXAMPLES[metric]}"')
+    return MalformedLimit(f'{reason}. This works: {metric} = "{METRICS[metric].example}"')

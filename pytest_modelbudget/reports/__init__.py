@@ -1,4 +1,4 @@
 """What people see: failure messages, the summary of the terminal, the properties of the JUnit file.
 
-Functions from verdicts to text; this room knows neither torch nor counting.
+Functions from results to text. They word what was judged, and decide nothing.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pytest_modelbudget.budgets import Verdict
 
@@ -12,7 +12,7 @@ PREFIX = "modelbudget."
 def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
     """Return ``modelbudget.<model>.<metric>`` and ``.limit`` for everything that one test measured.
 
-    Different measurements of models without a name of their own are told apart as ``MLP``, ``MLP#2`` and so on.
+    Different measurements under one name are told apart as ``MLP``, ``MLP#2`` and so on.
     """
     seen: dict[str, list[list[tuple[str, str]]]] = {}
     for verdict in verdicts:
@@ -28,9 +28,9 @@ def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
     ]
 
 
-def _lines(verdict: Verdict) -> Iterable[tuple[str, str]]:
-    for metric in verdict.metrics:
-        if metric.value is not None:
-            yield metric.metric, str(metric.value)
-        if metric.limit is not None:
-            yield f"{metric.metric}.limit", str(metric.limit.value)
+def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    for check in verdict.checks:
+        if check.value is not None:
+            yield check.metric, str(check.value)
+        if check.limit is not None:
+            yield f"{check.metric}.limit", str(check.limit.value)

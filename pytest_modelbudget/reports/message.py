@@ -5,76 +5,90 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from pytest_modelbudget.budgets import Limit, MetricVerdict, Row, Verdict
+from tabulate import tabulate
+
+from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, human
-from pytest_modelbudget.reports.wording import circumstances, compared, counted, excess, percent
+from pytest_modelbudget.reports.wording import (
+    beyond,
+    circumstances,
+    compared,
+    counted,
+    excess,
+    percent,
+    without_formula,
+)
+from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.results.gathering import differing
 
 _HEAVIEST = 5
 
 
-def exceeded(judged: Iterable[tuple[Verdict, Measurement]]) -> str:
-    """Return the message for models over budget; the first line alone says what, by how much and of what limit."""
-    over = [(verdict, measurement) for verdict, measurement in judged if verdict.over]
-    headline = "; ".join(f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _ in over)
-    return "\n".join([headline, *(line for verdict, measurement in over for line in _details(verdict, measurement))])
+def failure(judged: Iterable[tuple[Verdict, Measurement]]) -> str:
+    """Return the message for verdicts with errors; the first line alone says what is wrong, and by how much."""
+    failed = [(verdict, measurement) for verdict, measurement in judged if verdict.errors]
+    headlines = [f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _ in failed if verdict.over]
+    lines = ["; ".join(headlines)] if headlines else []
+    for verdict, measurement in failed:
+        lines += _details(verdict, measurement) if verdict.over else []
+        lines += [line for problem in verdict.errors for line in _sentence(problem, verdict, measurement)]
+    return "\n".join(lines)
 
 
-def unjudgeable(verdicts: Iterable[Verdict], needs: str) -> str:
-    """Return why these verdicts cannot be trusted, or nothing; ``needs`` tells how to measure what was not."""
-    return "\n".join(line for verdict in verdicts for line in _obstacles(verdict, needs))
-
-
-def contradiction(one: Row, other: Row) -> str:
+def contradiction(one: ModelResult, other: ModelResult) -> str:
     """Return the message for two different measurements under one name."""
-    theirs = {metric.metric: metric.value for metric in other.verdict.metrics}
-    differing = [
-        f"{metric.metric} {metric.value:,} and {theirs[metric.metric]:,}"
-        for metric in one.verdict.metrics
-        if metric.value is not None and theirs.get(metric.metric) not in (None, metric.value)
+    values = [
+        f"{metric} {mine:,} and {theirs:,}" for metric, (mine, theirs) in differing(one.verdict, other.verdict).items()
     ]
     return (
-        f"two different models are called {one.verdict.model}: {', '.join(differing)}\n"
+        f"two different models are called {one.name}: {', '.join(values)}\n"
         f"  {one.tests[0]}\n  {other.tests[0]}\n"
         'Give one of them a name of its own: model_budget(..., name="...") or @pytest.mark.budget(name="...").'
     )
 
 
-def _obstacles(verdict: Verdict, needs: str) -> Iterator[str]:
-    for metric in verdict.unchecked:
-        limit = metric.limit or metric.warn
-        assert limit is not None
-        yield f"{verdict.model}: {metric.metric} is limited ({limit.place}) and was not measured; {needs}"
-    if verdict.unknown and verdict.unknown_ops == "error":
-        operators = sorted({operator.partition(" ")[0] for operator in verdict.unknown})
-        yield f"{verdict.model}: only a lower bound, for operators without a formula ran: {', '.join(verdict.unknown)}"
-        for operator in operators:
+def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> Iterator[str]:
+    """Yield what an error other than an excess says, and the remedy."""
+    model = verdict.model
+    if problem.kind == "not_measured":
+        remedy = (
+            "the model was measured without inputs: pass args=, kwargs= or input_size="
+            if measurement.macs is None
+            else "observing runs no backward pass: use the model_budget fixture"
+        )
+        yield f"{model}: {problem.metric} is limited ({problem.place}) and was not measured; {remedy}"
+    elif problem.kind == "unknown_operators":
+        ran = without_formula(problem.operators, model)
+        yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
+        for operator in sorted({one.name for one in problem.operators}):
             yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
-    if not verdict.budgeted and verdict.unbudgeted == "error":
+    elif problem.kind == "unbudgeted":
         yield (
-            f'{verdict.model}: no limit applies, and unbudgeted = "error"; give the call or mark one, '
-            f"or add [tool.modelbudget.models.{verdict.model}]"
+            f'{model}: no limit applies, and unbudgeted = "error"; give the call or mark one, '
+            f"or add [tool.modelbudget.models.{model}]"
         )
 
 
-def _brief(metric: MetricVerdict) -> str:
-    assert metric.value is not None
-    assert metric.limit is not None
-    value, limit = compared(metric.metric, metric.value, metric.limit)
-    share = percent(metric.value - metric.limit.value, metric.limit.value)
-    return f"{metric.metric} {value} > {limit}" + (f" (+{share})".replace("+<", "<") if share else "")
+def _brief(problem: Problem) -> str:
+    value, limit = _compared(problem)
+    share = percent(*beyond(problem))
+    return f"{problem.metric} {value} > {limit}" + (f" (+{share})".replace("+<", "<") if share else "")
+
+
+def _compared(problem: Problem) -> tuple[str, str]:
+    assert problem.limit is not None  # an excess has one
+    return compared(problem.metric, problem.value, problem.limit)
 
 
 def _details(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
     rows = [("metric", "value", "limit", "over by", "declared")]
-    within = []
-    for metric in verdict.metrics:
-        if metric.limit is None or metric.unchecked:
-            continue
-        value, limit = compared(metric.metric, metric.value, metric.limit)
-        if metric.over:
-            rows.append((metric.metric, value, limit, excess(metric), str(metric.limit.place)))
-        else:
-            within.append(f"{metric.metric} {value} / {limit}")
+    rows += [(one.metric, *_compared(one), excess(one), str(one.place)) for one in verdict.over]
+    over = {problem.metric for problem in verdict.over}
+    within = [
+        f"{check.metric} {' / '.join(compared(check.metric, check.value, check.limit))}"
+        for check in verdict.checks
+        if check.limit is not None and check.value is not None and check.metric not in over
+    ]
     yield ""
     yield f"  {verdict.model}"
     yield from _aligned(rows)
@@ -82,10 +96,8 @@ def _details(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
         yield f"  within: {', '.join(within)}"
     yield f"  counted: {'; '.join(circumstances(measurement))}"
     yield from _heaviest(measurement, verdict.over[0].metric)
-    if verdict.unknown:
-        yield f"  a lower bound, for operators without a formula ran: {', '.join(verdict.unknown)}"
-    for metric in verdict.over:
-        yield from _hint(metric, measurement)
+    for problem in verdict.over:
+        yield from _hint(problem, measurement)
     if verdict.message:
         yield f"  note: {verdict.message}"
 
@@ -111,14 +123,14 @@ def _name(module: ModuleCost, measurement: Measurement) -> str:
     return module.name or f"{measurement.name} itself"
 
 
-def _hint(metric: MetricVerdict, measurement: Measurement) -> Iterator[str]:
+def _hint(problem: Problem, measurement: Measurement) -> Iterator[str]:
     """Tell those who took a paper's MACs, which papers call FLOPs, for FLOPs."""
-    macs = {"flops": measurement.macs, "training_flops": measurement.training_macs}.get(metric.metric)
-    if macs is None or metric.limit is None or measurement.flops_per_mac == 1:
+    macs = {"flops": measurement.macs, "training_flops": measurement.training_macs}.get(problem.metric)
+    limit = problem.limit
+    if macs is None or limit is None or measurement.flops_per_mac == 1:
         return
-    limit = metric.limit
     if macs <= limit.value + _half_of_last_digit(limit) and macs * 5 >= limit.value * 4:
-        meant = metric.metric.replace("flops", "macs")
+        meant = problem.metric.replace("flops", "macs")
         text = limit.text.replace(" ", "").replace(",", "_")
         yield f"  hint: {measurement.name}'s {limit.text} are MACs; did you mean {meant}='{text}'?"
 
@@ -132,7 +144,5 @@ def _half_of_last_digit(limit: Limit) -> Fraction:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield " " * indent + "  ".join(cells).rstrip()
+    for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines():
+        yield (" " * indent + line).rstrip()

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_modelbudget.budgets import Limit, MetricVerdict
-from pytest_modelbudget.measurement import Measurement, human
-
-LABELS = {
-    "params": "params",
-    "trainable_params": "trainable",
-    "macs": "MACs",
-    "flops": "FLOPs",
-    "training_macs": "training MACs",
-    "training_flops": "training FLOPs",
-    "weight_bytes": "weights",
-}
-"""The metrics as column headings."""
+from pytest_modelbudget.budgets import Limit, Problem
+from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, human
+from pytest_modelbudget.metrics import METRICS
 
 
 def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
@@ -29,7 +19,7 @@ def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
 
 def exactly(metric: str, value: int) -> str:
     """Return every digit, with separators."""
-    return f"{value:,} B" if metric == "weight_bytes" else f"{value:,}"
+    return f"{value:,} {METRICS[metric].unit}".rstrip()
 
 
 def percent(part: int, whole: int) -> str:
@@ -40,13 +30,18 @@ def percent(part: int, whole: int) -> str:
     return "<0.1%" if part and not tenths else f"{tenths // 10:,}.{tenths % 10}%"
 
 
-def excess(metric: MetricVerdict) -> str:
+def excess(problem: Problem) -> str:
     """Return how far a metric is over its limit: ``89.18 M (2.2%)``."""
-    assert metric.value is not None
-    assert metric.limit is not None
-    over = metric.value - metric.limit.value
-    share = percent(over, metric.limit.value)
-    return human(over, metric.metric) + (f" ({share})" if share else "")
+    over, limit = beyond(problem)
+    share = percent(over, limit)
+    return human(over, problem.metric) + (f" ({share})" if share else "")
+
+
+def beyond(problem: Problem) -> tuple[int, int]:
+    """Return by how much a metric is above its limit, and the limit."""
+    if problem.value is None or problem.limit is None:
+        raise ValueError(f"a problem of the kind {problem.kind} has no excess")
+    return problem.value - problem.limit.value, problem.limit.value
 
 
 def convention(flops_per_mac: int) -> str:
@@ -56,15 +51,21 @@ def convention(flops_per_mac: int) -> str:
 
 def circumstances(measurement: Measurement) -> list[str]:
     """Return what the numbers of a measurement depend on: convention, inputs, and the kind of run."""
-    inputs = [
-        f"{spec.name} {'x'.join(map(str, spec.shape)) or 'scalar'} {spec.dtype.removeprefix('torch.')}"
-        for spec in measurement.inputs
-    ]
     return [
         convention(measurement.flops_per_mac),
-        *([f"inputs {', '.join(inputs)}"] if inputs else []),
+        *([f"inputs {', '.join(map(str, measurement.inputs))}"] if measurement.inputs else []),
         *([f"{measurement.run} run"] if measurement.run else []),
     ]
+
+
+def sizes(inputs: tuple[TensorSpec, ...]) -> str:
+    """Return the shapes of inputs, to tell two results of one model apart: ``1x128, 1x128``."""
+    return ", ".join(spec.size for spec in inputs) or "no inputs"
+
+
+def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:
+    """Return where operators without a formula ran, and how often."""
+    return ", ".join(f"{one.name} in {one.module or model} ({counted(one.calls, 'call')})" for one in operators)
 
 
 def counted(number: int, noun: str) -> str:

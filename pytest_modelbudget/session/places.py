@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_modelbudget.budgets import Place
-from pytest_modelbudget.session import SESSION
+from pytest_modelbudget.session.state import SESSION
 
 _MISSING = object()
 
@@ -31,6 +31,12 @@ def place_of_mark(mark: pytest.Mark, node: Any) -> Place:
         if line is not None:
             return Place(_relative(path, node.config), line, what)
     return Place(_relative(node.path, node.config), None, what)
+
+
+def place_of_test(item: pytest.Item) -> Place:
+    """Return where ``item`` stands."""
+    path, line, _ = item.location
+    return Place(path, None if line is None else line + 1)
 
 
 def place_of_call(depth: int, config: pytest.Config) -> Place:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import pytest
+
+from pytest_modelbudget.session.pytest_private import without_capture
 
 PATIENCE = 1.0
 """Seconds that a measurement may take without a word."""
@@ -16,8 +18,7 @@ class Narrator:
     """Writes what it is told, once its patience is over."""
 
     def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter) -> None:
-        capture = config.pluginmanager.getplugin("capturemanager")
-        self._uncaptured = nullcontext if capture is None else capture.global_and_fixture_disabled
+        self._uncaptured = without_capture(config)
         self._terminal = terminal
         self._now = ""
         self._started = False

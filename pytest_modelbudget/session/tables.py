@@ -57,7 +57,7 @@ def _read(path: Path, shown: str, *, asked_for: bool = False) -> dict[str, Any] 
     import msgspec
 
     from pytest_modelbudget.budgets import TableError
-    from pytest_modelbudget.budgets.files import read_table
+    from pytest_modelbudget.budgets.config_file import read_table
 
     try:
         table = read_table(path, shown, asked_for=asked_for)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_modelbudget.budgets import Place, parse_limit
 from pytest_modelbudget.budgets.errors import MalformedLimit
-from pytest_modelbudget.budgets.limits import EXAMPLES, Place, parse_limit, reads_as_limit
-from pytest_modelbudget.measurement import METRICS
+from pytest_modelbudget.budgets.limits import reads_as_limit
+from pytest_modelbudget.metrics import METRICS
 
 HERE = Place("test_model.py", 12, "@pytest.mark.budget")
 SI = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -89,12 +90,12 @@ def test_what_is_none(metric: str, declared: object, reason: str) -> None:
     with pytest.raises(MalformedLimit) as caught:
         parse_limit(metric, declared, HERE)
     assert reason in str(caught.value)
-    assert str(caught.value).endswith(f'This works: {metric} = "{EXAMPLES[metric]}"')
+    assert str(caught.value).endswith(f'This works: {metric} = "{METRICS[metric].example}"')
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_example_works(metric: str) -> None:
-    assert parse_limit(metric, EXAMPLES[metric], HERE).value > 0
+    assert parse_limit(metric, METRICS[metric].example, HERE).value > 0
 
 
 def parsed(metric: str, value: object) -> int | str:
@@ -118,11 +119,11 @@ def test_decimals_are_exact(digits: int, decimals: int, prefix: str, gap: str) -
 
 
 @given(
-    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.binary()), st.sampled_from(METRICS)
+    st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none(), st.binary()), st.sampled_from([*METRICS])
 )
 def test_anything_else_is_refused_in_words(value: object, metric: str) -> None:
     found = parsed(metric, value)
-    assert EXAMPLES[metric] in found if isinstance(found, str) else found >= 0
+    assert METRICS[metric].example in found if isinstance(found, str) else found >= 0
 
 
 @given(st.integers(0, 10**18))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelbudget.budgets import Declaration, Entry, Limit, Place, Table, budget_for
+from pytest_modelbudget.budgets import Limit, Place, Rules, Table, budget_for, rules_of_call
 
 HERE = Place("here")
 METRICS = ("params", "macs")
@@ -20,8 +20,8 @@ def macs(value: int | None) -> dict[str, Limit | None]:
 
 
 TABLE = Table(
-    default=Entry(macs(1), message="all"),
-    models={"net": Entry(macs(4)), "n*": Entry(macs(2), message="globs"), "*t": Entry(macs(3))},
+    default=Rules(macs(1), message="all"),
+    models={"net": Rules(macs(4)), "n*": Rules(macs(2), message="globs"), "*t": Rules(macs(3))},
 )
 
 
@@ -38,23 +38,24 @@ def test_globs_win_in_the_order_of_the_file() -> None:
 
 
 def test_a_name_with_the_letters_of_a_glob_is_a_name_too() -> None:
-    table = Table(models={"net[v1]": Entry(macs(7))})
+    table = Table(models={"net[v1]": Rules(macs(7))})
     assert budget_for(table, ("net[v1]",)).limits["macs"].value == 7
 
 
 def test_a_plain_limit_replaces_the_max_and_leaves_the_warning() -> None:
-    table = Table(default=Entry(macs(10), {"macs": limit(5)}))
-    budget = budget_for(table, ("net",), [Declaration(HERE, macs(20))])
+    table = Table(default=Rules(macs(10), {"macs": limit(5)}))
+    budget = budget_for(table, ("net",), [Rules(macs(20))])
     assert (budget.limits["macs"].value, budget.warns["macs"].value) == (20, 5)
 
 
 def test_none_lifts_max_and_warning() -> None:
-    table = Table(default=Entry(macs(10), {"macs": limit(5)}))
-    assert not budget_for(table, ("net",), [Declaration(HERE, macs(None))])
+    table = Table(default=Rules(macs(10), {"macs": limit(5)}))
+    lifted = rules_of_call({"macs": None}, HERE, None, ())
+    assert not budget_for(table, ("net",), [lifted])
 
 
 def test_marks_speak_of_the_models_that_they_select() -> None:
-    mark = Declaration(HERE, macs(9), model="before")
+    mark = Rules(macs(9), model="before")
     assert budget_for(Table(), ("after", "before"), [mark]).limits["macs"].value == 9
     assert not budget_for(Table(), ("other",), [mark])
 
@@ -74,9 +75,9 @@ def test_per_metric_the_last_that_speaks_wins(
         return {metric: None if value is None else limit(value) for metric, value in values.items()}
 
     patterns = ["n*", "ne*", "*t"]
-    models = {"net": Entry(made(exact)), **{name: Entry(made(one)) for name, one in zip(patterns, globs, strict=False)}}
-    table = Table(default=Entry(made(default)), models=models)
-    budget = budget_for(table, ("net",), [Declaration(HERE, made(one)) for one in marks])
+    models = {"net": Rules(made(exact)), **{name: Rules(made(one)) for name, one in zip(patterns, globs, strict=False)}}
+    table = Table(default=Rules(made(default)), models=models)
+    budget = budget_for(table, ("net",), [Rules(made(one)) for one in marks])
     for metric in METRICS:
         said = [one[metric] for one in (default, *globs, exact, *marks) if metric in one]
         expected = said[-1] if said else None

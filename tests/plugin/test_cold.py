@@ -74,8 +74,8 @@ def test_importing_the_package_imports_no_torch() -> None:
 
 def test_budgets_and_reports_import_neither_torch_nor_pytest() -> None:
     code = (
-        "import sys, pytest_modelbudget.budgets.files, pytest_modelbudget.reports.summary, "
-        "pytest_modelbudget.reports.message, pytest_modelbudget.reports.junit, pytest_modelbudget.reports.tree; "
+        "import sys, pytest_modelbudget.budgets.config_file, pytest_modelbudget.reports.terminal, "
+        "pytest_modelbudget.reports.message, pytest_modelbudget.reports.junit, pytest_modelbudget.results; "
         "print(sorted(set(sys.modules) & {'torch', 'pytest'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

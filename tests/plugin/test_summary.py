@@ -95,7 +95,13 @@ def test_one_row_for_each_distinct_measurement_of_an_implicit_name(run: Run) -> 
         def test_net(rows): Net()(torch.zeros(rows, 100))
         """
     )
-    assert [line.split()[6] for line in block(result)[2:-1]] == ["22.00", "44.00", "220.0"]
+    assert block(result)[1:] == [
+        "model         params          MACs     FLOPs    status",
+        "Net (1x100)   22.21 K / 23 K  22.00 K  44.00 K  ok, 3.4% left",
+        "Net (2x100)   22.21 K / 23 K  44.00 K  88.00 K  ok, 3.4% left",
+        "Net (10x100)  22.21 K / 23 K  220.0 K  440.0 K  ok, 3.4% left",
+        "3 models within budget (1 MAC = 2 FLOPs).",
+    ]
 
 
 def test_a_measurement_without_inputs_joins_the_one_that_ran(run: Run) -> None:

@@ -6,23 +6,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_modelbudget.budgets import Entry, Limit, Place, Table, Verdict, budget_for, judge, parse_limit
+from pytest_modelbudget.budgets import Limit, Place, Rules, Table, budget_for, judge, parse_limit
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost
-from pytest_modelbudget.reports.summary import summary
-from pytest_modelbudget.reports.tree import described
+from pytest_modelbudget.reports.terminal import summary
+from pytest_modelbudget.results import ModelResult, Result, Run
 
 SCREENS = Path(__file__).parent / "screens"
 
 
-def model(name: str, params: int, macs: int | None, limits: dict[str, object], **more: object) -> Verdict:
+def model(name: str, params: int, macs: int | None, limits: dict[str, object], **more: object) -> ModelResult:
     flops = None if macs is None else 2 * macs
-    layer = Costs(params, params, macs, flops, weight_bytes=4 * params)
-    tree = ModuleCost("", "Net", 1, Costs(0, 0, 0, 0), layer, (), (ModuleCost("layer", "Linear", 1, layer, layer),))
+    training = {key: more[key] for key in ("training_macs", "training_flops") if key in more}
+    layer = Costs(params, params, macs, flops, weight_bytes=4 * params, **training)  # type: ignore[arg-type]
+    nothing = Costs(macs=macs and 0, flops=macs and 0, **dict.fromkeys(training, 0))  # type: ignore[arg-type]
+    tree = ModuleCost("", "Net", 1, nothing, layer, (), (ModuleCost("layer", "Linear", 1, layer, layer),))
     place = Place("pyproject.toml", 7, f"[tool.modelbudget.models.{name}]")
     warns = {key.removeprefix("warn_"): limits.pop(key) for key in [*limits] if key.startswith("warn_")}
 
@@ -32,9 +33,9 @@ def model(name: str, params: int, macs: int | None, limits: dict[str, object], *
     policies = {key: more.pop(key) for key in ("unbudgeted", "unknown_ops") if key in more}
     excused = bool(more.pop("excused", False))
     measured = Measurement(name, params, params, 4 * params, tree, macs, flops, run="shape", **more)  # type: ignore[arg-type]
-    table = Table(models={name: Entry(declared(limits), declared(warns))}, **policies)  # type: ignore[arg-type]
+    table = Table(models={name: Rules(declared(limits), declared(warns))}, **policies)  # type: ignore[arg-type]
     verdict = judge(measured, budget_for(table, (name,)), table)
-    return replace(verdict, excused=excused, tree=described(measured))
+    return ModelResult(Result.of(verdict, measured), ("test_models.py::test",), excused)
 
 
 RESNET = model("resnet50", 25_557_032, 4_089_184_256, {"params": "25.6M", "macs": "4.1G"})
@@ -83,8 +84,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_whole_screen(name: str) -> None:
-    verdicts, width, verbosity = CASES[name]
-    lines = summary(verdicts, width, verbosity)
+    models, width, verbosity = CASES[name]
+    lines = summary(Run(tuple(models)), width, verbosity)
     assert all(len(line.text + line.status) <= width for line in lines)
     colours = {"": " ", "green": "+", "yellow": "!", "red": "x"}
     screen = "".join(f"{colours[line.colour]} {line.text}{line.status}".rstrip() + "\n" for line in lines)
@@ -96,11 +97,11 @@ def test_the_whole_screen(name: str) -> None:
 
 
 def test_nothing_is_cut() -> None:
-    for verdicts, width, _ in CASES.values():
-        shown = "".join((line.text + line.status).strip() for line in summary(verdicts, width))
-        for verdict in verdicts:
-            assert verdict.model in shown
+    for models, width, _ in CASES.values():
+        shown = "".join((line.text + line.status).strip() for line in summary(Run(tuple(models)), width))
+        for one in models:
+            assert one.name in shown
 
 
 def test_quiet_says_nothing_where_all_is_well() -> None:
-    assert summary([RESNET, MOBILE], 80, -1) == []
+    assert summary(Run((RESNET, MOBILE)), 80, -1) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelbudget.budgets import Limit, MetricVerdict, Place, parse_limit
+from pytest_modelbudget.budgets import Limit, Place, Problem, parse_limit
 from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent
 
 HERE = Place("here")
@@ -54,4 +54,4 @@ def test_percentages(part: int, whole: int, shown: str) -> None:
 def test_small_words() -> None:
     assert (convention(1), convention(2)) == ("1 MAC = 1 FLOP", "1 MAC = 2 FLOPs")
     assert (counted(1, "model"), counted(1200, "model")) == ("1 model", "1,200 models")
-    assert excess(MetricVerdict("macs", 3, Limit(0, "0", HERE))) == "3"
+    assert excess(Problem("over", "error", HERE, "macs", 3, Limit(0, "0", HERE))) == "3"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Final, Literal
 
-from pytest_modelbudget.budgets.declarations import nearest
+from msgspec import Struct, field
+
 from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
-from pytest_modelbudget.budgets.limits import Limit, Place, parse_limit, shortened
-from pytest_modelbudget.measurement import METRICS
+from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.budgets.rules import Rules
+from pytest_modelbudget.metrics import METRICS, nearest
 
 Keys = tuple[str, ...]
 Lines = Mapping[Keys, int]
@@ -23,22 +27,12 @@ _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
 _LIFTED: Final = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one table of models declares. A metric that maps to ``None`` is lifted, a missing one is inherited."""
-
-    limits: Mapping[str, Limit | None] = field(default_factory=dict)
-    warns: Mapping[str, Limit | None] = field(default_factory=dict)
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """The table of a project; ``models`` keeps the order of the file, ``path`` is the file as people know it."""
 
     path: str = "pyproject.toml"
-    default: Entry = field(default_factory=Entry)
-    models: Mapping[str, Entry] = field(default_factory=dict)
+    default: Rules = field(default_factory=Rules)
+    models: Mapping[str, Rules] = field(default_factory=dict)
     unbudgeted: Literal["report", "warn", "error"] = "report"
     unknown_ops: Literal["error", "warn"] = "error"
     flops_per_mac: Literal[1, 2] = 2
@@ -70,7 +64,7 @@ class _Reader:
 
     path: str
     lines: Lines
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list[str] = dataclass_field(default_factory=list)
 
     def table(self, at: Keys, data: object) -> Table:
         if not isinstance(data, Mapping):
@@ -80,7 +74,7 @@ class _Reader:
         for key, value in data.items():
             here = (*at, key)
             if key == "default":
-                options[key] = self.entry(here, value)
+                options[key] = self.rules(here, value)
             elif key == "models":
                 options[key] = self.models(here, value)
             elif key in _CHOICES:
@@ -89,16 +83,16 @@ class _Reader:
                 self.unknown(here, ("default", "models", *_CHOICES))
         return Table(self.path, **options)
 
-    def models(self, at: Keys, data: object) -> dict[str, Entry]:
+    def models(self, at: Keys, data: object) -> dict[str, Rules]:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of models, not {_shown(data)}")
             return {}
-        return {name: self.entry((*at, name), entry) for name, entry in data.items()}
+        return {name: self.rules((*at, name), entry) for name, entry in data.items()}
 
-    def entry(self, at: Keys, data: object) -> Entry:
+    def rules(self, at: Keys, data: object) -> Rules:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of limits, not {_shown(data)}")
-            return Entry()
+            return Rules()
         limits: dict[str, Limit | None] = {}
         warns: dict[str, Limit | None] = {}
         message = None
@@ -114,7 +108,7 @@ class _Reader:
                 self.limit(here, key, value, limits)
                 if value == _LIFTED:
                     warns[key] = None
-        return Entry(limits, warns, message)
+        return Rules(limits, warns, message=message)
 
     def bounds(
         self, at: Keys, data: Mapping[str, object], limits: dict[str, Limit | None], warns: dict[str, Limit | None]

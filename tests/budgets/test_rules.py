@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelbudget.budgets import BudgetError, Place, declared_by_mark
-from pytest_modelbudget.budgets.declarations import nearest
-from pytest_modelbudget.measurement import METRICS
+from pytest_modelbudget.budgets import BudgetError, Place, rules_of_mark
+from pytest_modelbudget.metrics import METRICS, nearest
 
 HERE = Place("test_model.py", 12, "@pytest.mark.budget")
 
@@ -23,11 +22,11 @@ HERE = Place("test_model.py", 12, "@pytest.mark.budget")
     ],
 )
 def test_marks_of_other_plugins_are_left_alone(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    assert declared_by_mark("budget", args, kwargs, HERE) is None
+    assert rules_of_mark("budget", args, kwargs, HERE) is None
 
 
 def test_a_mark_declares_limits_and_selects_a_model() -> None:
-    mark = declared_by_mark("budget", (), {"macs": "4G", "flops": None, "model": "back*", "name": "b"}, HERE)
+    mark = rules_of_mark("budget", (), {"macs": "4G", "flops": None, "model": "back*", "name": "b"}, HERE)
     assert mark is not None
     assert {metric: limit and limit.value for metric, limit in mark.limits.items()} == {
         "macs": 4 * 10**9,
@@ -40,7 +39,7 @@ def test_a_mark_declares_limits_and_selects_a_model() -> None:
 
 
 def test_a_bare_mark_is_ours() -> None:
-    mark = declared_by_mark("budget", (), {}, HERE)
+    mark = rules_of_mark("budget", (), {}, HERE)
     assert mark is not None
     assert not mark.limits
 
@@ -76,11 +75,11 @@ def test_malformed_marks_say_how_to_write_them(
     name: str, args: tuple[object, ...], kwargs: dict[str, object], says: str
 ) -> None:
     with pytest.raises(BudgetError) as caught:
-        declared_by_mark(name, args, kwargs, HERE)
+        rules_of_mark(name, args, kwargs, HERE)
     assert says in str(caught.value)
 
 
 def test_the_nearest_key() -> None:
-    assert nearest("gflops", METRICS) == "flops"
-    assert nearest("weightbytes", METRICS) == "weight_bytes"
-    assert nearest("zzz", METRICS) is None
+    assert nearest("gflops", tuple(METRICS)) == "flops"
+    assert nearest("weightbytes", tuple(METRICS)) == "weight_bytes"
+    assert nearest("zzz", tuple(METRICS)) is None

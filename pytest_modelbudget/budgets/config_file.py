@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_modelbudget.budgets.config import ROOT, Keys, Table, table_from
 from pytest_modelbudget.budgets.errors import TableError
-from pytest_modelbudget.budgets.table import ROOT, Keys, Table, table_from
 
 if sys.version_info >= (3, 11):
     import tomllib

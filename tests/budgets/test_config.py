@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pytest_modelbudget.budgets import Table, TableError
-from pytest_modelbudget.budgets.files import read_table
+from pytest_modelbudget.budgets.config_file import read_table
 
 
 def read(tmp_path: Path, text: str) -> Table | None:

@@ -1,0 +1,100 @@
+"""What one table entry, mark or call declares: limits and warnings for some models, and a name for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
+
+from pytest_modelbudget.budgets.errors import BudgetError, MalformedLimit
+from pytest_modelbudget.budgets.limits import Limit, parse_limit, reads_as_limit, shortened
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.metrics import METRICS, is_near_miss, nearest
+
+ALIAS = "modelbudget"
+"""The mark that is always ours; ``budget`` is shared with other plugins."""
+
+SELECTORS = ("model", "name")
+"""The keywords of a mark that are no metrics."""
+
+
+class Rules(Struct, frozen=True, omit_defaults=True):
+    """What one table entry, mark or call declares, and where.
+
+    A metric that maps to ``None`` is lifted, a missing one is inherited. ``warns`` are the thresholds above which a
+    model is shown and passes. ``model`` selects the models that the rules are for (a name or a glob; ``None``: every
+    one), ``name`` names the model, ``message`` is the project's own note on a failure.
+    """
+
+    limits: Mapping[str, Limit | None] = field(default_factory=dict)
+    warns: Mapping[str, Limit | None] = field(default_factory=dict)
+    place: Place | None = None
+    model: str | None = None
+    name: str | None = None
+    message: str | None = None
+
+    def selects(self, *names: str) -> bool:
+        """Return whether these rules are for the model of any of these names."""
+        return self.model is None or any(name == self.model or fnmatchcase(name, self.model) for name in names)
+
+
+def rules_of_mark(mark: str, args: tuple[object, ...], kwargs: Mapping[str, object], place: Place) -> Rules | None:
+    """Return what a mark declares, or ``None`` for a mark of another plugin that is called ``budget`` too.
+
+    Raises BudgetError for a malformed mark of ours.
+    """
+    if mark != ALIAS and not _is_ours(args, kwargs):
+        return None
+    if args:
+        example = "macs" if isinstance(args[0], str) else "params"
+        raise BudgetError(
+            f"{mark}({args[0]!r}) at {place}: a limit of what? Name the metric, "
+            f"as in @pytest.mark.{mark}({example}={args[0] if reads_as_limit(args[0]) else METRICS[example].example!r})"
+        )
+    selected = {key: _selector(key, kwargs[key], place) for key in SELECTORS if key in kwargs}
+    limits = {key: value for key, value in kwargs.items() if key not in SELECTORS}
+    return _rules(limits, place, also=SELECTORS, **selected)
+
+
+def rules_of_call(limits: Mapping[str, object], place: Place, name: str | None, also: tuple[str, ...]) -> Rules:
+    """Return what the keyword arguments of a call declare; ``also`` are the other keywords that are valid there.
+
+    Raises BudgetError for a keyword that is no metric, and for a malformed limit.
+    """
+    return _rules(limits, place, also=also, name=name)
+
+
+def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...], **selected: str | None) -> Rules:
+    for key in values:
+        if key not in METRICS:
+            raise BudgetError(f"{key}= at {place}: no such metric. {_suggestion(key, also)}")
+    limits = {key: None if value is None else _limit(key, value, place) for key, value in values.items()}
+    lifted = {key: None for key, limit in limits.items() if limit is None}
+    return Rules(limits, lifted, place, **selected)
+
+
+def _limit(metric: str, value: object, place: Place) -> Limit:
+    try:
+        return parse_limit(metric, value, place)
+    except MalformedLimit as error:
+        raise BudgetError(f"{metric} = {shortened(value)} at {place}: {error}") from None
+
+
+def _is_ours(args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
+    if not args and not kwargs:
+        return True
+    if any(key in METRICS or key in SELECTORS or is_near_miss(key) for key in kwargs):
+        return True
+    return not kwargs and any(reads_as_limit(arg) for arg in args)
+
+
+def _suggestion(key: str, also: tuple[str, ...]) -> str:
+    meant = nearest(key, (*METRICS, *also))
+    return f"Did you mean {meant}=?" if meant else f"The metrics are {', '.join(METRICS)}."
+
+
+def _selector(key: str, value: object, place: Place) -> str:
+    if not isinstance(value, str) or not value:
+        raise BudgetError(f'{key} = {value!r} at {place}: a model\'s name is a string, as in {key}="backbone"')
+    return value

@@ -1,0 +1,129 @@
+"""The one table of metrics: everything that is said of a metric, wherever it is said, comes from here.
+
+pytest imports this module at every start, for the help on marks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypedDict
+
+# No postponed annotations here: the annotations of Limits are the table.
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is to be known of a metric.
+
+    ``label`` heads its column and stands before its value; ``units`` may follow a limit, the first is shown after
+    every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
+    nothing (the weights suffice), a forward pass, or a backward pass too. ``misspellings`` are keys by which people
+    mean it. ``column`` gives it a column in the summary, whether or not it has a limit; ``billions`` accepts ``"7B"``
+    as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
+    """
+
+    label: str
+    units: tuple[str, ...]
+    example: str
+    needs: Literal["weights", "forward", "backward"] = "weights"
+    misspellings: tuple[str, ...] = ()
+    column: bool = False
+    billions: bool = False
+    binary: bool = False
+    shows_unit: bool = False
+
+    @property
+    def unit(self) -> str:
+        """The unit that is shown after a value, if any."""
+        return self.units[0] if self.shows_unit else ""
+
+
+Value = int | str | None
+"""A limit as people write it: an exact int, a string such as ``"4.1G"``, or None to lift an inherited limit."""
+
+_PARAMETERS = ("params", "param", "parameters")
+
+
+class Limits(TypedDict, total=False):
+    """The limits of a mark or a call, by metric."""
+
+    params: Annotated[
+        Value,
+        Metric(
+            label="params",
+            units=_PARAMETERS,
+            example="25.6M",
+            misspellings=("parameters", "parameter", "n_params", "num_params", "max_params"),
+            column=True,
+            billions=True,
+        ),
+    ]
+    trainable_params: Annotated[Value, Metric(label="trainable", units=_PARAMETERS, example="25.6M", billions=True)]
+    macs: Annotated[
+        Value,
+        Metric(
+            label="MACs",
+            units=("MACs", "MAC"),
+            example="4.1G",
+            needs="forward",
+            misspellings=("gmacs", "max_macs", "multiply_adds", "mult_adds", "madds"),
+            column=True,
+        ),
+    ]
+    flops: Annotated[
+        Value,
+        Metric(
+            label="FLOPs",
+            units=("FLOPs", "FLOP"),
+            example="8.2G",
+            needs="forward",
+            misspellings=("gflops", "mflops", "max_flops"),
+            column=True,
+        ),
+    ]
+    training_macs: Annotated[
+        Value, Metric(label="training MACs", units=("MACs", "MAC"), example="12.3G", needs="backward")
+    ]
+    training_flops: Annotated[
+        Value, Metric(label="training FLOPs", units=("FLOPs", "FLOP"), example="24.6G", needs="backward")
+    ]
+    weight_bytes: Annotated[
+        Value,
+        Metric(
+            label="weights",
+            units=("B", "bytes"),
+            example="102.4 MB",
+            misspellings=("weights",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+
+
+METRICS: Mapping[str, Metric] = {
+    name: annotation.__metadata__[0]  # of Annotated, which type checkers do not see here
+    for name, annotation in Limits.__annotations__.items()
+}
+"""Every metric that can be measured and budgeted, by name, in the order in which people see them."""
+
+
+def needing(*runs: str) -> tuple[str, ...]:
+    """Return the metrics that need one of these ``runs``."""
+    return tuple(name for name, metric in METRICS.items() if metric.needs in runs)
+
+
+def nearest(key: str, valid: tuple[str, ...]) -> str | None:
+    """Return the one of ``valid`` that ``key`` was probably meant to be."""
+    from difflib import get_close_matches
+
+    for name, metric in METRICS.items():
+        if key.lower() in metric.misspellings and name in valid:
+            return name
+    return next(iter(get_close_matches(key.lower(), valid, n=1, cutoff=0.6)), None)
+
+
+def is_near_miss(key: str) -> bool:
+    """Return whether ``key`` is almost certainly meant to be a metric."""
+    from difflib import get_close_matches
+
+    misspelt = any(key.lower() in metric.misspellings for metric in METRICS.values())
+    return misspelt or bool(get_close_matches(key.lower(), METRICS, n=1, cutoff=0.8))

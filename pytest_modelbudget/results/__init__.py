@@ -1,0 +1,9 @@
+"""What a run found: measurements and verdicts of its tests, on their way between processes and all together.
+
+Pure functions and values, which know neither torch nor pytest.
+"""
+
+from pytest_modelbudget.results.gathering import gather
+from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, TestResult, decode, encode
+
+__all__ = ["Incomplete", "ModelResult", "Result", "Run", "TestResult", "decode", "encode", "gather"]

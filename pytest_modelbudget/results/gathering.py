@@ -1,0 +1,129 @@
+"""Bring the results of many tests together, whatever worker or order they came from: one a model and its inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+from msgspec import structs
+
+from pytest_modelbudget.budgets import Check, Limit, Problem, Verdict
+from pytest_modelbudget.budgets.judging import in_order
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, TestResult
+
+
+def gather(
+    tests: Mapping[str, TestResult],
+    *,
+    lost_workers: Iterable[str] = (),
+    incomplete: Iterable[Incomplete] = (),
+    flops_per_mac: int = 2,
+) -> Run:
+    """Return the run whose tests, by node id, found this; models are in the order of the node ids.
+
+    Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
+    without inputs with one that ran.
+    """
+    models: list[ModelResult] = []
+    places: dict[str, list[int]] = {}
+    for test in sorted(tests, key=_natural):
+        found = tests[test]
+        for result in found.results:
+            new = ModelResult(result, (test,), found.excused and bool(result.verdict.over))
+            of_this_name = places.setdefault(new.name, [])
+            place = next((place for place in of_this_name if _are_one(models[place].verdict, new.verdict)), None)
+            if place is None:
+                of_this_name.append(len(models))
+                models.append(new)
+            else:
+                models[place] = _merged(models[place], new)
+    pairs = (pair for of_a_name in places.values() for pair in _contradictions([models[one] for one in of_a_name]))
+    return Run(tuple(models), tuple(pairs), tuple(lost_workers), tuple(incomplete), flops_per_mac)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort ``test[9]`` before ``test[10]``."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
+
+
+def _are_one(one: Verdict, other: Verdict) -> bool:
+    return _share_identity(one, other) and not differing(one, other)
+
+
+def _share_identity(one: Verdict, other: Verdict) -> bool:
+    """Return whether name and inputs are the same, or the inputs of one of them none: weights do not depend on them."""
+    if (one.model, one.named) != (other.model, other.named):
+        return False
+    return one.inputs == other.inputs or not one.inputs or not other.inputs
+
+
+def differing(one: Verdict, other: Verdict) -> dict[str, tuple[int, int]]:
+    """Return the metrics that both measured, with different values."""
+    theirs = {check.metric: check.value for check in other.checks}
+    pairs = ((check.metric, check.value, theirs.get(check.metric)) for check in one.checks)
+    return {
+        metric: (mine, other)
+        for metric, mine, other in pairs
+        if mine is not None and other is not None and mine != other
+    }
+
+
+def _contradictions(models: Iterable[ModelResult]) -> list[tuple[ModelResult, ModelResult]]:
+    """Return each of the results of one name that gives it to another measurement, after the first that did."""
+    found: dict[int, tuple[ModelResult, ModelResult]] = {}
+    for one, other in combinations(models, 2):
+        if one.verdict.named and _share_identity(one.verdict, other.verdict):
+            found.setdefault(id(other), (one, other))
+    return list(found.values())
+
+
+def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
+    excused = [model.excused for model in (one, other) if model.verdict.over]
+    return ModelResult(
+        Result(_merged_verdict(one.verdict, other.verdict), max(one.result, other.result, key=_knows).encoded),
+        tuple(dict.fromkeys((*one.tests, *other.tests))),
+        bool(excused) and all(excused),
+    )
+
+
+def _knows(result: Result) -> int:
+    return sum(check.value is not None for check in result.verdict.checks)
+
+
+def _merged_verdict(one: Verdict, other: Verdict) -> Verdict:
+    mine = {check.metric: check for check in one.checks}
+    theirs = {check.metric: check for check in other.checks}
+    checks = [
+        _merged_check(mine.get(metric), theirs.get(metric)) for metric in METRICS if metric in mine or metric in theirs
+    ]
+    merged = structs.replace(
+        one, checks=tuple(checks), inputs=one.inputs or other.inputs, message=one.message or other.message
+    )
+    return structs.replace(merged, problems=_merged_problems((*one.problems, *other.problems), merged.budgeted))
+
+
+def _merged_check(one: Check | None, other: Check | None) -> Check:
+    if one is None or other is None:
+        return one or other  # type: ignore[return-value]  # one of the two exists
+    value = other.value if one.value is None else one.value
+    return Check(one.metric, value, _tightest(one.limit, other.limit), _tightest(one.warn, other.warn))
+
+
+def _tightest(one: Limit | None, other: Limit | None) -> Limit | None:
+    if one is None or other is None:
+        return one or other
+    return other if other.value < one.value else one
+
+
+def _merged_problems(problems: Iterable[Problem], budgeted: bool) -> tuple[Problem, ...]:
+    """Return the worst problem of each kind and metric; that a model has no budget is no warning where it has one."""
+    worst: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        if problem.kind == "unbudgeted" and problem.severity == "warning" and budgeted:
+            continue
+        known = worst.get((problem.kind, problem.metric))
+        if known is None or _tightest(known.limit, problem.limit) is not known.limit:
+            worst[problem.kind, problem.metric] = problem
+    return in_order(worst.values())

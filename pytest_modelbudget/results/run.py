@@ -1,0 +1,115 @@
+"""The results of one test, of one model over all tests, and of the whole run.
+
+A measurement travels as the JSON of its folded form, and is decoded where somebody reads it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+from pytest_modelbudget.budgets import Verdict
+from pytest_modelbudget.measurement import Measurement, TensorSpec
+from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
+
+Incomplete = Literal["arguments", "deselected", "skipped", "stopped", "collection failed", "worker lost"]
+"""Why a run does not show everything that the project's tests measure.
+
+``arguments``: it was asked for a part of the tests; ``deselected``: a filter or a shard left tests out; ``skipped``: a
+test under a budget, or a file that may hold some, was skipped; ``stopped``: tests were left when it ended.
+"""
+
+
+class Result(Struct, frozen=True):
+    """A verdict with its measurement, which stays encoded until it is read."""
+
+    verdict: Verdict
+    encoded: Raw = field(name="measurement")
+
+    @classmethod
+    def of(cls, verdict: Verdict, measurement: Measurement) -> Result:
+        """Return the result of one judged measurement."""
+        return cls(verdict, Raw(msgspec.json.encode(fold(measurement))))
+
+    @property
+    def measurement(self) -> Measurement:
+        """The measurement, decoded anew at every call."""
+        return unfold(msgspec.json.decode(self.encoded, type=FoldedMeasurement))
+
+
+class TestResult(Struct, frozen=True, omit_defaults=True):
+    """What one test found; ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run."""
+
+    __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
+
+    results: tuple[Result, ...] = ()
+    excused: bool = False
+    skipped: bool = False
+
+
+class ModelResult(Struct, frozen=True):
+    """One model for one set of inputs, over all tests that measured it.
+
+    ``result`` has the tightest of the limits that apply and the problems of every test, with the measurement that
+    knows most; ``excused`` tells that every test that found an excess expected it.
+    """
+
+    result: Result
+    tests: tuple[str, ...]
+    excused: bool = False
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.verdict.model
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Shape and dtype of its inputs."""
+        return self.verdict.inputs
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all tests."""
+        return self.result.verdict
+
+    @property
+    def measurement(self) -> Measurement:
+        """The measurement, decoded anew at every call."""
+        return self.result.measurement
+
+
+class Run(Struct, frozen=True):
+    """Everything that one run of pytest found.
+
+    ``contradictions`` are the pairs of results that give one name to two different measurements, ``incomplete`` the
+    reasons for which models of the project may be missing. ``flops_per_mac`` is the convention in use.
+    """
+
+    models: tuple[ModelResult, ...] = ()
+    contradictions: tuple[tuple[ModelResult, ModelResult], ...] = ()
+    lost_workers: tuple[str, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
+    flops_per_mac: int = 2
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run was the project's default one, and nothing of it is missing."""
+        return not self.incomplete
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The node ids of the tests that measured something."""
+        return tuple(dict.fromkeys(test for model in self.models for test in model.tests))
+
+
+def encode(result: TestResult) -> bytes:
+    """Return the JSON of what one test found."""
+    return msgspec.json.encode(result)
+
+
+def decode(data: bytes) -> TestResult:
+    """Return what one test found; its measurements stay encoded."""
+    return msgspec.json.decode(data, type=TestResult)

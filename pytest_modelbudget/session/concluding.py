@@ -1,0 +1,117 @@
+"""What a test still has to fail with, given what it declares and what has happened in it."""
+
+from __future__ import annotations
+
+import unittest
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
+from pytest_modelbudget.session.carrying import carries
+from pytest_modelbudget.session.contract import Contract
+from pytest_modelbudget.session.record import Failure, Record
+
+GIVEN_UP = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
+"""What a test raises that does not want to be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a phase of a test ended: what it raised, whether pytest reports that as a failure, and whether an xfail
+    that applies expects BudgetExceeded.
+    """
+
+    raised: BaseException | None = None
+    fails: bool = False
+    expects_excess: bool = False
+
+
+def conclude(contract: Contract, record: Record, outcome: Outcome) -> Exception | None:
+    """Return what a test whose call has ended still has to fail with, or ``None``."""
+    if outcome.fails:
+        return None
+    lost = lost_failure(record, outcome)
+    if lost is not None or isinstance(outcome.raised, GIVEN_UP):
+        return lost
+    return _unmet(contract, record)
+
+
+def lost_failure(record: Record, outcome: Outcome) -> Exception | None:
+    """Return the first failure that ``outcome`` neither shows nor may excuse, as it has to be raised."""
+    if outcome.fails:
+        return None
+    for failure in record.failures:
+        if failure.shown:
+            continue
+        carried = carries(outcome.raised, failure.error) and not isinstance(outcome.raised, GIVEN_UP)
+        if failure.raised and not carried:
+            return _swallowed(failure.error)
+        if not _excused(failure, outcome):
+            return failure.error
+    return None
+
+
+def _excused(failure: Failure, outcome: Outcome) -> bool:
+    """Return whether an xfail excuses a failure; an excess only if it expects one."""
+    if isinstance(failure.error, BudgetExceeded):
+        return outcome.expects_excess
+    return failure.excusable
+
+
+def _swallowed(lost: Exception) -> BudgetError:
+    """Return the failure of a test that caught one of ours and went on."""
+    headline = str(lost).partition("\n")[0]
+    remedy = (
+        "A test that wants an excess measures with pytest_modelbudget.measure, or expects it with "
+        "xfail(raises=BudgetExceeded)."
+        if isinstance(lost, BudgetExceeded)
+        else "What is expected to fail is measured with pytest_modelbudget.measure, which judges nothing."
+    )
+    return BudgetError(f"the test swallowed a {type(lost).__name__}: {headline}\n{remedy}")
+
+
+def _unmet(contract: Contract, record: Record) -> BudgetError | None:
+    """Return what is wrong with marks that nothing, or nothing they speak of, was measured under."""
+    if not contract.marked:
+        return None
+    if not record.measured:
+        never = "the test never called model_budget" if record.requested_fixture else "the test called no module"
+        return BudgetError(f"budget declared, but no model was measured: {never}")
+    return _selects_nothing(contract, record) or _names_several(contract, record) or _limits_nothing(contract, record)
+
+
+def _names(record: Record) -> list[str]:
+    return sorted({one.verdict.model for one in record.measured})
+
+
+def _selects_nothing(contract: Contract, record: Record) -> BudgetError | None:
+    for rules in contract.rules:
+        if not any(rules.selects(one.verdict.model, one.original_name) for one in record.measured):
+            measured = ", ".join(_names(record))
+            return BudgetError(f'no measured model is called "{rules.model}" ({rules.place}); measured: {measured}')
+    return None
+
+
+def _names_several(contract: Contract, record: Record) -> BudgetError | None:
+    """Refuse one name for several models of a test; what the fixture measures may be one model, time and again."""
+    if record.requested_fixture:
+        return None
+    for rules in (rules for rules in contract.rules if rules.name):
+        named = [one.original_name for one in record.measured if rules.selects(one.original_name)]
+        if len(named) > 1:
+            return BudgetError(
+                f'name="{rules.name}" at {rules.place} would name {len(named)} models ({", ".join(sorted(named))}); '
+                "say which with model="
+            )
+    return None
+
+
+def _limits_nothing(contract: Contract, record: Record) -> BudgetError | None:
+    if any(one.verdict.budgeted for one in record.measured) or any(rules.limits for rules in contract.rules):
+        return None
+    names = _names(record)
+    return BudgetError(
+        f"budget declared, but no limit applies to {', '.join(names)}: give the mark one, or add "
+        f"[tool.modelbudget.models.{names[0]}] to {contract.table_path}"
+    )

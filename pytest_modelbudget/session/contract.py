@@ -1,0 +1,75 @@
+"""What one test declares, read from its marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
+from pytest_modelbudget.metrics import needing
+from pytest_modelbudget.session.places import place_of_mark, place_of_test
+from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
+from pytest_modelbudget.session.state import MARKS, SESSION, our_marks
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The rules of a test's marks from the outermost to the closest, and where to show what is wrong with them.
+
+    ``marks`` are those that were read, whosever they are; ``uses_fixture`` tells that the test asks for the fixture
+    ``model_budget`` by name, so that nothing is observed.
+    """
+
+    rules: tuple[Rules, ...]
+    place: Place
+    uses_fixture: bool
+    marks: tuple[pytest.Mark, ...]
+    table_path: str = "pyproject.toml"
+
+    @classmethod
+    def without_marks(cls, item: pytest.Item) -> Contract:
+        """Return the contract of a test whose marks have not been read."""
+        return cls((), place_of_test(item), "model_budget" in fixture_names(item), ())
+
+    @property
+    def marked(self) -> bool:
+        """Whether any mark of the test is ours."""
+        return bool(self.rules)
+
+
+def contract_of(item: pytest.Item) -> Contract:
+    """Return what ``item`` declares; the marks of a parameter are closer than those of its function.
+
+    Raises BudgetError for a malformed mark, with the place of the mark.
+    """
+    names = fixture_names(item)
+    uses_fixture = "model_budget" in names
+    of_parameters = marks_of_parameters(item)
+    outer_first = [pair for pair in reversed([*item.iter_markers_with_node()]) if pair[1].name in MARKS]
+    pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
+    found = []
+    for node, mark in pairs:
+        place = place_of_mark(mark, node)
+        try:
+            rules = rules_of_mark(mark.name, mark.args, mark.kwargs, place)
+            if rules is not None and not uses_fixture and "request" not in names:
+                refuse_training(rules)
+        except BudgetError as error:
+            error.place = place
+            raise
+        found += [rules] if rules else []
+    closest = found[-1].place if found else None
+    place = closest if closest is not None and closest.line is not None else place_of_test(item)
+    table = item.config.stash[SESSION].table
+    return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path)
+
+
+def refuse_training(rules: Rules) -> None:
+    """Raise BudgetError where rules limit what observing cannot measure."""
+    limited = [metric for metric in needing("backward") if rules.limits.get(metric)]
+    if limited:
+        raise BudgetError(
+            f"{limited[0]} at {rules.place}: observing runs no backward pass; limits on training need the "
+            "model_budget fixture"
+        )

@@ -1,0 +1,64 @@
+"""What the process that reports does with the results of the tests: receive them, and show them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_modelbudget.reports.junit import PREFIX, properties
+from pytest_modelbudget.reports.terminal import summary
+from pytest_modelbudget.results import Incomplete, Run, decode, gather
+from pytest_modelbudget.session.state import Session
+
+
+def receive(session: Session, report: pytest.TestReport) -> None:
+    """Take what a test found from its report, and add it to the report as properties for the JUnit file."""
+    found = decode(report.modelbudget)
+    session.tests[report.nodeid] = found
+    if session.config.getini("modelbudget_junit"):
+        kept = [one for one in report.user_properties if not str(one[0]).startswith(PREFIX)]
+        report.user_properties = [*kept, *properties(result.verdict for result in found.results)]
+
+
+def run_of(session: Session) -> Run:
+    """Return everything that the run has found so far."""
+    return gather(
+        session.tests,
+        lost_workers=session.lost_workers,
+        incomplete=_incomplete(session),
+        flops_per_mac=session.table.flops_per_mac,
+    )
+
+
+def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
+    """Write the models of the run, below the failures."""
+    config = session.config
+    lines = summary(run_of(session), config.get_terminal_writer().fullwidth, config.get_verbosity())
+    if not lines:
+        return
+    terminal.write_sep("=", "model budgets")
+    for line in lines:
+        terminal.write(line.text)
+        terminal.write_line(line.status, **({line.colour: True} if line.colour else {}))
+
+
+def _incomplete(session: Session) -> Iterator[Incomplete]:
+    """Yield why this run does not show everything that the project's tests measure."""
+    config, collection = session.config, session.collection
+    source = config.args_source
+    everything = source is pytest.Config.ArgsSource.TESTPATHS or (
+        source is pytest.Config.ArgsSource.INVOCATION_DIR and config.invocation_params.dir == config.rootpath
+    )
+    if not everything or config.getoption("ignore") or config.getoption("ignore_glob"):
+        yield "arguments"
+    if collection.left_out or config.getoption("lf", False):
+        yield "deselected"
+    if collection.skipped or any(test.skipped for test in session.tests.values()):
+        yield "skipped"
+    if collection.failed:
+        yield "collection failed"
+    if len(collection.ended) < collection.collected or not collection.collected:
+        yield "stopped"
+    if session.lost_workers:
+        yield "worker lost"

@@ -1,0 +1,116 @@
+"""Everything that the plugin needs of pytest and that pytest keeps private, in one place.
+
+Each function says what breaks without it. Everything else uses the public API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import pytest
+from _pytest import skipping
+
+from pytest_modelbudget.budgets import BudgetExceeded
+
+
+def fixture_names(item: pytest.Item) -> Sequence[str]:
+    """Return the fixtures that a test asks for by name.
+
+    Without it a test that uses the fixture would be observed as well.
+    """
+    return getattr(item, "fixturenames", ())
+
+
+def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:
+    """Return the marks of ``pytest.param``.
+
+    Without it they would count as those of the function, and an outer mark could win.
+    """
+    return getattr(getattr(item, "callspec", None), "marks", ())
+
+
+def xfail_expects_excess(item: pytest.Item) -> bool:
+    """Return whether an xfail that applies to ``item`` expects BudgetExceeded.
+
+    Without it conditions and ``raises`` would have to be evaluated a second time.
+    """
+    found = item.stash.get(skipping.xfailed_key, None)
+    if found is None:
+        return False
+    raises = found.raises
+    if raises is None:
+        return True
+    kinds = raises if isinstance(raises, tuple) else (raises,)
+    return any(isinstance(kind, type) and issubclass(BudgetExceeded, kind) for kind in kinds)
+
+
+def own_exception(item: pytest.Item) -> BaseException | None:
+    """Return what the test method of a ``unittest.TestCase`` raised, which pytest does not let through its hooks.
+
+    Without it a TestCase that failed or was skipped would look as if it had passed.
+    """
+    found = getattr(item, "_excinfo", None)
+    return found[0].value if found else None
+
+
+def drop_own_exception(item: pytest.Item) -> None:
+    """Forget what a TestCase raised, which pytest would report instead of what a hook raises."""
+    if getattr(item, "_excinfo", None):
+        item._excinfo = None  # type: ignore[attr-defined]
+
+
+def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:
+    """Turn a report into that of a failure; without ``longrepr`` it keeps what it shows.
+
+    Without it an xfail would excuse what it must not.
+    """
+    report.outcome = "failed"
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+    if longrepr is not None:
+        report.longrepr = longrepr
+
+
+def report_of_run_failure(
+    name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["call", "teardown"]
+) -> pytest.TestReport:
+    """Return the report of an item that was never collected: what is wrong with the run as a whole.
+
+    Without it such a failure would be in no JUnit file and in no short summary.
+    """
+    return pytest.TestReport(
+        nodeid=f"modelbudget::{name}",
+        location=("modelbudget", None, name),
+        keywords={},
+        outcome="passed" if excinfo is None else "failed",
+        longrepr=None if excinfo is None else excinfo.getrepr(style="value"),
+        when=when,
+    )
+
+
+def without_capture(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
+    """Return what writes to the real screen while a test runs.
+
+    Without it the progress of a long measurement would end up in the captured output.
+    """
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext if capture is None else capture.global_and_fixture_disabled
+
+
+def watch_expected_failure(item: pytest.Item, seen: Callable[[BaseException], None]) -> None:
+    """Tell ``seen`` what a method under ``unittest.expectedFailure`` raises.
+
+    Without it an excess that such a test expects could not be told from one that it swallowed.
+    """
+    note = getattr(item, "addExpectedFailure", None)
+    if note is None:
+        return
+
+    def add_expected_failure(testcase: Any, rawexcinfo: Any, reason: str = "") -> None:
+        if isinstance(rawexcinfo, tuple):
+            seen(rawexcinfo[1])
+        note(testcase, rawexcinfo, reason)
+
+    item.addExpectedFailure = add_expected_failure  # type: ignore[attr-defined]

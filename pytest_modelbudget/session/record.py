@@ -1,0 +1,54 @@
+"""What has happened in one test so far: what was measured, and what failed. Nothing is ever taken out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_modelbudget.budgets import BudgetExceeded, Verdict
+from pytest_modelbudget.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measurement and the verdict on it; ``original_name`` is what the model was called before a mark named it."""
+
+    verdict: Verdict
+    measurement: Measurement
+    original_name: str
+
+
+@dataclass(slots=True)
+class Failure:
+    """A failure that no test may lose.
+
+    ``raised`` tells whether it has been raised: what observing found is raised only where the test itself raises
+    nothing. ``excusable`` tells whether xfail may expect it; ``shown`` whether a report has failed since.
+    """
+
+    error: Exception
+    raised: bool
+    excusable: bool
+    shown: bool = False
+
+
+@dataclass(slots=True)
+class Record:
+    """The measurements and failures of one test, in the order in which they came."""
+
+    measured: list[Measured] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    called: bool = False
+    requested_fixture: bool = False
+    excused: bool = False
+    skipped: bool = False
+
+    def fail(self, error: Exception, *, raised: bool, excusable: bool | None = None) -> None:
+        """Note a failure; unless told otherwise, an excess is the only one that is excusable."""
+        if excusable is None:
+            excusable = isinstance(error, BudgetExceeded)
+        self.failures.append(Failure(error, raised, excusable))
+
+    def settle(self) -> None:
+        """Note that a report shows the test as failed: what was recorded so far has had its effect."""
+        for failure in self.failures:
+            failure.shown = True

@@ -1,0 +1,42 @@
+"""What is wrong with the run as a whole, reported as failed items: screen, JUnit and exit status agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_modelbudget.budgets import BudgetError, Place
+from pytest_modelbudget.reports.message import contradiction
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.pytest_private import report_of_run_failure
+from pytest_modelbudget.session.state import Session
+
+
+def report_run_failures(session: Session, run: Run) -> None:
+    """Report everything that is wrong with the run as a whole."""
+    for name, place, message in _failures(run):
+        failed = report_of_run_failure(name, _excinfo(BudgetError(message), place, session.config), "call")
+        session.reports_a_run_failure = True
+        for report in (failed, report_of_run_failure(name, None, "teardown")):
+            session.config.hook.pytest_runtest_logreport(report=report)
+        session.reports_a_run_failure = False
+
+
+def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
+    for worker in run.lost_workers:
+        yield (
+            f"lost worker {worker}",
+            Place("pyproject.toml"),
+            f"worker {worker} was lost, and with it what its tests measured: this run does not show every model",
+        )
+    for one, other in run.contradictions:
+        yield f"name {other.name}", Place(other.tests[0].partition("::")[0]), contradiction(one, other)
+
+
+def _excinfo(error: Exception, place: Place, config: pytest.Config) -> pytest.ExceptionInfo[BaseException]:
+    try:
+        raise_at(error, place, config, "modelbudget")
+    except Exception as raised:
+        return pytest.ExceptionInfo.from_exception(raised)

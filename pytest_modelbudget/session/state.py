@@ -1,0 +1,141 @@
+"""What one run of pytest knows: its table, and on the controller what its tests found.
+
+pytest imports this module at every start, so it imports nothing that a run without budgets does not need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    import ast
+
+    from pytest_modelbudget.budgets import Table
+    from pytest_modelbudget.results import TestResult
+
+MARKS = ("budget", "modelbudget")
+"""The names of the marks."""
+
+
+@dataclass(slots=True)
+class Collection:
+    """What happened while tests were collected, and which of them ended."""
+
+    left_out: bool = False
+    failed: bool = False
+    skipped: bool = False
+    collected: int = 0
+    ended: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one run; it lives in ``config.stash``.
+
+    ``table_data`` is the project's table as builtins: the controller reads it once, and hands it to its workers.
+    ``tests`` holds on the controller what each test found, by node id.
+    """
+
+    config: pytest.Config
+    is_controller: bool
+    table_data: dict[str, Any] | None
+    tests: dict[str, TestResult] = field(default_factory=dict)
+    collection: Collection = field(default_factory=Collection)
+    lost_workers: list[str] = field(default_factory=list)
+    reports_a_run_failure: bool = False
+    sources: dict[Path, ast.Module | None] = field(default_factory=dict)
+    _table: Table | None = None
+    _knows_formulas: bool = False
+
+    @classmethod
+    def start(cls, config: pytest.Config) -> Session:
+        """Return the state at the start of a run. Raises pytest.UsageError for a table with mistakes."""
+        workerinput = getattr(config, "workerinput", None)
+        if workerinput is not None:
+            return cls(config, False, workerinput.get("modelbudget"))
+        from pytest_modelbudget.session.tables import find_table
+
+        return cls(config, True, find_table(config))
+
+    def note_left_out(self, left_out: bool) -> None:
+        """Note whether tests were left out after they had been collected; a worker tells its controller."""
+        self.collection.left_out |= left_out
+        if not self.is_controller:
+            self.config.workeroutput["modelbudget_left_out"] = self.collection.left_out  # type: ignore[attr-defined]
+
+    @property
+    def in_use(self) -> bool:
+        """Whether this run has anything to do with budgets."""
+        return self.table_data is not None or bool(self.tests)
+
+    @property
+    def table(self) -> Table:
+        """The project's table, or an empty one."""
+        if self._table is None:
+            import msgspec
+
+            from pytest_modelbudget.budgets import Table
+
+            self._table = msgspec.convert(self.table_data or {}, Table)
+        return self._table
+
+    def counting(self) -> ModuleType:
+        """Return the engine, with the formulas that the project's hooks give."""
+        from pytest_modelbudget import counting
+        from pytest_modelbudget.budgets import BudgetError
+
+        if not self._knows_formulas:
+            for formulas in self.config.hook.pytest_modelbudget_formulas():
+                if not isinstance(formulas, dict):
+                    kind = type(formulas).__name__
+                    raise BudgetError(f'pytest_modelbudget_formulas returned {kind}; return a dict {{"ns::op": f}}')
+                for operator, formula in formulas.items():
+                    counting.formula(operator)(formula)
+            self._knows_formulas = True
+        return counting
+
+
+class Guard(Protocol):
+    """What the hooks need of a test under a budget."""
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Run the call of the test, and fail if it has to."""
+
+    def after_call(self) -> None:
+        """Fail if a test has to that came under a budget only while it was called."""
+
+    def after_teardown(self) -> None:
+        """Fail if something was lost in teardown."""
+
+    def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """See to it that the report of a phase shows what it has to."""
+
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+GUARD: pytest.StashKey[Guard] = pytest.StashKey()
+
+
+def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
+    """Yield the marks of ``item`` that may be ours, the closest first."""
+    return (mark for mark in item.iter_markers() if mark.name in MARKS)
+
+
+def guard_of(item: pytest.Item) -> Guard | None:
+    """Return the guard of ``item``; one whose marks may be ours gets it now.
+
+    Raises BudgetError at the line of a malformed mark.
+    """
+    __tracebackhide__ = True
+    guard = item.stash.get(GUARD, None)
+    if guard is None and any(our_marks(item)):
+        from pytest_modelbudget.session.guarded import guarded_by_marks
+
+        guard = guarded_by_marks(item)
+    return guard
