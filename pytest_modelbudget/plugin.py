@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelbudget.metrics import METRICS, needing
-from pytest_modelbudget.session.state import GUARD, SESSION, Session, guard_of, our_marks
+from pytest_modelbudget.session.guards import guard_of
+from pytest_modelbudget.session.state import GUARD, SESSION, Session, our_marks
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget

@@ -59,7 +59,10 @@ class ModelBudget:
             if problem is not None:
                 raise problem
         except Exception as error:
-            self._guarded.record.fail(error, raised=True, excusable=None if _is_ours(error) else True)
+            ours = _is_ours(error)
+            self._guarded.record.fail(error, raised=True, excusable=None if ours else True)
+            if ours:  # the traceback ends at the line of the call
+                raise error.with_traceback(None) from error.__cause__
             raise
         return self._guarded.record.measured[-1].measurement
 

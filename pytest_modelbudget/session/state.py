@@ -125,17 +125,3 @@ GUARD: pytest.StashKey[Guard] = pytest.StashKey()
 def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
     """Yield the marks of ``item`` that may be ours, the closest first."""
     return (mark for mark in item.iter_markers() if mark.name in MARKS)
-
-
-def guard_of(item: pytest.Item) -> Guard | None:
-    """Return the guard of ``item``; one whose marks may be ours gets it now.
-
-    Raises BudgetError at the line of a malformed mark.
-    """
-    __tracebackhide__ = True
-    guard = item.stash.get(GUARD, None)
-    if guard is None and any(our_marks(item)):
-        from pytest_modelbudget.session.guarded import guarded_by_marks
-
-        guard = guarded_by_marks(item)
-    return guard

@@ -1,0 +1,21 @@
+"""Which tests are under a budget. pytest imports this module at every start, and with it nothing that is not needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_modelbudget.session.state import GUARD, Guard, our_marks
+
+
+def guard_of(item: pytest.Item) -> Guard | None:
+    """Return the guard of ``item``; one whose marks may be ours gets it now.
+
+    Raises BudgetError at the line of a malformed mark.
+    """
+    __tracebackhide__ = True
+    guard = item.stash.get(GUARD, None)
+    if guard is None and any(our_marks(item)):
+        from pytest_modelbudget.session.guarded import guarded_by_marks
+
+        guard = guarded_by_marks(item)
+    return guard
