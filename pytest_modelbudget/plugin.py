@@ -6,7 +6,7 @@ used.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
 from pytest_modelbudget.session.state import GUARD, SESSION, Session, our_marks
+from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
@@ -75,7 +76,10 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     collected = {*items}
     result = yield
-    config.stash[SESSION].note_left_out(not collected.issubset(items))
+    session = config.stash[SESSION]
+    session.note_left_out(not collected.issubset(items))
+    if session.is_controller:
+        refuse_tables_beside(config, {item.path for item in collected})
     return result
 
 
@@ -134,6 +138,11 @@ class OnController:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["modelbudget"] = self.session.table_data
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        root = self.session.config.rootpath
+        refuse_tables_beside(self.session.config, {root / nodeid.partition("::")[0] for nodeid in ids})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

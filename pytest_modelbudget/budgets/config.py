@@ -21,6 +21,7 @@ Lines = Mapping[Keys, int]
 ROOT: Final = ("tool", "modelbudget")
 _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "unbudgeted": ("report", "warn", "error"),
+    "stale": ("error", "report", "warn"),
     "unknown_ops": ("error", "warn"),
     "flops_per_mac": (2, 1),
 }
@@ -34,6 +35,7 @@ class Table(Struct, frozen=True):
     default: Rules = field(default_factory=Rules)
     models: Mapping[str, Rules] = field(default_factory=dict)
     unbudgeted: Literal["report", "warn", "error"] = "report"
+    stale: Literal["report", "warn", "error"] = "error"
     unknown_ops: Literal["error", "warn"] = "error"
     flops_per_mac: Literal[1, 2] = 2
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pytest_modelbudget.budgets.config import ROOT, Keys, Table, table_from
+from pytest_modelbudget.budgets.config import ROOT, Keys, Table, key_path, table_from
 from pytest_modelbudget.budgets.errors import TableError
 
 if sys.version_info >= (3, 11):
@@ -34,6 +35,11 @@ def read_table(path: Path, shown: str, *, asked_for: bool = False) -> Table | No
         raise TableError([f"{shown}: is not UTF-8: {error.reason} at byte {error.start}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise TableError([_syntax_error(shown, text, str(error))]) from None
+    misnamed = [
+        f"{shown}: [{key_path(keys)}] would be ignored; write [{key_path(ROOT)}]" for keys in _misnamed(document)
+    ]
+    if misnamed:
+        raise TableError(misnamed)
     if not _holds_table(document):
         if asked_for:
             raise TableError([f"{shown}: holds no [tool.modelbudget] table"])
@@ -63,6 +69,19 @@ def lines_of(text: str, document: Mapping[str, Any]) -> dict[Keys, int]:
             if keys[:2] == ROOT and _agrees(document, keys, value):
                 lines.setdefault(keys, number)
     return lines
+
+
+def _misnamed(document: Mapping[str, Any]) -> Iterator[Keys]:
+    """Yield the tables that were probably meant to be ours: ``[tool.modelbudgets]``, ``[modelbudget]``."""
+    tool = document.get("tool")
+    tools = tool if isinstance(tool, Mapping) else {}
+    pytests = tools.get("pytest")
+    below = [((), document), (("tool",), tools), (("tool", "pytest"), pytests if isinstance(pytests, Mapping) else {})]
+    for at, table in below:
+        for key, value in table.items():
+            letters = re.sub(r"[^a-z]", "", key.lower()).removeprefix("pytest")
+            if isinstance(value, Mapping) and (*at, key) != ROOT and get_close_matches(letters, ROOT[1:], cutoff=0.85):
+                yield (*at, key)
 
 
 def _holds_table(document: Mapping[str, Any]) -> bool:

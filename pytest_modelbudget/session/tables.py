@@ -1,56 +1,107 @@
-"""Find the table of the project that pytest was started in."""
+"""Find the table of the project that pytest was started in, and refuse to pass over another in silence."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_NAME = b"modelbudget"
+_OPTION = "--modelbudget-config"
+_MAY_NAME_US = re.compile(rb"budg|model[-_]?b|\\[ux]", re.IGNORECASE)  # TOML may write the name with escapes
+_INI_SECTION = re.compile(rb"^\s*\[(tool[.:])?(pytest[-_.:])?model[-_]?budgets?\]", re.MULTILINE | re.IGNORECASE)
 
 
 def find_table(config: pytest.Config) -> dict[str, Any] | None:
     """Return the project's table as builtins, or ``None`` where it has none.
 
-    Raises pytest.UsageError with one line per mistake.
+    Raises pytest.UsageError with one line per mistake, and for a table that somebody in the folder where pytest was
+    started, or beside a path that was given, would take for the one in use.
     """
+    if any(config.getoption(name, False) for name in ("help", "version", "markers")):
+        return None
     asked_for = config.getoption("modelbudget_config")
-    if asked_for:
+    if asked_for is not None:
+        if not asked_for:
+            raise pytest.UsageError(f"{_OPTION}= is empty: give the TOML file that holds the [tool.modelbudget] table")
         return _read(config.invocation_params.dir / asked_for, asked_for, asked_for=True)
-    own = config.rootpath / "pyproject.toml"
-    if own.is_file():
-        return _read(own, "pyproject.toml") if _mentions_us(own) else None
-    _refuse_table_above(config.rootpath)
-    return None
+    table = _table_in(config.rootpath, "pyproject.toml")
+    _refuse_others(config, [config.invocation_params.dir, config.rootpath, *_arguments(config)])
+    _refuse_ini(config)
+    return table
 
 
-def _refuse_table_above(root: Path) -> None:
-    """Refuse to pass over a table in silence.
+def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
+    """Raise pytest.UsageError where a collected file has a table of its own, between its folder and rootdir."""
+    if config.getoption("modelbudget_config") is None:
+        _refuse_others(config, {path.parent: None for path in files})
 
-    A directory with a pyproject.toml of its own is a project of its own. Without one, rootdir is only a corner of the
-    project above it (``-c ci/pytest.ini`` moves rootdir to ``ci``), and so are its budgets.
+
+def _refuse_others(config: pytest.Config, starts: Iterable[Path]) -> None:
+    root = config.rootpath
+    for folder in dict.fromkeys(folder for start in starts for folder in _project_folders(start, root)):
+        shown = os.path.relpath(folder / "pyproject.toml", config.invocation_params.dir)
+        if folder != root and _table_in(folder, shown) is not None:
+            raise pytest.UsageError(_ignored(config, shown))
+
+
+def _refuse_ini(config: pytest.Config) -> None:
+    """Refuse a table in the file that pytest shows as its configfile, and in other formats than TOML."""
+    path = config.inipath
+    if path is None or path == config.rootpath / "pyproject.toml":
+        return
+    shown = os.path.relpath(path, config.invocation_params.dir)
+    if path.suffix == ".toml":
+        if _may_name_us(path) and _read(path, shown) is not None:
+            raise pytest.UsageError(_ignored(config, shown))
+    elif _INI_SECTION.search(path.read_bytes()):
+        raise pytest.UsageError(f"{shown}: budgets are read from [tool.modelbudget] in a pyproject.toml, not from here")
+
+
+def _ignored(config: pytest.Config, shown: str) -> str:
+    used = config.rootpath / "pyproject.toml"
+    instead = os.path.relpath(used, config.invocation_params.dir)
+    return (
+        f"{shown}: this [tool.modelbudget] table would be ignored: rootdir is {config.rootpath}, so budgets are read "
+        f"from {instead}{'' if used.is_file() else ' (no such file)'}. Say which table is meant: {_OPTION}={shown}"
+    )
+
+
+def _arguments(config: pytest.Config) -> Iterator[Path]:
+    for argument in config.args:
+        path = config.invocation_params.dir / str(argument).partition("::")[0]
+        yield path if path.is_dir() else path.parent
+
+
+def _project_folders(start: Path, root: Path) -> Iterator[Path]:
+    """Yield the folders whose pyproject.toml speaks for ``start``, up to rootdir.
+
+    Where ``start`` is not below rootdir (``-c ci/pytest.ini`` moves rootdir to ``ci``), up to the first folder with a
+    pyproject.toml, or the root of the repository.
     """
-    for folder in root.parents:
-        above = folder / "pyproject.toml"
-        if _mentions_us(above):
-            shown = os.path.relpath(above, root)
-            if _read(above, shown) is not None:
-                raise pytest.UsageError(
-                    f"{shown}: this [tool.modelbudget] table is above rootdir ({root}) and would be ignored. "
-                    f"Say which table is meant: --modelbudget-config={os.path.relpath(above)}"
-                )
-        if above.is_file() or (folder / ".git").exists():
+    below = root in start.parents
+    for folder in (start, *start.parents):
+        if folder == root and below:
+            return
+        yield folder
+        if not below and (os.path.lexists(folder / "pyproject.toml") or (folder / ".git").exists()):
             return
 
 
-def _mentions_us(path: Path) -> bool:
+def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:
+    path = folder / "pyproject.toml"
+    return _read(path, shown) if os.path.lexists(path) and not path.is_dir() and _may_name_us(path) else None
+
+
+def _may_name_us(path: Path) -> bool:
     """Tell cheaply whether a file can hold a table of ours, before anything is imported to parse it."""
     try:
-        return _NAME in path.read_bytes()
+        return _MAY_NAME_US.search(path.read_bytes()) is not None
     except OSError:
-        return False
+        return True  # what cannot be read is refused when it is read
 
 
 def _read(path: Path, shown: str, *, asked_for: bool = False) -> dict[str, Any] | None:

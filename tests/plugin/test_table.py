@@ -117,31 +117,6 @@ def test_a_file_that_is_not_utf8_is_refused(run: Run, pytester: pytest.Pytester)
     result.stderr.fnmatch_lines(["ERROR: other.toml: is not UTF-8: invalid start byte at byte 21"])
 
 
-def test_a_table_above_rootdir_is_not_passed_over(run: Run, pytester: pytest.Pytester) -> None:
-    (pytester.path / "ci").mkdir()
-    (pytester.path / "ci" / "pytest.ini").write_text("[pytest]\n")
-    result = run("-c", "ci/pytest.ini", test_net=NET, pyproject="[tool.modelbudget.default]\nmacs = 1\n")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: ../pyproject.toml: *above rootdir*--modelbudget-config=pyproject.toml"])
-    again = run("-c", "ci/pytest.ini", "--modelbudget-config=pyproject.toml", "test_net.py")
-    again.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *"])
-
-
-def test_a_project_inside_another_has_budgets_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
-    (pytester.path / "inner").mkdir()
-    (pytester.path / "inner" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
-    run_inner = run("--rootdir=inner", test_net="def test(): pass", pyproject="[tool.modelbudget.default]\nmacs = 1\n")
-    assert run_inner.ret == pytest.ExitCode.OK
-
-
-def test_a_table_beyond_the_repository_is_another_projects(run: Run, pytester: pytest.Pytester) -> None:
-    inner = pytester.path / "repository" / "tests"
-    inner.mkdir(parents=True)
-    (pytester.path / "repository" / ".git").mkdir()
-    result = run(f"--rootdir={inner}", test_net="def test(): pass", pyproject="[tool.modelbudget.default]\nmacs = 1\n")
-    assert result.ret == pytest.ExitCode.OK
-
-
 def test_a_pyproject_that_only_names_the_plugin_has_no_table(run: Run) -> None:
     result = run(
         test_net="def test(): pass", pyproject='[project]\nname = "x"\ndependencies = ["pytest-modelbudget"]\n'
