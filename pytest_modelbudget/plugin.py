@@ -150,6 +150,13 @@ class OnController:
             self.session.lost_workers.append(node.gateway.id)
         self.session.note_left_out(getattr(node, "workeroutput", {}).get("modelbudget_left_out", True))
 
+    def pytest_report_header(self) -> str | None:
+        if self.session.table_data is None:
+            return None
+        from pytest_modelbudget.reports.terminal import header
+
+        return header(self.session.table)
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self.session.collection.failed |= report.failed
         self.session.collection.skipped |= report.skipped
@@ -182,7 +189,7 @@ class OnController:
         return ("failed" if report.failed else "", "", "") if self.session.reports_a_run_failure else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.session.tests:
+        if self.session.in_use:
             from pytest_modelbudget.session.controller import write_summary
 
             write_summary(self.session, terminalreporter)

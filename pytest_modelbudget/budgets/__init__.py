@@ -7,7 +7,7 @@ from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.errors import BudgetError, TableError
 from pytest_modelbudget.budgets.judging import BudgetExceeded, Check, Problem, Verdict, judge
 from pytest_modelbudget.budgets.limits import Limit, parse_limit
-from pytest_modelbudget.budgets.merging import Budget, budget_for
+from pytest_modelbudget.budgets.merging import Budget, budget_for, stale_entries
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.rules import Rules, rules_of_call, rules_of_mark
 
@@ -28,4 +28,5 @@ __all__ = [
     "parse_limit",
     "rules_of_call",
     "rules_of_mark",
+    "stale_entries",
 ]

@@ -110,7 +110,7 @@ class _Reader:
                 self.limit(here, key, value, limits)
                 if value == _LIFTED:
                     warns[key] = None
-        return Rules(limits, warns, message=message)
+        return Rules(limits, warns, self.place(at, at), message=message)
 
     def bounds(
         self, at: Keys, data: Mapping[str, object], limits: dict[str, Limit | None], warns: dict[str, Limit | None]
@@ -134,9 +134,12 @@ class _Reader:
             return
         owner = at[:-2] if at[-1] in ("max", "warn") else at[:-1]
         try:
-            into[metric] = parse_limit(metric, value, Place(self.path, self.lines.get(at), f"[{key_path(owner)}]"))
+            into[metric] = parse_limit(metric, value, self.place(at, owner))
         except MalformedLimit as error:
             self.wrong(at, f"= {_shown(value)}: {error}")
+
+    def place(self, at: Keys, table: Keys) -> Place:
+        return Place(self.path, self.lines.get(at), f"[{key_path(table)}]")
 
     def choice(self, at: Keys, value: object, valid: tuple[object, ...]) -> object:
         # 2.0 and true are equal to 2 and 1, and mean something else.

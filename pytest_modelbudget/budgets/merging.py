@@ -11,6 +11,8 @@ from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.rules import Rules
 
+_GLOB = frozenset("*?[")
+
 
 class Budget(Struct, frozen=True):
     """The rules that apply to one measured model, merged."""
@@ -38,6 +40,14 @@ def budget_for(table: Table, names: tuple[str, ...], declared: Iterable[Rules] =
         warns.update(rules.warns)
         message = message if rules.message is None else rules.message
     return Budget(_kept(limits), _kept(warns), message)
+
+
+def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
+    """Return the entries for one exact name that none of the measured models, by ``names``, has."""
+    measured = set(names)
+    return {
+        name: rules for name, rules in table.models.items() if name not in measured and not _GLOB.intersection(name)
+    }
 
 
 def _of_table(table: Table, name: str) -> Iterator[Rules]:

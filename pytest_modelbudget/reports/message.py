@@ -18,7 +18,7 @@ from pytest_modelbudget.reports.wording import (
     percent,
     without_formula,
 )
-from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.gathering import differing
 
 _HEAVIEST = 5
@@ -44,6 +44,15 @@ def contradiction(one: ModelResult, other: ModelResult) -> str:
         f"two different models are called {one.name}: {', '.join(values)}\n"
         f"  {one.tests[0]}\n  {other.tests[0]}\n"
         'Give one of them a name of its own: model_budget(..., name="...") or @pytest.mark.budget(name="...").'
+    )
+
+
+def unmeasured_entry(stale: Stale) -> str:
+    """Return the message for an entry of the table that limits nothing."""
+    meant = f"; did you mean {stale.nearest}?" if stale.nearest else ""
+    return (
+        f"no test measured a model called {stale.name}, which {stale.place} limits{meant}\n"
+        'Measure it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
     )
 
 

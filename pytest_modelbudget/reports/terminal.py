@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_modelbudget.budgets import Problem, Verdict
+from pytest_modelbudget.budgets import Problem, Table, Verdict
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.wording import (
@@ -60,6 +60,13 @@ class _Model:
         return len(self.verdict.errors) > (len(self.verdict.over) if self.result.excused else 0)
 
 
+def header(table: Table) -> str:
+    """Return the line that says at the start that the guard stands."""
+    parts = [counted(len(table.models), "entry", "entries")] if table.models else []
+    parts += ["default"] if table.default.limits or table.default.warns else []
+    return f"model budgets: {table.path}" + (f" ({', '.join(parts)})" if parts else "")
+
+
 def summary(run: Run, width: int, verbosity: int = 0) -> list[Line]:
     """Return the summary of all models for a screen of ``width`` columns, or nothing where there is nothing to say.
 
@@ -69,13 +76,27 @@ def summary(run: Run, width: int, verbosity: int = 0) -> list[Line]:
     """
     models = _named(run)
     shown = [model for model in models if verbosity >= 0 or model.problem]
-    if not shown:
-        return []
-    lines = _table(shown, width, brief=False) or _table(shown, width, brief=True) or _stack(shown, width)
-    if verbosity > 0:
-        lines += [Line(line) for model in shown for line in ("", *_tree(model))]
-        lines += [Line("")]
-    return [*lines, *_footer(models, run.flops_per_mac, width)]
+    lines = []
+    if shown:
+        lines += _table(shown, width, brief=False) or _table(shown, width, brief=True) or _stack(shown, width)
+        if verbosity > 0:
+            lines += [Line(line) for model in shown for line in ("", *_tree(model))]
+            lines += [Line("")]
+        lines += _footer(models, run.flops_per_mac, width)
+    return [*lines, *(line for note in _notes(run, verbosity) for line in _wrapped(note, width, break_words=False))]
+
+
+def _notes(run: Run, verbosity: int) -> Iterator[str]:
+    """Yield what was not measured although somebody counts on it."""
+    if run.unused:
+        yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
+    if run.stale and run.complete:
+        yield f"Not measured by any test: {', '.join(f'{one.name} ({one.place})' for one in run.stale)}"
+    elif run.stale and verbosity > 0:
+        yield (
+            f"Not measured in this run, which is not complete ({', '.join(run.incomplete)}): "
+            f"{', '.join(one.name for one in run.stale)}"
+        )
 
 
 def _named(run: Run) -> list[_Model]:

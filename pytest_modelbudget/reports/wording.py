@@ -68,6 +68,6 @@ def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:
     return ", ".join(f"{one.name} in {one.module or model} ({counted(one.calls, 'call')})" for one in operators)
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 model`` or ``3 models``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from itertools import combinations
+from typing import Literal
 
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Check, Limit, Problem, Verdict
+from pytest_modelbudget.budgets import Check, Limit, Problem, Table, Verdict, stale_entries
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, TestResult
+from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult
 
 
 def gather(
@@ -19,7 +21,7 @@ def gather(
     *,
     lost_workers: Iterable[str] = (),
     incomplete: Iterable[Incomplete] = (),
-    flops_per_mac: int = 2,
+    table: Table | None = None,
 ) -> Run:
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
@@ -40,7 +42,24 @@ def gather(
             else:
                 models[place] = _merged(models[place], new)
     pairs = (pair for of_a_name in places.values() for pair in _contradictions([models[one] for one in of_a_name]))
-    return Run(tuple(models), tuple(pairs), tuple(lost_workers), tuple(incomplete), flops_per_mac)
+    missing, policies = tuple(incomplete), table or Table()
+    return Run(
+        models=tuple(models),
+        contradictions=tuple(pairs),
+        lost_workers=tuple(lost_workers),
+        stale=tuple(_stale(policies, [model.name for model in models], complete=not missing)),
+        unused=tuple(test for test, found in sorted(tests.items()) if found.unused),
+        incomplete=missing,
+        flops_per_mac=policies.flops_per_mac,
+    )
+
+
+def _stale(table: Table, measured: list[str], *, complete: bool) -> Iterator[Stale]:
+    """Yield the entries that no model has; that is wrong only where everything was measured."""
+    severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
+    for name, rules in stale_entries(table, measured).items():
+        severity = severities.get(table.stale) if complete else None
+        yield Stale(name, rules.place, severity, next(iter(get_close_matches(name, measured, n=1)), None))
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

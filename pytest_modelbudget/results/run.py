@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec import Raw, Struct, field
 
-from pytest_modelbudget.budgets import Verdict
+from pytest_modelbudget.budgets import Place, Verdict
 from pytest_modelbudget.measurement import Measurement, TensorSpec
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
@@ -40,13 +40,18 @@ class Result(Struct, frozen=True):
 
 
 class TestResult(Struct, frozen=True, omit_defaults=True):
-    """What one test found; ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run."""
+    """What one test found.
+
+    ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run, ``unused`` that it asked
+    for the fixture and never called it.
+    """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
 
     results: tuple[Result, ...] = ()
     excused: bool = False
     skipped: bool = False
+    unused: bool = False
 
 
 class ModelResult(Struct, frozen=True):
@@ -81,16 +86,32 @@ class ModelResult(Struct, frozen=True):
         return self.result.measurement
 
 
+class Stale(Struct, frozen=True):
+    """An entry of the table for a model that no test measured, and how bad that is in this run.
+
+    ``nearest`` is the measured model whose name is most like it, if one is.
+    """
+
+    name: str
+    place: Place | None
+    severity: Literal["error", "warning"] | None = None
+    nearest: str | None = None
+
+
 class Run(Struct, frozen=True):
     """Everything that one run of pytest found.
 
     ``contradictions`` are the pairs of results that give one name to two different measurements, ``incomplete`` the
-    reasons for which models of the project may be missing. ``flops_per_mac`` is the convention in use.
+    reasons for which models of the project may be missing. ``stale`` are the table's entries for a model that no test
+    measured, and ``unused`` the tests that asked for the fixture and never called it. ``flops_per_mac`` is the
+    convention in use.
     """
 
     models: tuple[ModelResult, ...] = ()
     contradictions: tuple[tuple[ModelResult, ModelResult], ...] = ()
     lost_workers: tuple[str, ...] = ()
+    stale: tuple[Stale, ...] = ()
+    unused: tuple[str, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     flops_per_mac: int = 2
 

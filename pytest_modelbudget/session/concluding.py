@@ -74,11 +74,17 @@ def _swallowed(lost: Exception) -> BudgetError:
 def _unmet(contract: Contract, record: Record) -> BudgetError | None:
     """Return what is wrong with marks that nothing, or nothing they speak of, was measured under."""
     if not contract.marked:
-        return None
+        return _uses_nothing(contract, record)
     if not record.measured:
         never = "the test never called model_budget" if record.requested_fixture else "the test called no module"
         return BudgetError(f"budget declared, but no model was measured: {never}")
     return _selects_nothing(contract, record) or _names_several(contract, record) or _limits_nothing(contract, record)
+
+
+def _uses_nothing(contract: Contract, record: Record) -> BudgetError | None:
+    if contract.refuses_unbudgeted and record.never_called_fixture:
+        return BudgetError('the test asked for model_budget and never called it, and unbudgeted = "error"')
+    return None
 
 
 def _names(record: Record) -> list[str]:

@@ -26,11 +26,14 @@ class Contract:
     uses_fixture: bool
     marks: tuple[pytest.Mark, ...]
     table_path: str = "pyproject.toml"
+    refuses_unbudgeted: bool = False
 
     @classmethod
     def without_marks(cls, item: pytest.Item) -> Contract:
         """Return the contract of a test whose marks have not been read."""
-        return cls((), place_of_test(item), "model_budget" in fixture_names(item), ())
+        table = item.config.stash[SESSION].table
+        uses_fixture = "model_budget" in fixture_names(item)
+        return cls((), place_of_test(item), uses_fixture, (), table.path, table.unbudgeted == "error")
 
     @property
     def marked(self) -> bool:
@@ -62,7 +65,7 @@ def contract_of(item: pytest.Item) -> Contract:
     closest = found[-1].place if found else None
     place = closest if closest is not None and closest.line is not None else place_of_test(item)
     table = item.config.stash[SESSION].table
-    return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path)
+    return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path, table.unbudgeted == "error")
 
 
 def refuse_training(rules: Rules) -> None:

@@ -27,7 +27,7 @@ def run_of(session: Session) -> Run:
         session.tests,
         lost_workers=session.lost_workers,
         incomplete=_incomplete(session),
-        flops_per_mac=session.table.flops_per_mac,
+        table=session.table,
     )
 
 

@@ -132,7 +132,8 @@ class GuardedTest:
             self.record.settle()
         if call.when == "teardown":
             found = tuple(Result.of(one.verdict, one.measurement) for one in self.record.measured)
-            result = TestResult(found, self.record.excused, self.record.skipped and not found)
+            skipped = self.record.skipped and not found
+            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture)
             report.modelbudget = encode(result)  # type: ignore[attr-defined]  # reports are open
 
     def refresh(self) -> None:
@@ -177,7 +178,9 @@ class GuardedTest:
         if observed is not None and not self.record.requested_fixture:
             self._judge_observed(observed)
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
-        left = conclude(self.contract, self.record, replace(outcome, fails=self._fails(outcome)))
+        outcome = replace(outcome, fails=self._fails(outcome))
+        self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
+        left = conclude(self.contract, self.record, outcome)
         if left is not None:
             drop_own_exception(self.item)
             self._fail(left)

@@ -37,10 +37,15 @@ class Record:
 
     measured: list[Measured] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    called: bool = False
     requested_fixture: bool = False
+    unused_fixture: bool = False
     excused: bool = False
     skipped: bool = False
+
+    @property
+    def never_called_fixture(self) -> bool:
+        """Whether the test asked for the fixture, and neither measured with it nor failed to."""
+        return self.requested_fixture and not self.measured and not self.failures
 
     def fail(self, error: Exception, *, raised: bool, excusable: bool | None = None) -> None:
         """Note a failure; unless told otherwise, an excess is the only one that is excusable."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, Place
-from pytest_modelbudget.reports.message import contradiction
+from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import report_of_run_failure
@@ -31,6 +31,10 @@ def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
             Place("pyproject.toml"),
             f"worker {worker} was lost, and with it what its tests measured: this run does not show every model",
         )
+    for stale in run.stale:
+        if stale.severity == "error":
+            path = stale.place or Place("pyproject.toml")
+            yield f"stale {stale.name}", path, unmeasured_entry(stale)
     for one, other in run.contradictions:
         yield f"name {other.name}", Place(other.tests[0].partition("::")[0]), contradiction(one, other)
 

@@ -63,7 +63,7 @@ def test_a_table_alone_imports_no_torch(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.modelbudget.default]\nparams = '1M'\n")
     loaded, screen = run_probe(project)
     assert "torch" not in loaded
-    assert not any("model budgets" in line for line in screen)
+    assert [line for line in screen if "model budgets" in line] == ["model budgets: pyproject.toml (default)"]
 
 
 def test_importing_the_package_imports_no_torch() -> None:
