@@ -118,12 +118,16 @@ def nearest(key: str, valid: tuple[str, ...]) -> str | None:
     for name, metric in METRICS.items():
         if key.lower() in metric.misspellings and name in valid:
             return name
-    return next(iter(get_close_matches(key.lower(), valid, n=1, cutoff=0.6)), None)
+    close = get_close_matches(key.lower(), valid, n=1, cutoff=0.6)
+    return close[0] if close else next((name for name in METRICS if name in valid and name in key.lower()), None)
 
 
 def is_near_miss(key: str) -> bool:
-    """Return whether ``key`` is almost certainly meant to be a metric."""
+    """Return whether ``key`` is almost certainly meant to be a metric: ``flop``, ``gmacs``, ``forward_flops``."""
     from difflib import get_close_matches
 
-    misspelt = any(key.lower() in metric.misspellings for metric in METRICS.values())
-    return misspelt or bool(get_close_matches(key.lower(), METRICS, n=1, cutoff=0.8))
+    for metric in METRICS.values():
+        units = {unit.lower() for unit in metric.units if len(unit) > 1}
+        if key.lower() in metric.misspellings or units.intersection(key.lower().split("_")):
+            return True
+    return bool(get_close_matches(key.lower(), METRICS, n=1, cutoff=0.8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -17,6 +18,11 @@ ALIAS = "modelbudget"
 
 SELECTORS = ("model", "name")
 """The keywords of a mark that are no metrics."""
+
+_LIKE_A_LIMIT = re.compile(
+    r"\s*[0-9][0-9._,]* ?(?:Mi?|(?i:[KGTP]i?))?\s*(?i:macs?|flops?|params?|parameters|B|bytes)?\s*"
+)
+"""What somebody means as a limit, although it may not be one: ``4.1g``, ``0.001 GMac``; but not ``180`` or ``5m``."""
 
 
 class Rules(Struct, frozen=True, omit_defaults=True):
@@ -39,18 +45,21 @@ class Rules(Struct, frozen=True, omit_defaults=True):
         return self.model is None or any(name == self.model or fnmatchcase(name, self.model) for name in names)
 
 
-def rules_of_mark(mark: str, args: tuple[object, ...], kwargs: Mapping[str, object], place: Place) -> Rules | None:
+def rules_of_mark(
+    mark: str, args: tuple[object, ...], kwargs: Mapping[str, object], place: Place, *, shared: bool = False
+) -> Rules | None:
     """Return what a mark declares, or ``None`` for a mark of another plugin that is called ``budget`` too.
 
-    Raises BudgetError for a malformed mark of ours.
+    ``shared`` tells that somebody else has registered a mark of that name. Raises BudgetError for a malformed mark.
     """
-    if mark != ALIAS and not _is_ours(args, kwargs):
+    if shared and mark != ALIAS and not _is_ours(args, kwargs):
         return None
     if args:
         example = "macs" if isinstance(args[0], str) else "params"
+        written = args[0] if reads_as_limit(args[0]) else METRICS[example].example
         raise BudgetError(
-            f"{mark}({args[0]!r}) at {place}: a limit of what? Name the metric, "
-            f"as in @pytest.mark.{mark}({example}={args[0] if reads_as_limit(args[0]) else METRICS[example].example!r})"
+            f"{mark}({shortened(args[0])}) at {place}: a limit of what? Name the metric, "
+            f"as in @pytest.mark.{mark}({example}={written!r})"
         )
     selected = {key: _selector(key, kwargs[key], place) for key in SELECTORS if key in kwargs}
     limits = {key: value for key, value in kwargs.items() if key not in SELECTORS}
@@ -82,11 +91,10 @@ def _limit(metric: str, value: object, place: Place) -> Limit:
 
 
 def _is_ours(args: tuple[object, ...], kwargs: Mapping[str, object]) -> bool:
-    if not args and not kwargs:
+    keys = [*kwargs, *(key for arg in args if isinstance(arg, Mapping) for key in arg)]
+    if any(key in METRICS or key in SELECTORS or is_near_miss(str(key)) for key in keys):
         return True
-    if any(key in METRICS or key in SELECTORS or is_near_miss(key) for key in kwargs):
-        return True
-    return not kwargs and any(reads_as_limit(arg) for arg in args)
+    return not kwargs and any(isinstance(arg, str) and _LIKE_A_LIMIT.fullmatch(arg) for arg in args)
 
 
 def _suggestion(key: str, also: tuple[str, ...]) -> str:

@@ -51,11 +51,12 @@ def contract_of(item: pytest.Item) -> Contract:
     of_parameters = marks_of_parameters(item)
     outer_first = [pair for pair in reversed([*item.iter_markers_with_node()]) if pair[1].name in MARKS]
     pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
+    shared = item.config.stash[SESSION].shares_mark
     found = []
     for node, mark in pairs:
         place = place_of_mark(mark, node)
         try:
-            rules = rules_of_mark(mark.name, mark.args, mark.kwargs, place)
+            rules = rules_of_mark(mark.name, mark.args, mark.kwargs, place, shared=shared)
             if rules is not None and not uses_fixture and "request" not in names:
                 refuse_training(rules)
         except BudgetError as error:

@@ -5,6 +5,7 @@ pytest imports this module at every start, so it imports nothing that a run with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -85,6 +86,12 @@ class Session:
 
             self._table = msgspec.convert(self.table_data or {}, Table)
         return self._table
+
+    @property
+    def shares_mark(self) -> bool:
+        """Whether somebody else has registered a mark that is called ``budget`` too."""
+        names = [re.split(r"[(:\s]", line.strip())[0] for line in self.config.getini("markers")]
+        return names.count("budget") > 1
 
     def counting(self) -> ModuleType:
         """Return the engine, with the formulas that the project's hooks give."""

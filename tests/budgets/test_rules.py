@@ -19,10 +19,20 @@ HERE = Place("test_model.py", 12, "@pytest.mark.budget")
         ((1, 2), {}),
         ((180,), {"unit": "s"}),
         ((), {"time": "4.1G"}),
+        ((), {"memory": "1"}),
+        (("5m",), {}),
+        (("180s",), {}),
+        (({"usd": 1},), {}),
+        ((), {}),
     ],
 )
-def test_marks_of_other_plugins_are_left_alone(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    assert rules_of_mark("budget", args, kwargs, HERE) is None
+def test_where_the_mark_is_shared_those_of_others_are_left_alone(
+    args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
+    assert rules_of_mark("budget", args, kwargs, HERE, shared=True) is None
+    if args or kwargs:
+        with pytest.raises(BudgetError):
+            rules_of_mark("budget", args, kwargs, HERE)
 
 
 def test_a_mark_declares_limits_and_selects_a_model() -> None:
@@ -58,6 +68,11 @@ def test_a_bare_mark_is_ours() -> None:
         ("budget", (), {"macs": "4G", "latency": 3}, "The metrics are params, "),
         ("budget", (), {"macs": "4G", "max_usd": 3}, "max_usd= at"),
         ("budget", ("4.1G",), {}, "as in @pytest.mark.budget(macs='4.1G')"),
+        ("budget", ("4.1g",), {}, "budget('4.1g') at test_model.py:12 @pytest.mark.budget: a limit of what?"),
+        ("budget", ("0.001 GMac",), {}, "a limit of what?"),
+        ("budget", ({"params": 1},), {}, "budget({'params': 1}) at"),
+        ("budget", (), {"forward_flops": "1K"}, "Did you mean flops=?"),
+        ("budget", (), {"model_params": "1K"}, "Did you mean params=?"),
         ("budget", (180,), {"macs": "4G"}, "budget(180) at test_model.py:12 @pytest.mark.budget: a limit of what?"),
         ("modelbudget", (180,), {}, "modelbudget(180) at"),
         ("modelbudget", (), {"max_usd": 3}, "max_usd= at"),
@@ -71,11 +86,12 @@ def test_a_bare_mark_is_ours() -> None:
         ),
     ],
 )
+@pytest.mark.parametrize("shared", [False, True])
 def test_malformed_marks_say_how_to_write_them(
-    name: str, args: tuple[object, ...], kwargs: dict[str, object], says: str
+    name: str, args: tuple[object, ...], kwargs: dict[str, object], says: str, shared: bool
 ) -> None:
     with pytest.raises(BudgetError) as caught:
-        rules_of_mark(name, args, kwargs, HERE)
+        rules_of_mark(name, args, kwargs, HERE, shared=shared)
     assert says in str(caught.value)
 
 
