@@ -4,14 +4,12 @@ pytest imports this module at every start, for the help on marks.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NamedTuple, TypedDict
 
 # No postponed annotations here: the annotations of Limits are the table.
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """What is to be known of a metric.
 
     ``label`` heads its column and stands before its value; ``units`` may follow a limit, the first is shown after

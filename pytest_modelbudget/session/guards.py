@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
-from pytest_modelbudget.session.state import GUARD, Guard, our_marks
+from pytest_modelbudget.session.state import GUARD, our_marks
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_modelbudget.session.state import Guard
 
 
 def guard_of(item: pytest.Item) -> Guard | None:

@@ -6,37 +6,50 @@ pytest imports this module at every start, so it imports nothing that a run with
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import ModuleType
+    from typing import Protocol
 
     from pytest_modelbudget.budgets import Table
     from pytest_modelbudget.results import TestResult
+
+    class Guard(Protocol):
+        """What the hooks need of a test under a budget."""
+
+        def watching(self) -> AbstractContextManager[None]:
+            """Run the call of the test, and fail if it has to."""
+
+        def after_call(self) -> None:
+            """Fail if a test has to that came under a budget only while it was called."""
+
+        def after_teardown(self) -> None:
+            """Fail if something was lost in teardown."""
+
+        def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+            """See to it that the report of a phase shows what it has to."""
+
 
 MARKS = ("budget", "modelbudget")
 """The names of the marks."""
 
 
-@dataclass(slots=True)
 class Collection:
     """What happened while tests were collected, and which of them ended."""
 
-    left_out: bool = False
-    failed: bool = False
-    skipped: bool = False
-    collected: int = 0
-    ended: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.left_out = self.failed = self.skipped = False
+        self.collected = 0
+        self.ended: set[str] = set()
 
 
-@dataclass(slots=True)
 class Session:
     """The state of one run; it lives in ``config.stash``.
 
@@ -44,16 +57,17 @@ class Session:
     ``tests`` holds on the controller what each test found, by node id.
     """
 
-    config: pytest.Config
-    is_controller: bool
-    table_data: dict[str, Any] | None
-    tests: dict[str, TestResult] = field(default_factory=dict)
-    collection: Collection = field(default_factory=Collection)
-    lost_workers: list[str] = field(default_factory=list)
-    reports_a_run_failure: bool = False
-    sources: dict[Path, ast.Module | None] = field(default_factory=dict)
-    _table: Table | None = None
-    _knows_formulas: bool = False
+    def __init__(self, config: pytest.Config, is_controller: bool, table_data: dict[str, Any] | None) -> None:
+        self.config = config
+        self.is_controller = is_controller
+        self.table_data = table_data
+        self.tests: dict[str, TestResult] = {}
+        self.collection = Collection()
+        self.lost_workers: list[str] = []
+        self.reports_a_run_failure = False
+        self.sources: dict[Path, ast.Module | None] = {}
+        self._table: Table | None = None
+        self._knows_formulas = False
 
     @classmethod
     def start(cls, config: pytest.Config) -> Session:
@@ -107,22 +121,6 @@ class Session:
                     counting.formula(operator)(formula)
             self._knows_formulas = True
         return counting
-
-
-class Guard(Protocol):
-    """What the hooks need of a test under a budget."""
-
-    def watching(self) -> AbstractContextManager[None]:
-        """Run the call of the test, and fail if it has to."""
-
-    def after_call(self) -> None:
-        """Fail if a test has to that came under a budget only while it was called."""
-
-    def after_teardown(self) -> None:
-        """Fail if something was lost in teardown."""
-
-    def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """See to it that the report of a phase shows what it has to."""
 
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()

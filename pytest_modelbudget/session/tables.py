@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 _OPTION = "--modelbudget-config"
-_MAY_NAME_US = re.compile(rb"budg|model[-_]?b|\\[ux]", re.IGNORECASE)  # TOML may write the name with escapes
-_INI_SECTION = re.compile(rb"^\s*\[(tool[.:])?(pytest[-_.:])?model[-_]?budgets?\]", re.MULTILINE | re.IGNORECASE)
+_MAY_NAME_US = rb"(?i)budg|model[-_]?b|\\[ux]"  # TOML may write the name with escapes
+_INI_SECTION = rb"(?im)^\s*\[(tool[.:])?(pytest[-_.:])?model[-_]?budgets?\]"
 
 
 def find_table(config: pytest.Config) -> dict[str, Any] | None:
@@ -57,7 +57,7 @@ def _refuse_ini(config: pytest.Config) -> None:
     if path.suffix == ".toml":
         if _may_name_us(path) and _read(path, shown) is not None:
             raise pytest.UsageError(_ignored(config, shown))
-    elif _INI_SECTION.search(path.read_bytes()):
+    elif re.search(_INI_SECTION, path.read_bytes()):
         raise pytest.UsageError(f"{shown}: budgets are read from [tool.modelbudget] in a pyproject.toml, not from here")
 
 
@@ -99,7 +99,7 @@ def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:
 def _may_name_us(path: Path) -> bool:
     """Tell cheaply whether a file can hold a table of ours, before anything is imported to parse it."""
     try:
-        return _MAY_NAME_US.search(path.read_bytes()) is not None
+        return re.search(_MAY_NAME_US, path.read_bytes()) is not None
     except OSError:
         return True  # what cannot be read is refused when it is read
 
