@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from pytest_modelbudget import measure
-from pytest_modelbudget.counting.plans import known_plans
+from pytest_modelbudget.counting.operators.facts import known_plans
 from tests.conformance.architectures import ARCHITECTURES
 from tests.conformance.test_architectures import factory
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
-from pytest_modelbudget.counting.plans import Charge, Plan, macs_of
+from pytest_modelbudget.counting.operators.facts import Charge, Plan, macs_of
 from pytest_modelbudget.counting.shapes import Spec, spec_of
 
 ENTRIES_AT_MOST = 1 << 14

@@ -8,9 +8,9 @@ import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pytest_modelbudget.counting import higher_order
 from pytest_modelbudget.counting.modules import Ledger
-from pytest_modelbudget.counting.plans import PLANS, macs_of, plan_of
+from pytest_modelbudget.counting.operators import higher_order
+from pytest_modelbudget.counting.operators.facts import PLANS, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN
 from pytest_modelbudget.counting.state import Storages
 

@@ -20,7 +20,7 @@ from pytest_modelbudget.counting.composites import BelowAutograd, Trace, changes
 from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
 from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
-from pytest_modelbudget.counting.plans import PLANS, Charge, Plan, known_plans, macs_of, plan_of
+from pytest_modelbudget.counting.operators.facts import PLANS, Charge, Plan, known_plans, macs_of, plan_of
 from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
 from pytest_modelbudget.counting.state import Storages
 

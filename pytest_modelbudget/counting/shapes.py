@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
-from pytest_modelbudget.counting.registry import Shape
+from pytest_modelbudget.counting.operators.registry import Shape
 
 PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter)))
 """The types of tensors without operators of their own."""

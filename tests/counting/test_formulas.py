@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_modelbudget.counting.registry import SparseShape, find, shape_of
+from pytest_modelbudget.counting.operators.registry import SparseShape, find, shape_of
 
 B, H, L, S, E, V = 2, 3, 5, 7, 4, 6  # batch, heads, queries, keys, width, value width
 Q, K, VALUE = (B, H, L, E), (B, H, S, E), (B, H, S, V)

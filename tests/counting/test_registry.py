@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from torch.utils import flop_counter
 
-from pytest_modelbudget.counting import force_real_run, formula, measure, observe, plans, registry
-from pytest_modelbudget.counting.no_macs import NO_MACS
+from pytest_modelbudget.counting import force_real_run, formula, measure, observe
+from pytest_modelbudget.counting.operators import facts as plans
+from pytest_modelbudget.counting.operators import registry
+from pytest_modelbudget.counting.operators.without_macs import NO_MACS
 
 OURS = (
     "aten",

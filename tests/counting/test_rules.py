@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_modelbudget.counting.plans import plan_of
+from pytest_modelbudget.counting.operators.facts import plan_of
 from pytest_modelbudget.counting.rules import RULES
 from pytest_modelbudget.counting.rules.elementwise import UNARY
 from pytest_modelbudget.counting.shapes import Spec, spec_of

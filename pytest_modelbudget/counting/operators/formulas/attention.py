@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from pytest_modelbudget.counting.registry import Shape, counts
+from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 
 def attention(query: Shape, key: Shape, value: Shape) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_modelbudget.counting.registry import counts
+from pytest_modelbudget.counting.operators.registry import counts
 
 
 @counts("aten::_sparse_sparse_matmul", "aten::_sparse_mm", raw=True)

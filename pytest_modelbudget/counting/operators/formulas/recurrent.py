@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from pytest_modelbudget.counting.registry import Shape, counts
+from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 
 def steps(x: Shape, batch_sizes: Sequence[int] = ()) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from pytest_modelbudget.counting.formulas.convolution import forward, transposed
-from pytest_modelbudget.counting.registry import Shape, counts
+from pytest_modelbudget.counting.operators.formulas.convolution import forward, transposed
+from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 LINEAR = (
     "linear",

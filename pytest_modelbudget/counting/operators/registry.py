@@ -112,7 +112,14 @@ def shape_of(value: Any) -> Any:
 
 
 def _load() -> None:
-    from pytest_modelbudget.counting.formulas import attention, convolution, matmul, quantized, recurrent, sparse
+    from pytest_modelbudget.counting.operators.formulas import (
+        attention,
+        convolution,
+        matmul,
+        quantized,
+        recurrent,
+        sparse,
+    )
 
     del attention, convolution, matmul, quantized, recurrent, sparse
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from pytest_modelbudget.counting.registry import Shape, counts
+from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 
 def forward(weight: Shape, out_shape: Shape) -> int:

@@ -12,8 +12,8 @@ import torch
 from torch.utils import flop_counter
 from torch.utils._pytree import tree_map
 
-from pytest_modelbudget.counting import registry
-from pytest_modelbudget.counting.no_macs import NO_MACS
+from pytest_modelbudget.counting.operators import registry
+from pytest_modelbudget.counting.operators.without_macs import NO_MACS
 from pytest_modelbudget.counting.rules import RULES
 from pytest_modelbudget.counting.values import HANDLERS
 
