@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.speed.models import MODELS
 from pytest_modelbudget import measure
-from pytest_modelbudget.counting.shapes import make, spec_of
+from pytest_modelbudget.counting.shape_run.tensors import make, spec_of
 
 
 class Recorded(TorchDispatchMode):

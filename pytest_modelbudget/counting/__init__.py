@@ -2,7 +2,7 @@
 
 from pytest_modelbudget.counting.errors import MeasurementError
 from pytest_modelbudget.counting.measuring import force_real_run, measure
-from pytest_modelbudget.counting.observing import Observation, observe
 from pytest_modelbudget.counting.operators.registry import formula
+from pytest_modelbudget.counting.real_run.observing import Observation, observe
 
 __all__ = ["MeasurementError", "Observation", "force_real_run", "formula", "measure", "observe"]

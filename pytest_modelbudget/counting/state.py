@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.shapes import PLAIN
+from pytest_modelbudget.counting.shape_run.tensors import PLAIN
 
 _ATOMS = frozenset(
     (

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_modelbudget.counting.operators.facts import plan_of
-from pytest_modelbudget.counting.rules import RULES
-from pytest_modelbudget.counting.rules.elementwise import UNARY
-from pytest_modelbudget.counting.shapes import Spec, spec_of
+from pytest_modelbudget.counting.shape_run.rules import RULES
+from pytest_modelbudget.counting.shape_run.rules.elementwise import UNARY
+from pytest_modelbudget.counting.shape_run.tensors import Spec, spec_of
 
 aten = torch.ops.aten
 

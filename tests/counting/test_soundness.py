@@ -237,8 +237,8 @@ def test_masks_that_decide_shapes_are_not_remembered() -> None:
 
 
 def test_new_scalars_at_every_step_do_not_grow_the_memo_for_ever() -> None:
-    from pytest_modelbudget.counting import memo
     from pytest_modelbudget.counting.operators import facts as plans
+    from pytest_modelbudget.counting.shape_run import memo
 
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
         for step in range(300):

@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.operators import registry
 from pytest_modelbudget.counting.operators.without_macs import NO_MACS
-from pytest_modelbudget.counting.rules import RULES
-from pytest_modelbudget.counting.values import HANDLERS
+from pytest_modelbudget.counting.shape_run.rules import RULES
+from pytest_modelbudget.counting.shape_run.values import HANDLERS
 
 _EMPTY = frozenset(
     f"aten::{name}"

@@ -15,13 +15,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from pytest_modelbudget.counting import composites, memo, values
-from pytest_modelbudget.counting.composites import BelowAutograd, Trace, changes_composites, takes_gradients
 from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
-from pytest_modelbudget.counting.knowledge import Knowledge
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.operators.facts import PLANS, Charge, Plan, known_plans, macs_of, plan_of
-from pytest_modelbudget.counting.shapes import PLAIN, ShapeTensor, Spec, become, make, spec_of
+from pytest_modelbudget.counting.shape_run import composites, memo, values
+from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, Trace, changes_composites, takes_gradients
+from pytest_modelbudget.counting.shape_run.known_values import Knowledge
+from pytest_modelbudget.counting.shape_run.tensors import PLAIN, ShapeTensor, Spec, become, make, spec_of
 from pytest_modelbudget.counting.state import Storages
 
 _KNOWN_FLOATS_BUILDING = 1 << 14

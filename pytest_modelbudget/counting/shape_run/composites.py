@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from pytest_modelbudget.counting.memo import Argument, Entry, tensors_in
 from pytest_modelbudget.counting.operators.facts import Charge, Plan
-from pytest_modelbudget.counting.shapes import ShapeTensor
+from pytest_modelbudget.counting.shape_run.memo import Argument, Entry, tensors_in
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 
 Depends = Callable[[Any], Any]
 

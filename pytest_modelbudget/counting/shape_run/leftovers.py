@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_modelbudget.counting.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from pytest_modelbudget.counting.shape_run import ShapeRun
+    from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 
 
 def check(run: ShapeRun) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.shapes import Spec, intern
+from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
 
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}

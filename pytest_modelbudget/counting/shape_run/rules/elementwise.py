@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.rules.table import (
+from pytest_modelbudget.counting.shape_run.rules.table import (
     Sizes,
     floating,
     fresh,
@@ -17,7 +17,7 @@ from pytest_modelbudget.counting.rules.table import (
     rule,
     same,
 )
-from pytest_modelbudget.counting.shapes import Spec, intern
+from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
 
 
 def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec | None:

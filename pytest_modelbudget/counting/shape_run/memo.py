@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.operators.facts import Charge, Plan, macs_of
-from pytest_modelbudget.counting.shapes import Spec, spec_of
+from pytest_modelbudget.counting.shape_run.tensors import Spec, spec_of
 
 ENTRIES_AT_MOST = 1 << 14
 _total = 0

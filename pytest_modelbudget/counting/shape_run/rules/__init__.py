@@ -7,7 +7,7 @@ returns None in all others; a test holds every rule against the meta kernel.
 
 from __future__ import annotations
 
-from pytest_modelbudget.counting.rules import elementwise, layers
-from pytest_modelbudget.counting.rules.table import RULES
+from pytest_modelbudget.counting.shape_run.rules import elementwise, layers
+from pytest_modelbudget.counting.shape_run.rules.table import RULES
 
 __all__ = ["RULES", "elementwise", "layers"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.rules.table import floating, fresh, is_contiguous, is_plain, rule
-from pytest_modelbudget.counting.shapes import intern
+from pytest_modelbudget.counting.shape_run.rules.table import floating, fresh, is_contiguous, is_plain, rule
+from pytest_modelbudget.counting.shape_run.tensors import intern
 
 
 @rule("_softmax", "_log_softmax", "_safe_softmax", "cumsum")

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pytest_modelbudget.counting.modules import Ledger
 from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import PLANS, macs_of, plan_of
-from pytest_modelbudget.counting.shapes import PLAIN
+from pytest_modelbudget.counting.shape_run.tensors import PLAIN
 from pytest_modelbudget.counting.state import Storages
 
 _PLAIN = PLAIN | {UninitializedParameter, UninitializedBuffer}

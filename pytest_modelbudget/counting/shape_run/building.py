@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import init
 
-from pytest_modelbudget.counting.shapes import ShapeTensor
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 
 from pytest_modelbudget.counting.inputs import describe, model_class
 from pytest_modelbudget.counting.modules import Ledger, ModuleIndex, watched
-from pytest_modelbudget.counting.real_run import RealRun
+from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.results import Request, measurement
 from pytest_modelbudget.measurement import Measurement
 
