@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import keystr, tree_flatten_with_path, tree_map
 
-from pytest_modelbudget.counting.modules import class_name
+from pytest_modelbudget.counting.modules.index import class_name
 from pytest_modelbudget.measurement import TensorSpec
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]

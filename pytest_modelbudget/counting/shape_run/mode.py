@@ -16,13 +16,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
-from pytest_modelbudget.counting.modules import Ledger
+from pytest_modelbudget.counting.modules.index import Ledger
 from pytest_modelbudget.counting.operators.facts import PLANS, Charge, Plan, known_plans, macs_of, plan_of
+from pytest_modelbudget.counting.restoring.attributes import Storages
 from pytest_modelbudget.counting.shape_run import composites, memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, Trace, changes_composites, takes_gradients
 from pytest_modelbudget.counting.shape_run.known_values import Knowledge
 from pytest_modelbudget.counting.shape_run.tensors import PLAIN, ShapeTensor, Spec, become, make, spec_of
-from pytest_modelbudget.counting.state import Storages
 
 _KNOWN_FLOATS_BUILDING = 1 << 14
 _KNOWN_FLOATS = 1 << 20

@@ -1,0 +1,1 @@
+"""Leaving no footprint: what a forward pass can change is remembered before it, and put back after it."""
