@@ -15,19 +15,20 @@ from torch.utils._python_dispatch import _disable_current_modes
 from pytest_modelbudget.counting import inputs as given
 from pytest_modelbudget.counting import origins
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
-from pytest_modelbudget.counting.modules.index import Ledger, ModuleIndex, attributed
+from pytest_modelbudget.counting.modules.calls import attributed
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement, weights_only
 from pytest_modelbudget.counting.progress import say
+from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.restoring.attributes import (
-    Objects,
-    Storages,
-    gradients_kept,
-    plain_kernels,
-    process_state,
-)
+from pytest_modelbudget.counting.restoring.attributes import Objects
+from pytest_modelbudget.counting.restoring.gradients import gradients_kept
+from pytest_modelbudget.counting.restoring.kernels import plain_kernels
+from pytest_modelbudget.counting.restoring.process_state import process_state
+from pytest_modelbudget.counting.restoring.storages import Storages
 from pytest_modelbudget.counting.shape_run import leftovers
-from pytest_modelbudget.counting.shape_run.building import free_memory, weightless
+from pytest_modelbudget.counting.shape_run.building import weightless
 from pytest_modelbudget.counting.shape_run.composites import CAN_LEAVE_OUT
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun, as_shapes
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor

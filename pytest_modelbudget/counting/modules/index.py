@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import MethodType
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
-ROOT = 0
 _LAZY = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
@@ -121,136 +115,3 @@ def _uninitialized_twin(tensor: Any) -> Any:
     if isinstance(tensor, UninitializedParameter):
         return UninitializedParameter(requires_grad=tensor.requires_grad, **options)
     return type(tensor)(tensor.requires_grad, **options)
-
-
-class Ledger:
-    """Where MACs are written down: per innermost running module and operator, forward and backward apart."""
-
-    __slots__ = ("_backward", "_marks", "_owners", "forward", "index", "stack", "training", "unknown")
-
-    def __init__(self, index: ModuleIndex) -> None:
-        self.index = index
-        self.stack = [ROOT]
-        self.forward: dict[tuple[int, str], list[int]] = {}
-        self.training: dict[tuple[int, str], list[int]] = {}
-        self.unknown: dict[tuple[int, str], list[int]] = {}
-        self._backward = False
-        self._marks: list[int] = []
-        self._owners: list[int] = []
-
-    def charge(self, name: str, macs: int | None) -> None:
-        """Add one call of an operator to the module that runs it; without MACs, one that is unknown."""
-        owner = self._origin() if self._backward else self.stack[-1]
-        tally = self.unknown if macs is None else self.training if self._backward else self.forward
-        entry = tally.get((owner, name))
-        if entry is None:
-            tally[owner, name] = [1, macs or 0]
-        else:
-            entry[0] += 1
-            entry[1] += macs or 0
-
-    @property
-    def training_is_on(self) -> bool:
-        """Return whether a backward will follow."""
-        return bool(self._marks)
-
-    def mark(self) -> None:
-        """Remember that autograd nodes made from here on belong to the module that is now running."""
-        self._marks.append(torch._C._autograd._get_sequence_nr())
-        self._owners.append(self.stack[-1])
-
-    @contextmanager
-    def backward(self) -> Iterator[None]:
-        """Charge what runs inside to the modules whose forward made the gradients."""
-        self._backward = True
-        try:
-            yield
-        finally:
-            self._backward = False
-
-    def _origin(self) -> int:
-        if len(self.stack) > 1:
-            return self.stack[-1]  # a forward that runs again, as under checkpoint
-        node = torch._C._current_autograd_node()
-        if node is None or not self._marks:
-            return ROOT
-        position = bisect_right(self._marks, node._sequence_nr()) - 1
-        return self._owners[position] if position >= 0 else ROOT
-
-
-class _Watch:
-    """Stands for ``nn.Module._compiled_call_impl``, which every module call asks for and then calls if it is there.
-
-    Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and
-    unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
-    """
-
-    def __init__(self, enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> None:
-        self._enter = enter
-        self._leave = leave
-        self._call = self._calling()
-
-    def __get__(self, module: nn.Module | None, owner: type) -> Any:
-        return None if module is None else MethodType(self._call, module)
-
-    def __set__(self, module: nn.Module, value: Any) -> None:
-        module.__dict__[_COMPILED] = value
-
-    def __delete__(self, module: nn.Module) -> None:
-        del module.__dict__[_COMPILED]
-
-    def _calling(self) -> Callable[..., Any]:
-        enter, leave = self._enter, self._leave
-
-        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            run = module.__dict__.get(_COMPILED) or module._call_impl
-            if not enter(module, args, kwargs):
-                return run(*args, **kwargs)
-            try:
-                return run(*args, **kwargs)
-            finally:
-                leave()
-
-        return call
-
-
-_COMPILED = "_compiled_call_impl"
-
-
-@contextmanager
-def watched(enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> Iterator[None]:
-    """Tell ``enter`` before, and ``leave`` after, every module call; where ``enter`` declines, ``leave`` is not told.
-
-    Of nested watches the innermost alone is told.
-    """
-    outer = vars(nn.Module)[_COMPILED]
-    setattr(nn.Module, _COMPILED, _Watch(enter, leave))
-    try:
-        yield
-    finally:
-        setattr(nn.Module, _COMPILED, outer)
-
-
-@contextmanager
-def attributed(ledger: Ledger, training: bool) -> Iterator[None]:
-    """Keep the ledger's stack at the innermost running module of the measured model, in this thread."""
-    owner = threading.get_ident()
-    positions, stack, nodes = ledger.index.positions, ledger.stack, ledger.index.nodes
-
-    def enter(module: nn.Module, *_: Any) -> bool:
-        position = positions.get(id(module))
-        if position is None or threading.get_ident() != owner:
-            return False
-        nodes[position].calls += 1
-        stack.append(position)
-        if training:
-            ledger.mark()
-        return True
-
-    def leave() -> None:
-        stack.pop()
-        if training:
-            ledger.mark()
-
-    with watched(enter, leave):
-        yield

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Literal
 
-from pytest_modelbudget.counting.modules.index import Ledger, ModuleIndex, class_name
+from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
 
 Tally = dict[tuple[int, str], list[int]]

@@ -8,11 +8,11 @@ import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pytest_modelbudget.counting.modules.index import Ledger
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import PLANS, macs_of, plan_of
-from pytest_modelbudget.counting.restoring.attributes import Storages
-from pytest_modelbudget.counting.shape_run.tensors import PLAIN
+from pytest_modelbudget.counting.plain_tensors import PLAIN
+from pytest_modelbudget.counting.restoring.storages import Storages
 
 _PLAIN = PLAIN | {UninitializedParameter, UninitializedBuffer}
 

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import describe, model_class
-from pytest_modelbudget.counting.modules.index import Ledger, ModuleIndex, watched
+from pytest_modelbudget.counting.modules.calls import watched
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.measurement import Measurement

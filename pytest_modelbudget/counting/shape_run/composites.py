@@ -15,7 +15,7 @@ import torch
 from torch.autograd import forward_ad
 
 from pytest_modelbudget.counting.operators.facts import Charge, Plan
-from pytest_modelbudget.counting.shape_run.memo import Argument, Entry, tensors_in
+from pytest_modelbudget.counting.shape_run.outcomes import Argument, Entry, tensors_in
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 
 Depends = Callable[[Any], Any]

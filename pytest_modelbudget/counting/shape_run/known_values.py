@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
-from pytest_modelbudget.counting.shape_run.tensors import PLAIN, ShapeTensor, Spec, spec_of
+from pytest_modelbudget.counting.plain_tensors import PLAIN
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of
 
 
 class Knowledge:

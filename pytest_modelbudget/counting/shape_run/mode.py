@@ -16,13 +16,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.errors import AutogradWanted, ShapeRunStop
-from pytest_modelbudget.counting.modules.index import Ledger
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators.facts import PLANS, Charge, Plan, known_plans, macs_of, plan_of
-from pytest_modelbudget.counting.restoring.attributes import Storages
+from pytest_modelbudget.counting.plain_tensors import PLAIN
+from pytest_modelbudget.counting.restoring.storages import Storages
 from pytest_modelbudget.counting.shape_run import composites, memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, Trace, changes_composites, takes_gradients
+from pytest_modelbudget.counting.shape_run.evaluation import evaluate
 from pytest_modelbudget.counting.shape_run.known_values import Knowledge
-from pytest_modelbudget.counting.shape_run.tensors import PLAIN, ShapeTensor, Spec, become, make, spec_of
+from pytest_modelbudget.counting.shape_run.outcomes import Argument, Entry, tensors_in
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, become, make, spec_of
 
 _KNOWN_FLOATS_BUILDING = 1 << 14
 _KNOWN_FLOATS = 1 << 20
@@ -148,7 +151,7 @@ class ShapeRun(TorchDispatchMode):
         entry = plan.memo.get(key) or self._entry(plan, func, args, kwargs or {}, key)
         return self._remembered(plan, entry, args, kwargs)
 
-    def _remembered(self, plan: Plan, entry: memo.Entry, args: Any, kwargs: dict[str, Any] | None) -> Any:
+    def _remembered(self, plan: Plan, entry: Entry, args: Any, kwargs: dict[str, Any] | None) -> Any:
         if entry.charges and self.ledger is not None:
             self._charge(self.ledger, entry.charges)
         if plan.writes:
@@ -156,7 +159,7 @@ class ShapeRun(TorchDispatchMode):
         result = entry.result
         if type(result) is Spec:
             return self.shape_tensor(result)
-        if type(result) is memo.Argument and plan.writes == (0,):
+        if type(result) is Argument and plan.writes == (0,):
             return args[0]
         return self._build(result, args, kwargs or {})
 
@@ -167,23 +170,23 @@ class ShapeRun(TorchDispatchMode):
             )
         if type(result) is list:
             return list(self._build(tuple(result), args, kwargs))
-        return memo.tensors_in(args, kwargs)[result.index] if type(result) is memo.Argument else result
+        return tensors_in(args, kwargs)[result.index] if type(result) is Argument else result
 
-    def _entry(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
+    def _entry(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Entry:
         return memo.look_up(plan, key) or self._evaluate(plan, func, args, kwargs, key)
 
-    def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry:
-        entry = memo.evaluate(plan, func, args, kwargs, self.known.spec)
+    def _evaluate(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Entry:
+        entry = evaluate(plan, func, args, kwargs, self.known.spec)
         memo.remember(plan, key, entry, known_plans)
         return entry
 
-    def _write(self, plan: Plan, args: Any, kwargs: dict[str, Any], entry: memo.Entry) -> None:
+    def _write(self, plan: Plan, args: Any, kwargs: dict[str, Any], entry: Entry) -> None:
         """Take the values of real tensors that were written into for unknown; change the metadata of shape tensors."""
         for target in self._targets(plan, args, kwargs):
             if type(target) is not ShapeTensor:
                 self.known.write_unknown(target)
         if entry.changed:
-            tensors = memo.tensors_in(args, kwargs)
+            tensors = tensors_in(args, kwargs)
             for index, spec in entry.changed:
                 target = tensors[index]
                 if type(target) is not ShapeTensor:
@@ -208,7 +211,7 @@ class ShapeRun(TorchDispatchMode):
             return self._run(plan, func, args, kwargs)
         if plan.random or plan.empty:
             return self._undetermined(plan, func, args, kwargs, key)
-        tensors = memo.tensors_in(args, kwargs)
+        tensors = tensors_in(args, kwargs)
         work = sum([tensor.numel() for tensor in tensors])
         if not plan.writes and (plan.grows or not tensors or work > _SMALL or plan.formula is not None):
             entry = plan.memo.get(key) or self._evaluate_known(plan, func, args, kwargs, key)
@@ -219,13 +222,13 @@ class ShapeRun(TorchDispatchMode):
         self._work += work
         return self._run(plan, func, args, kwargs)
 
-    def _evaluate_known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> memo.Entry | None:
+    def _evaluate_known(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Entry | None:
         try:
             return self._entry(plan, func, args, kwargs, key)
         except ShapeRunStop:
             return None  # there are values: let the operator itself answer
 
-    def _affordable(self, entry: memo.Entry, work: int) -> bool:
+    def _affordable(self, entry: Entry, work: int) -> bool:
         floats = any(spec.dtype.is_floating_point for spec in entry.specs())
         limit = self._known_floats if floats else _KNOWN_INTEGERS
         return entry.numel <= limit and work <= 4 * _KNOWN_INTEGERS and self._work + work <= _WORK_AT_MOST
@@ -236,7 +239,7 @@ class ShapeRun(TorchDispatchMode):
                 self.storages.keep(target)
         out = func(*args, **kwargs)
         if not plan.view and not plan.writes:
-            for tensor in (out,) if type(out) is torch.Tensor else memo.tensors_in((out,), {}):
+            for tensor in (out,) if type(out) is torch.Tensor else tensors_in((out,), {}):
                 if tensor.layout is torch.strided:
                     self.storages.born(tensor)
         if self.ledger is not None and (plan.formula is not None or plan.unknown):
@@ -260,7 +263,7 @@ class ShapeRun(TorchDispatchMode):
 
     def _from_values(self, plan: Plan, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer an operator whose result follows from values, if those values are known."""
-        tensors = memo.tensors_in(args, kwargs)
+        tensors = tensors_in(args, kwargs)
         clean = all(type(tensor) is not ShapeTensor and not self.known.is_unknown(tensor) for tensor in tensors)
         if clean and plan.dynamic and not plan.writes:
             return func(*args, **kwargs)  # the value of a weight that nothing has written into

@@ -9,9 +9,6 @@ import torch
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.operators.registry import Shape
 
-PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter)))
-"""The types of tensors without operators of their own."""
-
 
 class Spec:
     """Everything about a tensor but its values. Interned: equal specs are one object, so they hash by identity."""

@@ -1,0 +1,63 @@
+"""Choose kernels that show what they compute, and restore the choice."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def plain_kernels(backward: bool) -> Iterator[None]:
+    """Switch off what hides operators: fused fast paths, compilation, and in training fused attention and recurrence.
+
+    The fused backward kernels compute gradients that nobody asked for; decomposed, autograd asks for each.
+    """
+    undo: list[Callable[[], Any]] = []
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    undo.append(partial(torch.backends.mha.set_fastpath_enabled, fastpath))
+    if backward:
+        for get, put in _fused_training_flags():
+            undo.append(partial(put, get()))
+            put(False)
+    cond = torch.cond
+    torch.cond = _eager_cond
+    undo.append(partial(setattr, torch, "cond", cond))
+    try:
+        with _eager_stance():
+            yield
+    finally:
+        for step in reversed(undo):
+            step()
+
+
+def _eager_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+    """Call the branch itself: torch's own would compile it, and uncompiled it loses the gradients of closures."""
+    return (true_fn if bool(pred) else false_fn)(*operands)
+
+
+def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], Any]]]:
+    cuda = torch.backends.cuda
+    flags: list[tuple[Callable[[], bool], Callable[[bool], Any]]] = [
+        (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+        (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
+        (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
+        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+        (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
+    ]
+    return flags
+
+
+@contextmanager
+def _eager_stance() -> Iterator[None]:
+    """Run compiled modules eagerly; torch.compile was never used in this process unless its machinery is loaded."""
+    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield

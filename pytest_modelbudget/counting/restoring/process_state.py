@@ -1,0 +1,37 @@
+"""Restore the state of the process: random numbers, grad mode, the default dtype."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def process_state() -> Iterator[None]:
+    """Restore random numbers, grad mode, default dtype and the autocast cache; collect no garbage meanwhile.
+
+    Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.
+    """
+    python, numpy = random.getstate(), sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy else None
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    dtype, collecting = torch.get_default_dtype(), gc.isenabled()
+    gc.disable()
+    torch.clear_autocast_cache()
+    try:
+        with torch.random.fork_rng(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
+            yield
+    finally:
+        torch.clear_autocast_cache()
+        random.setstate(python)
+        if numpy and numpy_state is not None:
+            numpy.random.set_state(numpy_state)
+        if torch.get_default_dtype() is not dtype:
+            torch.set_default_dtype(dtype)
+        if collecting:
+            gc.enable()
