@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from pytest_modelbudget import measure
-from pytest_modelbudget.counting.operators.facts import known_plans
+from pytest_modelbudget.counting.shape_run.memo import number_of_outcomes
 from tests.conformance.architectures import ARCHITECTURES
 from tests.conformance.test_architectures import factory
 
@@ -27,8 +27,7 @@ def main() -> None:
         for architecture in ARCHITECTURES:
             measure(factory(architecture, tiny=True), kwargs=architecture.inputs(architecture.config(tiny=True)))
         gc.collect()
-        entries = sum(len(plan.memo) + len(plan.older) for plan in known_plans())
-        print(f"pass {number}: {resident():.0f} MB resident, {entries:,} calls remembered")
+        print(f"pass {number}: {resident():.0f} MB resident, {number_of_outcomes():,} calls remembered")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.speed.models import MODELS
 from pytest_modelbudget import measure
-from pytest_modelbudget.counting.shape_run.tensors import make, spec_of
+from pytest_modelbudget.counting.shape_run.tensors import new_shape_tensor, spec_of
 
 
 class Recorded(TorchDispatchMode):
@@ -53,7 +53,11 @@ class Replayed(TorchDispatchMode):
         noted = next(self.results)
         if noted is None:
             return args[0]
-        return tuple([item and make(item) for item in noted]) if type(noted) is tuple else make(noted)
+        return (
+            tuple([item and new_shape_tensor(item) for item in noted])
+            if type(noted) is tuple
+            else new_shape_tensor(noted)
+        )
 
 
 @pytest.fixture(params=["resnet50", "mobilenetv2", "vit_b_16", "vit_l_16", "bert", "gpt2"])

@@ -17,5 +17,5 @@ class ShapeRunStop(BaseException):
     """
 
 
-class AutogradWanted(ShapeRunStop):
+class AutogradNeeded(ShapeRunStop):
     """Leave a shape run without autograd: the forward has to be run with it."""

@@ -7,9 +7,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import keystr, tree_flatten_with_path, tree_map
 
 from pytest_modelbudget.counting.modules.index import class_name
+from pytest_modelbudget.counting.torch_private import (
+    compiled_original,
+    keystr,
+    tree_flatten_with_path,
+    tree_map,
+)
 from pytest_modelbudget.measurement import TensorSpec
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -21,14 +26,16 @@ def check_model(model: Any) -> None:
         return
     if not isinstance(model, nn.Module) and not callable(model):
         raise TypeError(
-            f"measure() takes an nn.Module, or a function without arguments that returns one, not {_kind(model)}"
+            f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
         )
 
 
 def check_built(model: Any, factory: Any) -> nn.Module:
     """Return what a factory returned, or raise ``TypeError`` where that is no module."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"the factory {factory_name(factory) or factory!r} returned {_kind(model)}, not an nn.Module")
+        raise TypeError(
+            f"the factory {factory_name(factory) or factory!r} returned {_type_name(model)}, not an nn.Module"
+        )
     return model
 
 
@@ -42,7 +49,7 @@ def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
             "args is a dict: pass keyword inputs as kwargs=..., and a dict that is one input as args=({...},)"
         )
     if kwargs is not None and not isinstance(kwargs, Mapping):
-        raise TypeError(f"kwargs must be a dict of keyword inputs, not {_kind(kwargs)}")
+        raise TypeError(f"kwargs must be a dict of keyword inputs, not {_type_name(kwargs)}")
     positional = tuple(args) if isinstance(args, (tuple, list)) else (args,)
     if type(args) is not tuple and hasattr(args, "_fields"):
         positional = (args,)  # a named tuple is one input
@@ -67,13 +74,13 @@ def _placeholder(shape: tuple[int, ...]) -> torch.Tensor:
     return torch.empty(shape, device="meta")
 
 
-def materialize(inputs: Inputs, device: torch.device) -> Inputs:
+def with_data(inputs: Inputs, device: torch.device) -> Inputs:
     """Return the inputs of ``input_size`` with data, the same at every call, for a real run."""
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.rand(item.shape, generator=generator).to(device, item.dtype) for item in inputs[0]), inputs[1]
 
 
-def describe(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
+def input_specs(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
     """Return the shape and dtype of every input tensor, named by its place in the call."""
     if inputs is None:
         return ()
@@ -95,13 +102,13 @@ def _sizes(tensor: torch.Tensor) -> tuple[int, ...]:
     return (len(parts), *(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*parts, strict=True)))
 
 
-def name_of(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
+def model_name(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
     """Return the model's name and whether the user gave it: ``name=``, a factory's name, or the class."""
     if name is not None:
         return name, True
-    given = factory_name(model)
-    if given is not None:
-        return given, True
+    of_factory = factory_name(model)
+    if of_factory is not None:
+        return of_factory, True
     return model_class(built), False
 
 
@@ -116,7 +123,7 @@ def factory_name(factory: Any) -> str | None:
 def model_class(model: nn.Module) -> str:
     """Return the class name of a model, without the wrappers that compile or parallelise it."""
     while True:
-        inner = getattr(model, "_orig_mod", None)
+        inner = compiled_original(model)
         if inner is None and type(model).__name__ in ("DataParallel", "DistributedDataParallel"):
             inner = getattr(model, "module", None)
         if not isinstance(inner, nn.Module):
@@ -132,7 +139,7 @@ def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:
     return factory
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return "None" if value is None else f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 

@@ -10,28 +10,27 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import _disable_current_modes
 
-from pytest_modelbudget.counting import inputs as given
-from pytest_modelbudget.counting import origins
+from pytest_modelbudget.counting import inputs, origins
 from pytest_modelbudget.counting.errors import MeasurementError, ShapeRunStop
-from pytest_modelbudget.counting.modules.calls import attributed
+from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement, weights_only
-from pytest_modelbudget.counting.progress import say
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.restoring.attributes import Objects
-from pytest_modelbudget.counting.restoring.gradients import gradients_kept
-from pytest_modelbudget.counting.restoring.kernels import plain_kernels
-from pytest_modelbudget.counting.restoring.process_state import process_state
-from pytest_modelbudget.counting.restoring.storages import Storages
-from pytest_modelbudget.counting.shape_run import leftovers
+from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot
+from pytest_modelbudget.counting.restoring.gradients import restored_gradients
+from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
+from pytest_modelbudget.counting.restoring.process_state import restored_process_state
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.building import weightless
-from pytest_modelbudget.counting.shape_run.composites import CAN_LEAVE_OUT
-from pytest_modelbudget.counting.shape_run.mode import ShapeRun, as_shapes
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
+from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives
+from pytest_modelbudget.counting.shape_run.mode import ShapeRun
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
+from pytest_modelbudget.counting.torch_private import disable_current_modes, dispatch_mode_stack_length
 from pytest_modelbudget.measurement import Measurement
 
 _one_at_a_time = threading.RLock()
@@ -79,29 +78,35 @@ def measure(
     An exception of the model itself is raised unchanged.
     """
     __tracebackhide__ = True
-    given.check_model(model)
+    inputs.check_model(model)
     if flops_per_mac not in (1, 2):
         raise ValueError(f"flops_per_mac must be 2, or 1 for the convention of most papers, not {flops_per_mac!r}")
     if name is not None and (not isinstance(name, str) or not name):
         raise TypeError(f"name must be a non-empty string, not {name!r}")
-    inputs = given.check_arguments(args, kwargs, input_size)
-    task = Task(model, inputs, input_size is not None, name, backward, flops_per_mac)
+    call_inputs = inputs.check_arguments(args, kwargs, input_size)
+    call = _MeasureCall(model, call_inputs, input_size is not None, name, backward, flops_per_mac)
     with _one_at_a_time, ExitStack() as stack:
-        if torch._C._len_torch_dispatch_stack():
-            stack.enter_context(_disable_current_modes())
-        stack.enter_context(process_state())
-        return task.run()
+        if dispatch_mode_stack_length():
+            stack.enter_context(disable_current_modes())
+        stack.enter_context(restored_process_state())
+        return call.run()
 
 
-class Task:
+class _MeasureCall:
     """One call of :func:`measure`."""
 
     def __init__(
-        self, model: Any, inputs: given.Inputs | None, sized: bool, name: str | None, backward: bool, flops_per_mac: int
+        self,
+        model: Any,
+        call_inputs: inputs.Inputs | None,
+        only_sizes: bool,
+        name: str | None,
+        backward: bool,
+        flops_per_mac: int,
     ) -> None:
         self.model = model
-        self.inputs = inputs
-        self.sized = sized
+        self.inputs = call_inputs
+        self.only_sizes = only_sizes
         self.name = name
         self.backward = backward
         self.flops_per_mac = flops_per_mac
@@ -110,50 +115,50 @@ class Task:
     def run(self) -> Measurement:
         """Measure by shapes; by a real run where that fails and weights and values are there."""
         __tracebackhide__ = True
-        failure: origins.Failure | None = None
+        failure: origins.ShapeRunFailure | None = None
         if not _real_run_only.get():
             outcome = self._by_shapes()
             if isinstance(outcome, Measurement):
                 return outcome
             failure = outcome
-        obstacle = self._obstacle()
+        obstacle = self._obstacle_to_real_run()
         if obstacle is not None:
-            raise (MeasurementError(obstacle) if failure is None else failure.final(obstacle))
+            raise (MeasurementError(obstacle) if failure is None else failure.as_exception(obstacle))
         try:
             return self._for_real("" if failure is None else failure.reason)
         except Exception as error:
-            raise origins.at_users_line(error) from None
+            raise origins.ending_at_user_line(error) from None
 
     def _request(self, built: nn.Module) -> Request:
-        name, named = given.name_of(self.model, built, self.name)
-        return Request(name, named, given.describe(self.inputs), self.backward, self.flops_per_mac)
+        name, named = inputs.model_name(self.model, built, self.name)
+        return Request(name, named, inputs.input_specs(self.inputs), self.backward, self.flops_per_mac)
 
-    def _by_shapes(self) -> Measurement | origins.Failure:
+    def _by_shapes(self) -> Measurement | origins.ShapeRunFailure:
         """Return the measurement of a shape run, or why there is none; nothing that it made lives on.
 
         The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
         """
         __tracebackhide__ = True
-        if CAN_LEAVE_OUT and not self.backward:
+        if can_remember_composites() and not self.backward:
             outcome = self._one_shape_run(autograd=False)
             if isinstance(outcome, Measurement) or outcome.asked_for_values:
                 return outcome
         return self._one_shape_run(autograd=True)
 
-    def _one_shape_run(self, *, autograd: bool) -> Measurement | origins.Failure:
+    def _one_shape_run(self, *, autograd: bool) -> Measurement | origins.ShapeRunFailure:
         __tracebackhide__ = True
         run = ShapeRun()
-        failure: origins.Failure | None = None
+        failure: origins.ShapeRunFailure | None = None
         result: Measurement | None = None
         try:
-            result = self._shape_run(run, nullcontext() if autograd else run.below)
+            result = self._shape_run(run, nullcontext() if autograd else run.below_autograd)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            failure = origins.Failure(error, run.stopped)
-        run.forget()
+            failure = origins.ShapeRunFailure(error, run.stopped_by)
+        run.release()
         torch.clear_autocast_cache()
-        leftovers.check(run)
+        check_none_survives(run.survivors)
         if result is None:
             assert failure is not None
             return failure
@@ -163,17 +168,17 @@ class Task:
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.set_grad_enabled(self.backward))
-            stack.enter_context(plain_kernels(self.backward))
+            stack.enter_context(unfused_kernels(self.backward))
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
                 with torch.no_grad() if not self.backward else torch.enable_grad(), weightless(run.stop), run:
-                    say("building the model without its weights")
-                    factory = given.unwrap_cache(self.model)
-                    built = given.check_built(factory(), self.model)
+                    announce("building the model without its weights")
+                    factory = inputs.unwrap_cache(self.model)
+                    built = inputs.check_built(factory(), self.model)
             index = ModuleIndex(built)
-            if run.stopped is not None:
+            if run.stopped_by is not None:
                 raise ShapeRunStop("the factory swallowed that values were needed")
-            if index.lazy or index.scripted():
+            if index.has_lazy_tensors or index.has_scripted_modules():
                 raise ShapeRunStop("lazy and scripted modules need a real run")
             request = self._request(built)
             self.weight_bytes = sum(node.weight_bytes for node in index.nodes)
@@ -182,18 +187,18 @@ class Task:
             ledger = Ledger(index)
             floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
             run.begin_forward([*index.parameters, *floats], ledger)
-            positional, keyword = as_shapes(self.inputs, run, _device(index))
-            objects = Objects((built, self.inputs) if built is self.model else (self.inputs,))
+            positional, keyword = as_shapes(self.inputs, run.new_tensor, _device_of_weights(index))
+            attributes = AttributeSnapshot((built, self.inputs) if built is self.model else (self.inputs,))
             try:
-                held = [*index.parameters, *objects.tensors]
-                with gradients_kept(held), autograd, run, attributed(ledger, self.backward):
-                    say("a run on shapes")
+                held = [*index.parameters, *attributes.tensors]
+                with restored_gradients(held), autograd, run, attribute_calls(ledger, self.backward):
+                    announce("a run on shapes")
                     self._forward(built, positional, keyword, ledger)
-                if run.stopped is not None:
+                if run.stopped_by is not None:
                     raise ShapeRunStop("the model swallowed that values were needed")
                 return measurement(index, ledger, request, "shape")
             finally:
-                objects.restore()
+                attributes.restore()
                 run.storages.restore()
 
     def _forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
@@ -201,22 +206,22 @@ class Task:
         if not self.backward:
             built(*positional, **keyword)
             return
-        ledger.mark()
+        ledger.note_module_boundary()
         out = built(*positional, **keyword)
-        ends = [tensor for tensor in given.tensors_of(out) if tensor.requires_grad]
-        ends = [tensor for tensor in ends if tensor.is_floating_point() or tensor.is_complex()]
-        if ends:
-            with ledger.backward():
-                torch.autograd.backward(ends, [torch.ones_like(end) for end in ends])
+        outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
+        outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
+        if outputs:
+            with ledger.backward_pass():
+                torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
 
-    def _obstacle(self) -> str | None:
+    def _obstacle_to_real_run(self) -> str | None:
         """Return why no real run is possible, or None."""
         if isinstance(self.model, nn.Module) and any(_has_no_data(weight) for weight in self.model.parameters()):
             return "the model has no weights (they are on the meta device); pass an instance that has them"
         if (
-            not self.sized
+            not self.only_sizes
             and self.inputs is not None
-            and any(_has_no_data(item) for item in given.tensors_of(self.inputs))
+            and any(_has_no_data(item) for item in inputs.tensors_of(self.inputs))
         ):
             return "the inputs have no values (they are on the meta device); pass inputs with values"
         free, needed = free_memory(), self.weight_bytes
@@ -227,12 +232,12 @@ class Task:
     def _for_real(self, reason: str) -> Measurement:
         __tracebackhide__ = True
         torch.manual_seed(0) if not isinstance(self.model, nn.Module) else None
-        with torch.inference_mode(False), plain_kernels(self.backward):
+        with torch.inference_mode(False), unfused_kernels(self.backward):
             built = self.model
             if not isinstance(built, nn.Module) or isinstance(built, type):
-                say(f"building the model with its weights{reason}")
-                built = given.check_built(self.model(), self.model)
-            say(f"a real run{reason}")
+                announce(f"building the model with its weights{reason}")
+                built = inputs.check_built(self.model(), self.model)
+            announce(f"a real run{reason}")
             if self.backward or not torch.is_grad_enabled():
                 return self._real_run(built)
             try:
@@ -248,34 +253,34 @@ class Task:
         if self.inputs is None:
             _check_lazy(index, request, "need inputs to know their shapes")
             return weights_only(index, request)
-        inputs = given.materialize(self.inputs, _device(index)) if self.sized else self.inputs
+        call_inputs = inputs.with_data(self.inputs, _device_of_weights(index)) if self.only_sizes else self.inputs
         if self.backward:
-            inputs = given.detached(inputs)
-        ledger, storages = Ledger(index), Storages()
+            call_inputs = inputs.detached(call_inputs)
+        ledger, storages = Ledger(index), StorageSnapshot()
         run = RealRun(storages)
         run.ledger = ledger
-        objects = Objects((built, self.inputs))
-        index.refresh_lazy()
-        index.weigh()
+        attributes = AttributeSnapshot((built, self.inputs))
+        index.replace_lazy_tensors()
+        index.count_tensors()
         grad_mode = torch.enable_grad() if self.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-        held = [*index.parameters, *objects.tensors, *given.tensors_of(inputs)]
+        held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
         try:
-            with grad_mode, gradients_kept(held), run, attributed(ledger, self.backward):
-                self._forward(built, inputs[0], inputs[1], ledger)
-            index.weigh()
+            with grad_mode, restored_gradients(held), run, attribute_calls(ledger, self.backward):
+                self._forward(built, call_inputs[0], call_inputs[1], ledger)
+            index.count_tensors()
             _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
             return measurement(index, ledger, request, "real")
         finally:
-            objects.restore()
+            attributes.restore()
             storages.restore()
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
-    if index.lazy:
+    if index.has_lazy_tensors:
         raise MeasurementError(f"{request.name} has lazy modules, which {which}")
 
 
-def _device(index: ModuleIndex) -> torch.device:
+def _device_of_weights(index: ModuleIndex) -> torch.device:
     """Return where the weights are, and so where inputs without a device of their own belong."""
     first: torch.device | None = None
     for weight in index.parameters:

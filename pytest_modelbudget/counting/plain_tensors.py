@@ -1,8 +1,7 @@
-"""Which tensors are plain."""
+"""Plain tensors: those whose type has no operators of its own."""
 
 from __future__ import annotations
 
 import torch
 
-PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter)))
-"""The types of tensors without operators of their own."""
+PLAIN_TYPES = frozenset((torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter)))

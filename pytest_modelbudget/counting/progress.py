@@ -12,7 +12,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell ``listener`` what each measurement inside does, at the start of every part of it."""
+    """Call ``listener`` with what a measurement inside does next, at the start of every part of it."""
     token = _listener.set(listener)
     try:
         yield
@@ -20,8 +20,8 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def say(what: str) -> None:
-    """Tell whoever listens what comes next."""
+def announce(what: str) -> None:
+    """Say what comes next to the listener, if there is one."""
     listener = _listener.get()
     if listener is not None:
         listener(what)

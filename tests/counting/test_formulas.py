@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_modelbudget.counting.operators.registry import SparseShape, find, shape_of
+from pytest_modelbudget.counting.operators.registry import SparseShape, find_formula, shape_of
 
 B, H, L, S, E, V = 2, 3, 5, 7, 4, 6  # batch, heads, queries, keys, width, value width
 Q, K, VALUE = (B, H, L, E), (B, H, S, E), (B, H, S, V)
@@ -146,7 +146,7 @@ SHAPES: list[tuple[str, tuple[Any, ...], Any, int]] = [
 
 @pytest.mark.parametrize(("name", "args", "out", "macs"), SHAPES, ids=lambda value: value if type(value) is str else "")
 def test_formula_on_shapes(name: str, args: tuple[Any, ...], out: Any, macs: int) -> None:
-    formula = find(name)
+    formula = find_formula(name)
     assert formula is not None
     assert formula.function(*args, out_shape=out) == macs
 
@@ -179,9 +179,9 @@ TENSORS: list[tuple[str, tuple[Any, ...], int]] = [
 
 @pytest.mark.parametrize(("name", "args", "macs"), TENSORS, ids=lambda value: value if type(value) is str else "")
 def test_formula_on_tensors(name: str, args: tuple[Any, ...], macs: int) -> None:
-    formula = find(name)
+    formula = find_formula(name)
     assert formula is not None
-    assert formula.raw
+    assert formula.takes_tensors
     assert formula.function(*args, out=zeros(*Y)) == macs
 
 
@@ -198,11 +198,11 @@ def test_the_shape_of_a_sparse_tensor_knows_its_stored_elements() -> None:
 def test_a_sparse_by_sparse_product_counts_the_pairs_that_meet() -> None:
     a = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]).to_sparse()  # columns hold 1, 2, 0
     b = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]).to_sparse()  # rows hold 1, 2, 2
-    formula = find("aten::_sparse_sparse_matmul")
+    formula = find_formula("aten::_sparse_sparse_matmul")
     assert formula is not None
     assert formula.function(a, b, out=None) == 1 * 1 + 2 * 2 + 0 * 2
 
 
 def test_an_in_place_operator_has_the_formula_of_its_functional_form() -> None:
-    assert find("aten::addmm_") is find("aten::addmm")
-    assert find("aten::relu_") is None
+    assert find_formula("aten::addmm_") is find_formula("aten::addmm")
+    assert find_formula("aten::relu_") is None

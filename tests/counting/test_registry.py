@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils import flop_counter
 
 from pytest_modelbudget.counting import force_real_run, formula, measure, observe
-from pytest_modelbudget.counting.operators import facts as plans
 from pytest_modelbudget.counting.operators import registry
-from pytest_modelbudget.counting.operators.without_macs import NO_MACS
+from pytest_modelbudget.counting.operators.facts import needs_no_macs
+from pytest_modelbudget.counting.operators.without_macs import WITHOUT_MACS
 
 OURS = (
     "aten",
@@ -60,19 +60,21 @@ def test_every_operator_has_a_formula_or_is_known_to_need_none_or_only_calls_oth
     unclassified = [
         operator.name()
         for operator in operators()
-        if registry.find(operator._schema.name) is None and not plans.needs_none(operator) and not composite(operator)
+        if registry.find_formula(operator._schema.name) is None
+        and not needs_no_macs(operator)
+        and not composite(operator)
     ]
     assert [name for name in unclassified if not ACROSS_MACHINES.match(name)] == []
 
 
 def test_no_operator_is_in_both_tables() -> None:
-    assert [name for name in registry.known() if name in NO_MACS] == []
+    assert [name for name in registry.names_with_formula() if name in WITHOUT_MACS] == []
 
 
 @pytest.mark.skipif(torch.__version__ < "2.13", reason="the tables name operators of newer releases too")
 def test_every_name_in_the_tables_exists() -> None:
     existing = {operator._schema.name for operator in operators()}
-    named = {*registry.known(), *NO_MACS}
+    named = {*registry.names_with_formula(), *WITHOUT_MACS}
     lazily = {"symm_mem", "_dtensor", "_c10d_functional"}  # registered by modules that are imported when used
     named = {name for name in named if name.partition("::")[0] not in lazily}
     missing = {name for name in named if name not in existing and f"{name}_" not in existing}
@@ -106,7 +108,7 @@ def restored() -> Iterator[None]:
     yield
     registry._formulas.clear()
     registry._formulas.update(before)
-    plans.forget()
+    registry.notify_changed()
 
 
 def test_an_operator_without_formula_makes_the_measurement_a_lower_bound() -> None:
@@ -155,13 +157,13 @@ def test_formulas_registered_with_torch_are_honoured_outside_of_aten() -> None:
     def flops(x: tuple[int, ...], *args: object, out_shape: object = None, **kwargs: object) -> int:
         return 2 * x[0] * x[1]
 
-    plans.forget()
+    registry.notify_changed()
     try:
         found = measure(Calls("upstream"), torch.ones(3, 4))
     finally:
         flop_counter.flop_registry.clear()
         flop_counter.flop_registry.update(before)
-        plans.forget()
+        registry.notify_changed()
     assert (found.complete, found.macs) == (True, 3 * 4)
 
 

@@ -14,8 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_modelbudget.counting.operators.facts import plan_of
-from pytest_modelbudget.counting.shape_run.rules import RULES
+from pytest_modelbudget.counting.shape_run.operator_facts import SHAPE_RUN_FACTS
+from pytest_modelbudget.counting.shape_run.rules import SHAPE_RULES
 from pytest_modelbudget.counting.shape_run.rules.elementwise import UNARY
 from pytest_modelbudget.counting.shape_run.tensors import Spec, spec_of
 
@@ -46,8 +46,8 @@ def specs(value: Any) -> Any:
     return [specs(item) for item in value] if isinstance(value, list) else value
 
 
-def told(operator: Any, *args: Any, **kwargs: Any) -> Any:
-    rule = plan_of(operator).rule
+def by_rule(operator: Any, *args: Any, **kwargs: Any) -> Any:
+    rule = SHAPE_RUN_FACTS.facts_of(operator).shape_rule
     assert rule is not None, operator
     return rule(*map(specs, args), **{name: specs(value) for name, value in kwargs.items()})
 
@@ -64,7 +64,7 @@ def summary(out: Any) -> list[Any]:
 
 def agree(operator: Any, *args: Any, **kwargs: Any) -> bool:
     """Return whether the rule answers; where it does, it must answer as torch."""
-    answer = told(operator, *args, **kwargs)
+    answer = by_rule(operator, *args, **kwargs)
     if answer is None:
         return False
     assert summary(answer) == summary(operator(*args, **kwargs))
@@ -231,17 +231,17 @@ REFUSED: list[tuple[Any, tuple[Any, ...]]] = [
 
 @pytest.mark.parametrize(("operator", "args"), REFUSED, ids=lambda value: str(value) if callable(value) else "")
 def test_a_rule_leaves_what_does_not_fit_to_the_meta_kernel(operator: Any, args: tuple[Any, ...]) -> None:
-    assert told(operator, *args) is None
+    assert by_rule(operator, *args) is None
 
 
 def test_no_rule_without_an_operator() -> None:
     newer = {"aten::_safe_softmax", "aten::_grouped_mm"}
-    for name in RULES.keys() - newer:
+    for name in SHAPE_RULES.keys() - newer:
         packet, _, overload = name.removeprefix("aten::").partition(".")
         assert hasattr(getattr(aten, packet), overload or "default") or getattr(aten, packet).overloads()
 
 
 def test_mixed_dtypes_and_integers_are_left_to_the_meta_kernel() -> None:
-    assert told(aten.add.Tensor, meta(2, 3), half(2, 3)) is None
-    assert told(aten.mm.default, meta(2, 2), half(2, 3)) is None
-    assert told(aten.relu.default, meta(2, 3, dtype=torch.int64)) is None
+    assert by_rule(aten.add.Tensor, meta(2, 3), half(2, 3)) is None
+    assert by_rule(aten.mm.default, meta(2, 2), half(2, 3)) is None
+    assert by_rule(aten.relu.default, meta(2, 3, dtype=torch.int64)) is None

@@ -237,7 +237,6 @@ def test_masks_that_decide_shapes_are_not_remembered() -> None:
 
 
 def test_new_scalars_at_every_step_do_not_grow_the_memo_for_ever() -> None:
-    from pytest_modelbudget.counting.operators import facts as plans
     from pytest_modelbudget.counting.shape_run import memo
 
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
@@ -245,13 +244,13 @@ def test_new_scalars_at_every_step_do_not_grow_the_memo_for_ever() -> None:
             x = x.clamp(min=step * 1e-3) * (step * 1e-3)
         return self.linear(x)
 
-    most = memo.ENTRIES_AT_MOST
-    memo.ENTRIES_AT_MOST = 64
+    most = memo.MOST_OUTCOMES
+    memo.MOST_OUTCOMES = 64
     try:
         measure(Model(forward), rows(3))
-        kept = sum(len(plan.memo) + len(plan.older) for plan in plans.known_plans())
+        kept = memo.number_of_outcomes()
     finally:
-        memo.ENTRIES_AT_MOST = most
+        memo.MOST_OUTCOMES = most
     assert kept <= 2 * 64
 
 

@@ -11,81 +11,82 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_of
+
+Enter = Callable[[nn.Module, Any, Any], bool]
+Leave = Callable[[], None]
 
 
-class _Watch:
-    """Stands for ``nn.Module._compiled_call_impl``, which every module call asks for and then calls if it is there.
+class _CallDescriptor:
+    """Stands for the attribute that every module call reads, and calls if it is there: a compiled ``forward``.
 
     Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and
     unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
     """
 
-    def __init__(self, enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> None:
-        self._enter = enter
-        self._leave = leave
-        self._call = self._calling()
+    def __init__(self, enter: Enter, leave: Leave) -> None:
+        self._call = _call_between(enter, leave)
 
     def __get__(self, module: nn.Module | None, owner: type) -> Any:
         return None if module is None else MethodType(self._call, module)
 
     def __set__(self, module: nn.Module, value: Any) -> None:
-        module.__dict__[_COMPILED] = value
+        module.__dict__[COMPILED_CALL] = value
 
     def __delete__(self, module: nn.Module) -> None:
-        del module.__dict__[_COMPILED]
-
-    def _calling(self) -> Callable[..., Any]:
-        enter, leave = self._enter, self._leave
-
-        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            run = module.__dict__.get(_COMPILED) or module._call_impl
-            if not enter(module, args, kwargs):
-                return run(*args, **kwargs)
-            try:
-                return run(*args, **kwargs)
-            finally:
-                leave()
-
-        return call
+        del module.__dict__[COMPILED_CALL]
 
 
-_COMPILED = "_compiled_call_impl"
+def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
+        if not enter(module, args, kwargs):
+            return run(*args, **kwargs)
+        try:
+            return run(*args, **kwargs)
+        finally:
+            leave()
+
+    return call
 
 
 @contextmanager
-def watched(enter: Callable[[nn.Module, Any, Any], bool], leave: Callable[[], None]) -> Iterator[None]:
-    """Tell ``enter`` before, and ``leave`` after, every module call; where ``enter`` declines, ``leave`` is not told.
+def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
+    """Call ``enter`` before, and ``leave`` after, every module call inside; no ``leave`` where ``enter`` returns False.
 
-    Of nested watches the innermost alone is told.
+    Of nested followers only the innermost is called.
     """
-    outer = vars(nn.Module)[_COMPILED]
-    setattr(nn.Module, _COMPILED, _Watch(enter, leave))
+    outer = vars(nn.Module)[COMPILED_CALL]
+    setattr(nn.Module, COMPILED_CALL, _CallDescriptor(enter, leave))
     try:
         yield
     finally:
-        setattr(nn.Module, _COMPILED, outer)
+        setattr(nn.Module, COMPILED_CALL, outer)
 
 
 @contextmanager
-def attributed(ledger: Ledger, training: bool) -> Iterator[None]:
-    """Keep the ledger's stack at the innermost running module of the measured model, in this thread."""
-    owner = threading.get_ident()
-    positions, stack, nodes = ledger.index.positions, ledger.stack, ledger.index.nodes
+def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
+    """Keep the ledger's stack of running modules while the measured model runs in this thread.
+
+    With ``backward``, also note at which autograd nodes one module ends and another begins.
+    """
+    thread = threading.get_ident()
+    positions, running, nodes = ledger.index.positions, ledger.running, ledger.index.nodes
 
     def enter(module: nn.Module, *_: Any) -> bool:
         position = positions.get(id(module))
-        if position is None or threading.get_ident() != owner:
+        if position is None or threading.get_ident() != thread:
             return False
         nodes[position].calls += 1
-        stack.append(position)
-        if training:
-            ledger.mark()
+        running.append(position)
+        if backward:
+            ledger.note_module_boundary()
         return True
 
     def leave() -> None:
-        stack.pop()
-        if training:
-            ledger.mark()
+        running.pop()
+        if backward:
+            ledger.note_module_boundary()
 
-    with watched(enter, leave):
+    with follow_calls(enter, leave):
         yield

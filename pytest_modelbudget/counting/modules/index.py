@@ -1,4 +1,4 @@
-"""The modules of a model: their names, their parameters, and which of them is running."""
+"""The modules of a model: their qualified names, and the parameters and buffers that each of them holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
-_LAZY = frozenset((UninitializedParameter, UninitializedBuffer))
+from pytest_modelbudget.counting.torch_private import (
+    coo_values,
+    mkldnn_layout,
+    own_buffers,
+    own_parameters,
+    submodules,
+)
+
+_LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
 def class_name(module: nn.Module) -> str:
@@ -17,7 +25,7 @@ def class_name(module: nn.Module) -> str:
     return str(module.original_name) if scripted else type(module).__name__
 
 
-class Node:
+class ModuleNode:
     """One module of a model, under the first qualified name that holds it."""
 
     __slots__ = ("aliases", "calls", "children", "module", "name", "params", "trainable_params", "weight_bytes")
@@ -30,13 +38,13 @@ class Node:
         self.calls = 0
         self.params = self.trainable_params = self.weight_bytes = 0
 
-    def weigh(self, tensor: torch.Tensor, is_parameter: bool) -> None:
-        """Add a tensor of this module."""
+    def add_tensor(self, tensor: torch.Tensor, is_parameter: bool) -> None:
+        """Add the size of a tensor that this module holds."""
         numel = tensor.numel()
         if tensor.layout is torch.strided:
             self.weight_bytes += numel * tensor.element_size()
         else:
-            stored = _stored(tensor)
+            stored = _stored_elements(tensor)
             self.weight_bytes += stored.numel() * stored.element_size()
         if is_parameter:
             self.params += numel
@@ -44,32 +52,32 @@ class Node:
                 self.trainable_params += numel
 
 
-def _stored(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the stored elements of a sparse tensor; a tensor of another layout is stored whole."""
+def _stored_elements(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the stored elements of a sparse tensor; an MKL-DNN tensor stores all of its elements."""
     if tensor.layout is torch.sparse_coo:
-        return tensor._values()
-    return tensor if tensor.layout is torch._mkldnn else tensor.values()  # type: ignore[attr-defined]
+        return coo_values(tensor)
+    return tensor if tensor.layout is mkldnn_layout else tensor.values()
 
 
 class ModuleIndex:
     """All modules of a model in the order of definition; the model itself is the first.
 
-    ``parameters`` and ``buffers`` are the distinct tensors; each is weighed at the first module that holds it.
-    ``lazy`` tells that some had no shape yet when they were weighed.
+    ``positions`` finds them by identity. ``parameters`` and ``buffers`` are the distinct tensors; each belongs to the
+    first module that holds it. ``has_lazy_tensors``: some had no shape yet when they were counted.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.nodes: list[Node] = []
+        self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
         self._add(model, "")
-        self.weigh()
+        self.count_tensors()
 
     def _add(self, module: nn.Module, name: str) -> None:
         self.positions[id(module)] = len(self.nodes)
-        node = Node(module, name)
+        node = ModuleNode(module, name)
         self.nodes.append(node)
         prefix = f"{name}." if name else ""
-        for key, child in module._modules.items():
+        for key, child in submodules(module).items():
             if child is None:
                 continue
             known = self.positions.get(id(child))
@@ -79,34 +87,35 @@ class ModuleIndex:
             else:
                 self.nodes[known].aliases.append(prefix + key)
 
-    def weigh(self) -> None:
+    def count_tensors(self) -> None:
         """Count params, trainable params and bytes as they are now."""
-        self.lazy = False
+        self.has_lazy_tensors = False
         self.parameters: list[torch.Tensor] = []
         self.buffers: list[torch.Tensor] = []
         seen: set[int] = set()
         for node in self.nodes:
             node.params = node.trainable_params = node.weight_bytes = 0
-            for held, kept in ((node.module._parameters, self.parameters), (node.module._buffers, self.buffers)):
-                for tensor in held.values() if held else ():
+            held = ((own_parameters(node.module), self.parameters), (own_buffers(node.module), self.buffers))
+            for by_name, distinct in held:
+                for tensor in by_name.values() if by_name else ():
                     if tensor is not None and id(tensor) not in seen:
                         seen.add(id(tensor))
-                        kept.append(tensor)
-                        if type(tensor) in _LAZY:
-                            self.lazy = True
+                        distinct.append(tensor)
+                        if type(tensor) in _LAZY_TYPES:
+                            self.has_lazy_tensors = True
                         else:
-                            node.weigh(tensor, kept is self.parameters)
+                            node.add_tensor(tensor, distinct is self.parameters)
 
-    def refresh_lazy(self) -> None:
+    def replace_lazy_tensors(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""
         for node in self.nodes:
-            for held in (node.module._parameters, node.module._buffers):
-                for name, tensor in list(held.items()):
+            for by_name in (own_parameters(node.module), own_buffers(node.module)):
+                for name, tensor in list(by_name.items()):
                     if tensor is not None and is_lazy(tensor):
-                        held[name] = _uninitialized_twin(tensor)
+                        by_name[name] = _uninitialized_twin(tensor)
 
-    def scripted(self) -> bool:
-        """Return whether TorchScript runs a part of the model, out of Python's sight."""
+    def has_scripted_modules(self) -> bool:
+        """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
         return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
 
 

@@ -1,4 +1,4 @@
-"""Write down which module and operator the MACs of a run belong to."""
+"""The ledger of a run: the calls and MACs of every operator, by the module that runs it."""
 
 from __future__ import annotations
 
@@ -6,63 +6,72 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.torch_private import (
+    autograd_sequence_number,
+    current_autograd_node,
+    sequence_number_of,
+)
 
 ROOT = 0
 
+Tally = dict[tuple[int, str], list[int]]
+"""By the position of a module and the name of an operator: the number of its calls there, and their MACs."""
+
 
 class Ledger:
-    """Where MACs are written down: per innermost running module and operator, forward and backward apart."""
+    """What the operators of a run cost: ``forward``, ``backward``, and the ``unknown`` ones, which have no formula.
 
-    __slots__ = ("_backward", "_marks", "_owners", "forward", "index", "stack", "training", "unknown")
+    ``running`` is the stack of the modules that are running, innermost last, by their positions.
+    """
+
+    __slots__ = ("_boundaries", "_in_backward", "_modules", "backward", "forward", "index", "running", "unknown")
 
     def __init__(self, index: ModuleIndex) -> None:
         self.index = index
-        self.stack = [ROOT]
-        self.forward: dict[tuple[int, str], list[int]] = {}
-        self.training: dict[tuple[int, str], list[int]] = {}
-        self.unknown: dict[tuple[int, str], list[int]] = {}
-        self._backward = False
-        self._marks: list[int] = []
-        self._owners: list[int] = []
+        self.running = [ROOT]
+        self.forward: Tally = {}
+        self.backward: Tally = {}
+        self.unknown: Tally = {}
+        self._in_backward = False
+        self._boundaries: list[int] = []
+        self._modules: list[int] = []
 
     def charge(self, name: str, macs: int | None) -> None:
-        """Add one call of an operator to the module that runs it; without MACs, one that is unknown."""
-        owner = self._origin() if self._backward else self.stack[-1]
-        tally = self.unknown if macs is None else self.training if self._backward else self.forward
-        entry = tally.get((owner, name))
+        """Add one call of an operator to the module that runs it; ``macs`` is None where it is unknown."""
+        module = self._module_of_backward() if self._in_backward else self.running[-1]
+        tally = self.unknown if macs is None else self.backward if self._in_backward else self.forward
+        entry = tally.get((module, name))
         if entry is None:
-            tally[owner, name] = [1, macs or 0]
+            tally[module, name] = [1, macs or 0]
         else:
             entry[0] += 1
             entry[1] += macs or 0
 
     @property
-    def training_is_on(self) -> bool:
-        """Return whether a backward will follow."""
-        return bool(self._marks)
+    def backward_follows(self) -> bool:
+        """Return whether a backward pass will follow, or is running."""
+        return bool(self._boundaries)
 
-    def mark(self) -> None:
+    def note_module_boundary(self) -> None:
         """Remember that autograd nodes made from here on belong to the module that is now running."""
-        self._marks.append(torch._C._autograd._get_sequence_nr())
-        self._owners.append(self.stack[-1])
+        self._boundaries.append(autograd_sequence_number())
+        self._modules.append(self.running[-1])
 
     @contextmanager
-    def backward(self) -> Iterator[None]:
+    def backward_pass(self) -> Iterator[None]:
         """Charge what runs inside to the modules whose forward made the gradients."""
-        self._backward = True
+        self._in_backward = True
         try:
             yield
         finally:
-            self._backward = False
+            self._in_backward = False
 
-    def _origin(self) -> int:
-        if len(self.stack) > 1:
-            return self.stack[-1]  # a forward that runs again, as under checkpoint
-        node = torch._C._current_autograd_node()
-        if node is None or not self._marks:
+    def _module_of_backward(self) -> int:
+        if len(self.running) > 1:
+            return self.running[-1]  # a forward that runs again, as under checkpoint
+        node = current_autograd_node()
+        if node is None or not self._boundaries:
             return ROOT
-        position = bisect_right(self._marks, node._sequence_nr()) - 1
-        return self._owners[position] if position >= 0 else ROOT
+        position = bisect_right(self._boundaries, sequence_number_of(node)) - 1
+        return self._modules[position] if position >= 0 else ROOT

@@ -1,4 +1,4 @@
-"""Turn what a run has written down into a Measurement."""
+"""Turn the ledger of a run into a measurement."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any, Literal
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
-
-Tally = dict[tuple[int, str], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
         macs[position] += count
     training = list(macs) if request.backward else None
     if training is not None:
-        for (position, _), (_, count) in ledger.training.items():
+        for (position, _), (_, count) in ledger.backward.items():
             training[position] += count
     root = _tree(index, macs, training, request)
     return _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
@@ -107,18 +105,23 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
 
 
 def _operators(index: ModuleIndex, ledger: Ledger, request: Request) -> tuple[OperatorCost, ...]:
-    keys = sorted({**ledger.forward, **ledger.training}, key=lambda key: key[0])
     found = []
-    for key in keys:
+    for key in sorted({**ledger.forward, **ledger.backward}, key=_position):
         calls, macs = ledger.forward.get(key, (0, 0))
-        more_calls, more_macs = ledger.training.get(key, (0, 0))
-        training = macs + more_macs if request.backward else None
-        found.append(OperatorCost(key[1], index.nodes[key[0]].name, calls + more_calls, macs, training))
+        backward_calls, backward_macs = ledger.backward.get(key, (0, 0))
+        training = macs + backward_macs if request.backward else None
+        position, name = key
+        found.append(OperatorCost(name, index.nodes[position].name, calls + backward_calls, macs, training))
     return tuple(found)
 
 
 def _unknown(index: ModuleIndex, ledger: Ledger) -> tuple[OperatorCost, ...]:
     return tuple(
-        OperatorCost(name, index.nodes[position].name, calls, 0)
-        for (position, name), (calls, _) in ledger.unknown.items()
+        OperatorCost(name, index.nodes[position].name, ledger.unknown[position, name][0], 0)
+        for position, name in ledger.unknown
     )
+
+
+def _position(key: tuple[int, str]) -> int:
+    """Return the position of the module; within one, operators stay in the order in which they first ran."""
+    return key[0]

@@ -1,40 +1,19 @@
-"""What is known of an operator before it is called: read once from its schema, kept for the process.
-
-A plan also holds the operator's memo: what one call with these specs and arguments gives and costs.
-"""
+"""What is known of an operator before it is called: read once from its schema and the tables, kept for the process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils import flop_counter
-from torch.utils._pytree import tree_map
 
 from pytest_modelbudget.counting.operators import registry
-from pytest_modelbudget.counting.operators.without_macs import NO_MACS
-from pytest_modelbudget.counting.shape_run.rules import RULES
-from pytest_modelbudget.counting.shape_run.values import HANDLERS
+from pytest_modelbudget.counting.operators.formulas import find_formula
+from pytest_modelbudget.counting.operators.without_macs import WITHOUT_MACS
+from pytest_modelbudget.counting.torch_private import is_composite, overload_packet_of, schema_of, tree_map
 
-_EMPTY = frozenset(
-    f"aten::{name}"
-    for name in ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
-)
-_HARMLESS_NUMBERS = frozenset(  # operators whose result is a number or flag that follows from shapes and flags alone
-    f"aten::{name}"
-    for name in (
-        "_fused_sdp_choice",
-        "_has_same_storage_numel",
-        "dense_dim",
-        "is_coalesced",
-        "is_pinned",
-        "is_same_size",
-        "is_set_to",
-        "sparse_dim",
-    )
-)
-_UNDECLARED_WRITES: dict[str, tuple[int | str, ...]] = {  # running statistics that schemas do not mark as written
+_UNDECLARED_MUTABLE: dict[str, tuple[int | str, ...]] = {  # running statistics that schemas do not mark as mutable
     "aten::batch_norm_gather_stats": (3, 4),
     "aten::batch_norm_gather_stats_with_counts": (3, 4),
     "aten::batch_norm_update_stats": (1, 2),
@@ -42,98 +21,71 @@ _UNDECLARED_WRITES: dict[str, tuple[int | str, ...]] = {  # running statistics t
     "aten::miopen_batch_norm": (3, 4),
     "aten::native_batch_norm": (3, 4),
 }
-_TRAINS: dict[str, int] = {  # the position of the flag without which the running statistics are only read
+_TRAINING_FLAGS: dict[str, int] = {  # the position of the flag without which the running statistics are only read
     "aten::cudnn_batch_norm": 5,
     "aten::miopen_batch_norm": 5,
     "aten::native_batch_norm": 5,
 }
-_RULED = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))  # the overloads that the shape rules know
-_DYNAMIC = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
-
 
 Charge = tuple[str, int | None]
 """An operator that ran and its MACs; None where it is unknown."""
 
 
-class Plan:
-    """An operator overload: its formula and what its schema says.
+class OperatorFacts:
+    """What is known of an operator overload: its formula, and what its schema and its tags say.
 
-    ``writes`` are the positions (or names) of the arguments that it mutates. ``composite`` tells an operator that only
-    calls others, ``decomposes`` one that has no formula of its own either: both are delivered whole below autograd
-    alone. ``unknown`` tells one that neither has a formula nor is known to need none.
+    ``mutable_arguments`` are the positions (or the names, if keyword-only) of the arguments that it writes into.
+    ``is_composite``: it only calls other operators; ``is_decomposed``: and it has no formula of its own either. Both
+    reach a mode undecomposed below autograd alone. ``is_unknown``: it has no formula, and is not known to need none.
     """
 
     __slots__ = (
-        "by_kernel",
-        "by_value",
-        "composite",
-        "decomposes",
-        "dynamic",
-        "empty",
         "formula",
-        "grows",
-        "harmless",
-        "memo",
+        "is_composite",
+        "is_decomposed",
+        "is_unknown",
+        "is_view",
+        "mutable_arguments",
         "name",
-        "older",
-        "profiling",
-        "random",
-        "rule",
-        "trains",
-        "unknown",
-        "view",
-        "writes",
+        "training_flag",
     )
 
-    def __init__(self, func: torch._ops.OpOverload) -> None:
-        schema = func._schema
+    def __init__(self, func: Any) -> None:
+        schema = schema_of(func)
         self.name: str = schema.name
-        composite = torch._C._dispatch_has_kernel_for_dispatch_key(str(func._name), "CompositeImplicitAutograd")
-        self.formula = registry.find(self.name) or _upstream_formula(func)
-        self.composite = composite
-        self.decomposes = composite and self.formula is None
-        self.unknown = self.formula is None and not composite and not needs_none(func)
-        self.writes: tuple[int | str, ...] = tuple(
+        self.formula = find_formula(self.name) or _formula_registered_with_torch(func)
+        self.is_composite = is_composite(func)
+        self.is_decomposed = self.is_composite and self.formula is None
+        self.is_unknown = self.formula is None and not self.is_composite and not needs_no_macs(func)
+        self.mutable_arguments: tuple[int | str, ...] = tuple(
             argument.name if argument.kwarg_only else position
             for position, argument in enumerate(schema.arguments)
             if argument.alias_info is not None and argument.alias_info.is_write
-        ) + _UNDECLARED_WRITES.get(self.name, ())
-        self.trains = _TRAINS.get(self.name)
-        self.view: bool = func.is_view
-        self.random = torch.Tag.nondeterministic_seeded in func.tags
-        self.dynamic = not _DYNAMIC.isdisjoint(func.tags)
-        self.empty = self.name in _EMPTY
-        self.harmless = self.name in _HARMLESS_NUMBERS
-        self.profiling = self.name.startswith("profiler::")
-        self.by_kernel = self.decomposes or self.profiling
-        self.by_value = self.dynamic or self.name in HANDLERS
-        self.grows = not self.view and any("int[" in str(argument.type).lower() for argument in schema.arguments)
-        overload = schema.overload_name
-        self.rule = RULES.get(f"{self.name}.{overload}") or (RULES.get(self.name) if overload in _RULED else None)
-        self.memo: dict[Any, Any] = {}
-        self.older: dict[Any, Any] = {}
+        ) + _UNDECLARED_MUTABLE.get(self.name, ())
+        self.training_flag = _TRAINING_FLAGS.get(self.name)
+        self.is_view: bool = func.is_view
 
     def charges(self, macs: Callable[[], int]) -> tuple[Charge, ...]:
         """Return what one call is charged for; ``macs`` evaluates the formula, if there is one."""
         if self.formula is not None:
             return ((self.name, macs()),)
-        return ((self.name, None),) if self.unknown else ()
+        return ((self.name, None),) if self.is_unknown else ()
 
-    def written(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+    def mutated_tensors(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
         """Return the tensors that a call writes into."""
-        if self.trains is not None and not args[self.trains]:
+        if self.training_flag is not None and not args[self.training_flag]:
             return []
         found: list[torch.Tensor] = []
-        for place in self.writes:
+        for place in self.mutable_arguments:
             value = kwargs.get(place) if isinstance(place, str) else args[place] if place < len(args) else None
             found.extend(value if isinstance(value, (list, tuple)) else [value] if value is not None else [])
         return found
 
 
-def needs_none(func: torch._ops.OpOverload) -> bool:
+def needs_no_macs(func: Any) -> bool:
     """Return whether an operator of torch is known to need no MACs: by its tags, as a view, or by name."""
-    name = func._schema.name
-    if name in NO_MACS or (name.endswith("_") and name[:-1] in NO_MACS):
+    name = schema_of(func).name
+    if name in WITHOUT_MACS or (name.endswith("_") and name[:-1] in WITHOUT_MACS):
         return True
     namespace = name.partition("::")[0]
     if namespace == "prims":
@@ -143,60 +95,55 @@ def needs_none(func: torch._ops.OpOverload) -> bool:
     )
 
 
-def _upstream_formula(func: torch._ops.OpOverload) -> registry.Formula | None:
+def _formula_registered_with_torch(func: Any) -> registry.Formula | None:
     """Return what users registered with torch's ``register_flop_formula`` for an operator outside aten."""
-    name = func._schema.name
-    known = flop_counter.flop_registry
-    entry = known.get(func._overloadpacket) or known.get(func)  # older releases register overload by overload
-    if entry is None or name.startswith("aten::"):
+    known: dict[Any, Any] = flop_counter.flop_registry
+    entry = known.get(overload_packet_of(func)) or known.get(func)  # older releases register overload by overload
+    if entry is None or schema_of(func).name.startswith("aten::"):
         return None
 
     def macs(*args: Any, out: Any, **kwargs: Any) -> int:
         return (int(entry(*args, **kwargs, out_val=out)) + 1) // 2  # FLOPs = 2 x MACs, there too
 
-    return registry.Formula(macs, raw=True)
+    return registry.Formula(macs, takes_tensors=True)
 
 
-PLANS: dict[int, Plan] = {}
-"""The plans so far, by the identity of the operator, whose own hash is slow."""
-
-_operators: list[
-    Any
-] = []  # kept alive, for those identities, and because torch's dispatcher does not own what it hands out
+Facts = TypeVar("Facts", bound=OperatorFacts)
 
 
-def plan_of(func: Any) -> Plan:
-    """Return the plan of an operator overload."""
-    plan = PLANS.get(id(func))
-    if plan is None:
-        plan = PLANS[id(func)] = Plan(func)
-        _operators.append(func)
-    return plan
+class FactsTable(Generic[Facts]):
+    """The facts of every operator that was called so far, dropped whenever a formula is registered.
+
+    ``known`` finds them by the identity of the operator, whose own hash is slow.
+    """
+
+    def __init__(self, read: Callable[[Any], Facts]) -> None:
+        self.known: dict[int, Facts] = {}
+        self._read = read
+        self._operators: list[Any] = []  # for those identities, and because torch's dispatcher does not own operators
+        registry.on_change(self.known.clear)
+
+    def facts_of(self, func: Any) -> Facts:
+        """Return the facts of an operator overload."""
+        facts = self.known.get(id(func))
+        if facts is None:
+            facts = self.known[id(func)] = self._read(func)
+            self._operators.append(func)
+        return facts
 
 
-def known_plans() -> list[Plan]:
-    """Return the plan of every operator that was called so far."""
-    return list(PLANS.values())
-
-
-def forget() -> None:
-    """Drop every plan and with it the memo."""
-    PLANS.clear()
-
-
-registry.on_registration(forget)
-
-
-def macs_of(plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    """Evaluate the formula of one call; ``args`` and ``out`` hold tensors, real or meta."""
-    formula = plan.formula
+def macs_of_call(facts: OperatorFacts, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    """Evaluate the formula for one call; ``args`` and ``out`` hold tensors, real or meta."""
+    formula = facts.formula
     assert formula is not None
-    inputs = {name: value for name, value in kwargs.items() if name not in plan.writes} if kwargs else kwargs
-    if formula.raw:
+    inputs = (
+        {name: value for name, value in kwargs.items() if name not in facts.mutable_arguments} if kwargs else kwargs
+    )
+    if formula.takes_tensors:
         return int(formula.function(*args, **inputs, out=out))
     parts = _nested_parts(args, inputs, out)
     if parts is not None:
-        return sum(macs_of(plan, *part) for part in parts)
+        return sum(macs_of_call(facts, *part) for part in parts)
     shapes = [registry.shape_of(arg) for arg in args]
     named = {name: registry.shape_of(value) for name, value in inputs.items()}
     return int(formula.function(*shapes, **named, out_shape=registry.shape_of(out)))

@@ -1,7 +1,7 @@
-"""The formulas: which operator costs how many MACs, which needs none, and which is unknown.
+"""The formulas: how many MACs an operator costs.
 
-A formula is a pure function on shapes. The modules of ``formulas`` register torch's own operators by qualified name;
-users register theirs with :func:`formula`.
+A formula is a pure function on shapes. The modules of ``formulas`` register torch's own operators by qualified name,
+users theirs with :func:`formula`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+
+from pytest_modelbudget.counting.torch_private import coo_values, mkldnn_layout
 
 Shape = tuple[int, ...]
 F = TypeVar("F", bound=Callable[..., int])
@@ -32,24 +34,24 @@ class SparseShape(tuple[int, ...]):
 class Formula:
     """A function that gives the MACs of one operator.
 
-    It takes the operator's arguments with every tensor replaced by its shape, and ``out_shape``. A ``raw`` formula
-    takes the tensors themselves and ``out``, because it needs values or packed weights.
+    It takes the operator's arguments with every tensor replaced by its shape, and ``out_shape``. A formula that
+    ``takes_tensors`` is given the tensors themselves and ``out``, because it needs values or packed weights.
     """
 
     function: Callable[..., int]
-    raw: bool = False
+    takes_tensors: bool = False
 
 
 _formulas: dict[str, Formula] = {}
 _listeners: list[Callable[[], None]] = []
 
 
-def counts(*names: str, raw: bool = False) -> Callable[[F], F]:
+def counts(*names: str, takes_tensors: bool = False) -> Callable[[F], F]:
     """Register a formula of torch's own operators by their qualified names (``aten::mm``), all overloads at once."""
 
     def register(function: F) -> F:
         for name in names:
-            _formulas[name] = Formula(function, raw)
+            _formulas[name] = Formula(function, takes_tensors)
         return function
 
     return register
@@ -73,25 +75,30 @@ def formula(name: str) -> Callable[[F], F]:
         if not callable(function):
             raise TypeError(f"formula({name!r}) takes a function that returns MACs, not {type(function).__name__}")
         _formulas[name] = Formula(function)
-        for forget in _listeners:
-            forget()
+        notify_changed()
         return function
 
     return register
 
 
-def on_registration(forget: Callable[[], None]) -> None:
-    """Call ``forget`` whenever a user registers a formula: what was derived from the old ones is void."""
+def on_change(forget: Callable[[], None]) -> None:
+    """Call ``forget`` whenever formulas change: what was derived from the old ones is void."""
     _listeners.append(forget)
 
 
-def find(name: str) -> Formula | None:
+def notify_changed() -> None:
+    """Make everyone forget what was derived from the formulas."""
+    for forget in _listeners:
+        forget()
+
+
+def find_formula(name: str) -> Formula | None:
     """Return the formula of a qualified operator name; an in-place variant has that of its functional form."""
     known = _formulas.get(name)
     return known or (_formulas.get(name[:-1]) if name.endswith("_") else None)
 
 
-def known() -> list[str]:
+def names_with_formula() -> list[str]:
     """Return the qualified name of every operator that has a formula."""
     return list(_formulas)
 
@@ -105,23 +112,7 @@ def shape_of(value: Any) -> Any:
         return tuple(value) if value and type(value[0]) is int else tuple([shape_of(item) for item in value])
     if not isinstance(value, torch.Tensor):
         return value
-    if value.layout is torch.strided or value.layout is torch._mkldnn or value.is_meta:  # type: ignore[attr-defined]
+    if value.layout is torch.strided or value.layout is mkldnn_layout or value.is_meta:
         return tuple(value.shape)
-    values = value._values() if value.layout is torch.sparse_coo else value.values()
+    values = coo_values(value) if value.layout is torch.sparse_coo else value.values()
     return SparseShape(tuple(value.shape), values.numel())
-
-
-def _load() -> None:
-    from pytest_modelbudget.counting.operators.formulas import (
-        attention,
-        convolution,
-        matmul,
-        quantized,
-        recurrent,
-        sparse,
-    )
-
-    del attention, convolution, matmul, quantized, recurrent, sparse
-
-
-_load()

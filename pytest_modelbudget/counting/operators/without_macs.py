@@ -227,4 +227,4 @@ _NAMES = {
     """,
 }
 
-NO_MACS = frozenset(f"{namespace}::{name}" for namespace, names in _NAMES.items() for name in names.split())
+WITHOUT_MACS = frozenset(f"{namespace}::{name}" for namespace, names in _NAMES.items() for name in names.split())

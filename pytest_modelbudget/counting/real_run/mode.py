@@ -1,53 +1,60 @@
-"""The real run: a forward pass on real data in which every operator is counted as it runs."""
+"""The mode of the real run: real data, and every operator counted as it runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators import higher_order
-from pytest_modelbudget.counting.operators.facts import PLANS, macs_of, plan_of
-from pytest_modelbudget.counting.plain_tensors import PLAIN
-from pytest_modelbudget.counting.restoring.storages import Storages
+from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts, macs_of_call
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose
 
-_PLAIN = PLAIN | {UninitializedParameter, UninitializedBuffer}
+_PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
+_FACTS = FactsTable(OperatorFacts)
+_known_facts = _FACTS.known
 
 
-class RealRun(TorchDispatchMode):
+class RealRun(DispatchMode):
     """The mode. Charges ``ledger`` where there is one; copies what is written into where there are ``storages``."""
 
-    supports_higher_order_operators = True
-
-    def __init__(self, storages: Storages | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, storages: StorageSnapshot | None = None) -> None:
+        super().__init__()
         self.ledger: Ledger | None = None
         self._storages = storages
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # the wrapper that torch puts around the mode otherwise costs more than the mode
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator and count it."""
         kwargs = kwargs or {}
-        if not isinstance(func, torch._ops.OpOverload):
-            return higher_order.run(self, func, args, kwargs)
-        for kind in types:  # before the plan: subclasses are also asked for sizes, by operators that do not exist
-            if kind not in _PLAIN:
+        if not isinstance(func, OpOverload):
+            return self._run_higher_order(func, args, kwargs)
+        for kind in types:  # before the facts: subclasses are also asked for sizes, by operators that do not exist
+            if kind not in _PLAIN_TYPES:
                 return NotImplemented  # let the subclass unwrap: what it runs inside is counted
-        plan = PLANS.get(id(func)) or plan_of(func)
-        if plan.decomposes:
+        facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
+        if facts.is_decomposed:
             with self:
-                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
-        if plan.writes and self._storages is not None:
-            for target in plan.written(args, kwargs):
-                self._storages.keep(target)
+                return decompose(func, args, kwargs)
+        if facts.mutable_arguments and self._storages is not None:
+            for target in facts.mutated_tensors(args, kwargs):
+                self._storages.save_before_write(target)
         out = func(*args, **kwargs)
-        if self.ledger is not None and (plan.formula is not None or plan.unknown):
-            macs = macs_of(plan, args, kwargs, out) if plan.formula is not None else None
-            self.ledger.charge(plan.name, macs)
+        if self.ledger is not None and (facts.formula is not None or facts.is_unknown):
+            self.ledger.charge(
+                facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None
+            )
         return out
+
+    def _run_higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        ledger = self.ledger
+        return higher_order.run(
+            func,
+            args,
+            kwargs,
+            counting=self,
+            charge=ledger.charge if ledger is not None else lambda *_: None,
+            backward_follows=ledger is not None and ledger.backward_follows,
+        )

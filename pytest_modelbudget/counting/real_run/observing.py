@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,12 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import describe, model_class
-from pytest_modelbudget.counting.modules.calls import watched
+from pytest_modelbudget.counting.inputs import input_specs, model_class
+from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement
 from pytest_modelbudget.counting.real_run.mode import RealRun
+from pytest_modelbudget.counting.torch_private import compiler_is_loaded
 from pytest_modelbudget.measurement import Measurement
 
 
@@ -39,11 +39,11 @@ class Observation:
     def add(self, model: nn.Module, found: Measurement) -> None:
         """Keep a call if it is the costliest of its model so far."""
         known = self._costliest.get(id(model))
-        if known is None or _weight(found) > _weight(known[1]):
+        if known is None or _cost(found) > _cost(known[1]):
             self._costliest[id(model)] = (model, found)
 
 
-def _weight(found: Measurement) -> tuple[int, int, int]:
+def _cost(found: Measurement) -> tuple[int, int, int]:
     return len(found.unknown), found.macs or 0, found.params
 
 
@@ -56,15 +56,15 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     """
     seen = Observation()
     mode = RealRun()
-    watch = _Watch(seen, mode, flops_per_mac)
+    observer = _Observer(seen, mode, flops_per_mac)
     with ExitStack() as stack:
-        stack.enter_context(_eager(stack))
-        stack.enter_context(watched(watch.enter, watch.leave))
+        stack.enter_context(_compiled_code_run_eagerly(stack))
+        stack.enter_context(follow_calls(observer.enter, observer.leave))
         stack.enter_context(mode)
         yield seen
 
 
-class _Watch:
+class _Observer:
     """Follows the module calls of one thread; a stack of calls with an outermost one is a model's run."""
 
     def __init__(self, seen: Observation, mode: RealRun, flops_per_mac: int) -> None:
@@ -87,31 +87,31 @@ class _Watch:
             self._model = module
             self._index = ModuleIndex(module)
             self._ledger = self._mode.ledger = Ledger(self._index)
-            self._inputs = describe((args, kwargs))
+            self._inputs = input_specs((args, kwargs))
         self._depth += 1
         position = self._index.positions.get(id(module))
-        stack = self._ledger.stack
+        running = self._ledger.running
         if position is not None:
             self._index.nodes[position].calls += 1
-        stack.append(stack[-1] if position is None else position)
+        running.append(running[-1] if position is None else position)
         return True
 
     def leave(self) -> None:
-        """Come back from a module; from the outermost one, write down what its call cost."""
-        self._ledger.stack.pop()
+        """Return from a module; from the outermost one, keep what its call cost."""
+        self._ledger.running.pop()
         self._depth -= 1
         if self._depth or self._model is None:
             return
         self._mode.ledger = None
-        if self._index.lazy:
-            self._index.weigh()
+        if self._index.has_lazy_tensors:
+            self._index.count_tensors()
         request = Request(model_class(self._model), False, self._inputs, False, self._flops_per_mac)
         self._seen.add(self._model, measurement(self._index, self._ledger, request, "real"))
         self._model = None
 
 
 @contextmanager
-def _eager(stack: ExitStack) -> Iterator[None]:
+def _compiled_code_run_eagerly(stack: ExitStack) -> Iterator[None]:
     """Run compiled code eagerly; under a dispatch mode it would not compile, nor ever compile again.
 
     The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` brings the stance.
@@ -119,7 +119,7 @@ def _eager(stack: ExitStack) -> Iterator[None]:
     if not hasattr(torch.compiler, "set_stance"):
         yield
         return
-    if "torch._dynamo" in sys.modules:
+    if compiler_is_loaded():
         with torch.compiler.set_stance("force_eager"):
             yield
         return

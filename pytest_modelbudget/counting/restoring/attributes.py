@@ -1,4 +1,4 @@
-"""Leave no footprint: remember what a forward pass can change, and put it back."""
+"""Restore the attributes and containers of objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-_ATOMS = frozenset(
+_NEVER_FOLLOWED = frozenset(
     (
         bool,
         bytes,
@@ -34,41 +34,41 @@ _ATOMS = frozenset(
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
-class Objects:
+class AttributeSnapshot:
     """The attributes and containers reachable from some objects, as they were when this was made.
 
     Modules, plain objects, dicts, lists, sets and deques are followed, tensors are not: a write into a tensor's data is
-    undone by :class:`Storages`. ``tensors`` are the plain tensors found, such as buffers.
+    undone by a ``StorageSnapshot``. ``tensors`` are the plain tensors found, such as buffers.
     """
 
     def __init__(self, roots: Iterable[Any]) -> None:
-        self._empty: list[Any] = []
+        self._empty_containers: list[Any] = []
         self._mappings: list[tuple[Any, Any]] = []
         self._sequences: list[tuple[Any, list[Any]]] = []
         self._classes: list[tuple[Any, type]] = []
         self.tensors: list[torch.Tensor] = []
         seen: set[int] = set()
-        pending = [root for root in roots if type(root) not in _ATOMS]
+        pending = [root for root in roots if type(root) not in _NEVER_FOLLOWED]
         while pending:
             value = pending.pop()
             if id(value) in seen:
                 continue
             seen.add(id(value))
-            for item in self._remember(value):
+            for item in self._save_items(value):
                 kind = type(item)
-                if kind in _ATOMS:
+                if kind in _NEVER_FOLLOWED:
                     continue
                 if kind in _CONTAINERS and not item:
-                    self._empty.append(item)
+                    self._empty_containers.append(item)
                 elif kind is torch.Tensor:
                     self.tensors.append(item)
-                elif kind is not tuple or not _ATOMS.issuperset(map(type, item)):
+                elif kind is not tuple or not _NEVER_FOLLOWED.issuperset(map(type, item)):
                     pending.append(item)
 
-    def _remember(self, value: Any) -> Iterable[Any]:
-        """Note what ``value`` holds, and return it."""
+    def _save_items(self, value: Any) -> Iterable[Any]:
+        """Save what ``value`` holds, and return it."""
         if isinstance(value, nn.Module):
-            return self._remember_object(value, value.__dict__)
+            return self._save_object(value, value.__dict__)
         if isinstance(value, dict):
             self._mappings.append((value, dict(value)))
             return value.values()
@@ -81,9 +81,9 @@ class Objects:
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is not dict or isinstance(value, (torch.Tensor, type)):
             return ()
-        return self._remember_object(value, attributes)
+        return self._save_object(value, attributes)
 
-    def _remember_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
+    def _save_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
         self._classes.append((value, type(value)))
         self._mappings.append((attributes, dict(attributes)))
         return attributes.values()
@@ -93,7 +93,7 @@ class Objects:
         for value, kind in self._classes:
             if type(value) is not kind:
                 value.__class__ = kind
-        for container in self._empty:
+        for container in self._empty_containers:
             if container:
                 container.clear()
         for mapping, before in self._mappings:

@@ -1,4 +1,4 @@
-"""Restore the gradients of tensors."""
+"""Restore the gradients of tensors, and whether they require any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 @contextmanager
-def gradients_kept(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Run with empty gradients, and put back gradients, ``requires_grad`` and the independence of leaves."""
     before = [(tensor, tensor.grad, tensor.requires_grad) for tensor in tensors if tensor.is_leaf]
     for tensor, gradient, _ in before:

@@ -1,8 +1,7 @@
-"""Choose kernels that show what they compute, and restore the choice."""
+"""Let operators run as those that they consist of, and restore the kernels that were chosen before."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,9 +9,17 @@ from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.torch_private import (
+    compiler_is_loaded,
+    cudnn_enabled,
+    mkldnn_enabled,
+    set_cudnn_enabled,
+    set_mkldnn_enabled,
+)
+
 
 @contextmanager
-def plain_kernels(backward: bool) -> Iterator[None]:
+def unfused_kernels(backward: bool) -> Iterator[None]:
     """Switch off what hides operators: fused fast paths, compilation, and in training fused attention and recurrence.
 
     The fused backward kernels compute gradients that nobody asked for; decomposed, autograd asks for each.
@@ -47,8 +54,8 @@ def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], A
         (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
         (cuda.mem_efficient_sdp_enabled, cuda.enable_mem_efficient_sdp),
         (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
-        (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
-        (torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled),
+        (mkldnn_enabled, set_mkldnn_enabled),
+        (cudnn_enabled, set_cudnn_enabled),
     ]
     return flags
 
@@ -56,7 +63,7 @@ def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], A
 @contextmanager
 def _eager_stance() -> Iterator[None]:
     """Run compiled modules eagerly; torch.compile was never used in this process unless its machinery is loaded."""
-    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+    if not compiler_is_loaded() or not hasattr(torch.compiler, "set_stance"):
         yield
         return
     with torch.compiler.set_stance("force_eager"):

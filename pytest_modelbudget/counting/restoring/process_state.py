@@ -12,7 +12,7 @@ import torch
 
 
 @contextmanager
-def process_state() -> Iterator[None]:
+def restored_process_state() -> Iterator[None]:
     """Restore random numbers, grad mode, default dtype and the autocast cache; collect no garbage meanwhile.
 
     Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.

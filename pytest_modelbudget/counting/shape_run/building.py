@@ -18,7 +18,7 @@ def weightless(stop: Callable[[str], NoReturn]) -> Iterator[None]:
     """Let a factory build shape tensors for weights.
 
     The functions of ``torch.nn.init`` return shape tensors untouched; some of them loop until values fit. Tracing,
-    scripting and exporting take tensors out of Python's sight, so they call ``stop``.
+    scripting and exporting run where no dispatch mode sees them, so they call ``stop``.
     """
     originals: list[tuple[Any, str, Any]] = []
     for name, value in vars(init).items():
@@ -27,7 +27,7 @@ def weightless(stop: Callable[[str], NoReturn]) -> Iterator[None]:
     for place, names in ((torch.jit, ("script", "trace", "trace_module")), (torch.export, ("export",))):
         originals.extend((place, name, getattr(place, name)) for name in names)
     for place, name, function in originals:
-        setattr(place, name, _skipping(function) if place is init else _refusing(function, stop))
+        setattr(place, name, _leaving_shape_tensors(function) if place is init else _stopping(function, stop))
     try:
         yield
     finally:
@@ -35,7 +35,7 @@ def weightless(stop: Callable[[str], NoReturn]) -> Iterator[None]:
             setattr(place, name, function)
 
 
-def _refusing(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> Callable[..., Any]:
+def _stopping(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> Callable[..., Any]:
     def convert(*args: Any, **kwargs: Any) -> Any:
         if isinstance(args[0] if args else None, nn.Module):
             stop(f"{function.__module__}.{function.__name__}()")
@@ -44,7 +44,7 @@ def _refusing(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> 
     return convert
 
 
-def _skipping(function: Callable[..., Any]) -> Callable[..., Any]:
+def _leaving_shape_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     def initialize(*args: Any, **kwargs: Any) -> Any:
         tensor = args[0] if args else kwargs.get("tensor")
         if type(tensor) is ShapeTensor:

@@ -1,93 +1,96 @@
 """Composite operators, which only call others: those that are common are remembered as one.
 
-Autograd takes composite operators apart before a dispatch mode sees them. Where no gradients are recorded it can be
-left out, and ``linear`` is one operator instead of four. The first time, what a composite runs is written down;
+Autograd decomposes composite operators before a dispatch mode sees them. Where no gradients are recorded a run can go
+below autograd, and ``linear`` is one operator instead of four. The first time, what a composite runs is written down;
 afterwards that is charged as if it had run.
+
+This is a shortcut and nothing else: with :func:`without_composites` every shape run uses autograd, and counts the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
-from pytest_modelbudget.counting.operators.facts import Charge, Plan
-from pytest_modelbudget.counting.shape_run.outcomes import Argument, Entry, tensors_in
+from pytest_modelbudget.counting.operators.facts import Charge, OperatorFacts
+from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, tensors_in
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
-
-Depends = Callable[[Any], Any]
-
-CAN_LEAVE_OUT = all(
-    hasattr(torch._C, name)
-    for name in (
-        "_AutoDispatchBelowAutograd",
-        "_ForceDispatchKeyGuard",
-        "_dispatch_tls_local_exclude_set",
-        "_dispatch_tls_local_include_set",
-        "_is_any_autocast_enabled",
-    )
+from pytest_modelbudget.counting.torch_private import (
+    CAN_RUN_BELOW_AUTOGRAD,
+    AutoDispatchBelowAutograd,
+    ForceDispatchKeyGuard,
+    attention_backends_enabled,
+    is_any_autocast_enabled,
+    local_dispatch_keys,
 )
-"""Whether the installed torch can run without autograd."""
+
+_switched_on: ContextVar[bool] = ContextVar("composites", default=CAN_RUN_BELOW_AUTOGRAD)
 
 
-def takes_gradients() -> bool:
-    """Return whether gradients or tangents are recorded now."""
-    return torch.is_grad_enabled() or forward_ad._current_level >= 0
+def can_remember_composites() -> bool:
+    """Return whether shape runs go below autograd, where composite operators reach the mode undecomposed."""
+    return _switched_on.get()
 
 
-def changes_composites() -> bool:
-    """Return whether a composite operator now runs other operators than usual."""
-    return torch.is_inference_mode_enabled() or torch._C._is_any_autocast_enabled()
+@contextmanager
+def without_composites() -> Iterator[None]:
+    """Run every shape run inside with autograd, to compare the two, or where a new torch breaks the shortcut."""
+    token = _switched_on.set(False)
+    try:
+        yield
+    finally:
+        _switched_on.reset(token)
+
+
+def decomposes_unusually() -> bool:
+    """Return whether a composite operator now calls other operators than usual."""
+    return torch.is_inference_mode_enabled() or is_any_autocast_enabled()
 
 
 class BelowAutograd:
-    """Run what is inside without autograd: composite operators arrive whole. ``on`` tells whether that is so now."""
+    """Run what is inside below autograd. ``is_active`` says whether that is so now."""
 
     def __init__(self) -> None:
-        self.on = False
+        self.is_active = False
 
     def __enter__(self) -> None:
-        self._outside = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
-        self._guard = torch._C._AutoDispatchBelowAutograd()  # takes effect when made
+        self._outside = local_dispatch_keys()
+        self._guard = AutoDispatchBelowAutograd()  # takes effect when made
         self._guard.__enter__()
-        self.on = True
+        self.is_active = True
 
     def __exit__(self, *exception: Any) -> None:
-        self.on = False
+        self.is_active = False
         self._guard.__exit__(*exception)
         del self._guard
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Run what is inside as if it were outside."""
-        self.on = False
+        """Run what is inside with autograd."""
+        self.is_active = False
         try:
-            with torch._C._ForceDispatchKeyGuard(*self._outside):
+            with ForceDispatchKeyGuard(*self._outside):
                 yield
         finally:
-            self.on = True
+            self.is_active = True
 
 
-def _attention_flags(_: Any) -> Any:
-    return tuple([flag() for flag in _ATTENTION_FLAGS])
+Flags = Callable[[Any], Any]
 
 
-_ATTENTION_FLAGS = [
-    getattr(torch._C, name)
-    for name in (
-        "_get_cudnn_sdp_enabled",
-        "_get_flash_sdp_enabled",
-        "_get_math_sdp_enabled",
-        "_get_mem_efficient_sdp_enabled",
-        "_get_overrideable_sdp_enabled",
-    )
-    if hasattr(torch._C, name)
-]
+def _no_flags(_: Any) -> None:
+    return None
 
-_COMMON: dict[str, Depends] = {
+
+def _attention_backends(_: Any) -> Any:
+    return tuple([is_enabled() for is_enabled in attention_backends_enabled])
+
+
+_FLAGS: dict[str, Flags] = {
     **dict.fromkeys(
         (
             "aten::batch_norm",
@@ -102,7 +105,7 @@ _COMMON: dict[str, Depends] = {
             "aten::rms_norm",
             "aten::softmax",
         ),
-        lambda _: None,
+        _no_flags,
     ),
     **dict.fromkeys(
         (
@@ -119,27 +122,27 @@ _COMMON: dict[str, Depends] = {
     ),
     "aten::linear": lambda args: args[1].requires_grad,  # decides how batches are folded
     "aten::matmul": lambda args: (args[0].requires_grad, args[1].requires_grad),
-    "aten::scaled_dot_product_attention": _attention_flags,
+    "aten::scaled_dot_product_attention": _attention_backends,
 }
-"""Composites whose course no value decides, and the flags that do beside the specs and arguments of the call."""
+"""The composites that call the same operators for equal specs, arguments and flags, and what gives those flags."""
 
 
-def depends(plan: Plan) -> Depends | None:
-    """Return what tells the flags that a composite depends on; None where it is not to be remembered."""
-    return None if plan.writes else _COMMON.get(plan.name)
+def flags_of(facts: OperatorFacts) -> Flags | None:
+    """Return the function that gives the flags that a composite depends on; None where it is not to be remembered."""
+    return None if facts.mutable_arguments else _FLAGS.get(facts.name)
 
 
-class Trace:
+class CompositeTrace:
     """What one call of a composite operator does: what it is charged for, and the tensors that it writes into."""
 
     def __init__(self) -> None:
         self.charges: list[Charge] = []
-        self.written: list[torch.Tensor] = []
+        self.mutated: list[torch.Tensor] = []
 
-    def entry(self, out: Any, args: Any, kwargs: dict[str, Any]) -> Entry | None:
-        """Return the call as one to remember, or None where it left more behind than new shape tensors."""
+    def outcome(self, out: Any, args: Any, kwargs: dict[str, Any]) -> Outcome | None:
+        """Return the outcome of the call, or None where it left more behind than new shape tensors."""
         own = tensors_in(args, kwargs)
-        for target in self.written:
+        for target in self.mutated:
             if type(target) is not ShapeTensor or any(target is tensor for tensor in own):
                 return None
         result: list[Any] = []
@@ -147,6 +150,6 @@ class Trace:
             position = next((index for index, tensor in enumerate(own) if tensor is leaf), None)
             if position is None and (type(leaf) is not ShapeTensor or leaf.requires_grad):
                 return None
-            result.append(leaf._spec if position is None else Argument(position))
+            result.append(leaf._spec if position is None else ArgumentAt(position))
         whole = result if isinstance(out, list) else tuple(result) if isinstance(out, tuple) else result[0]
-        return Entry(whole, (), tuple(self.charges))
+        return Outcome(whole, (), tuple(self.charges))

@@ -1,4 +1,4 @@
-"""What a shape run knows of tensors: which have values, which only shapes, and what a call on them depends on."""
+"""Which tensors have known values and which have shapes alone, and what the result of a call on them depends on."""
 
 from __future__ import annotations
 
@@ -7,55 +7,58 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
-from pytest_modelbudget.counting.plain_tensors import PLAIN
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of
+from pytest_modelbudget.counting.torch_private import storage_identity
 
 
-class Knowledge:
-    """``weights`` are real tensors taken for shape tensors, by identity; ``unknown`` the storages of real tensors that
-    were written into with unknown values, so that every view of them is unknown too.
+class KnownValues:
+    """Which tensors of a run have known values: those that are neither shape tensors, nor weights, nor overwritten.
+
+    ``_weights`` are the specs of real tensors whose values are ignored, by the tensors' identity. ``_unknown`` are the
+    storages of real tensors that unknown values were written into: every view of them is unknown too.
     """
 
     def __init__(self) -> None:
-        self.weights: dict[int, Spec] = {}
-        self.unknown: dict[int, torch.UntypedStorage] = {}
+        self._weights: dict[int, Spec] = {}
+        self._unknown: dict[int, torch.UntypedStorage] = {}
         self._held: list[torch.Tensor] = []
 
-    def take_for_shapes(self, weights: list[torch.Tensor]) -> None:
-        """Ignore the values of real tensors from here on."""
+    def ignore_values_of(self, weights: list[torch.Tensor]) -> None:
+        """Treat real tensors as if they had shapes alone from here on."""
         self._held = weights
-        self.weights = {id(weight): spec_of(weight) for weight in weights}
+        self._weights = {id(weight): spec_of(weight) for weight in weights}
 
-    def write_unknown(self, tensor: torch.Tensor) -> None:
-        """Take the values of a real tensor, its base and all its views for unknown."""
+    def mark_unknown(self, tensor: torch.Tensor) -> None:
+        """Treat the values of a real tensor, of its base and of all its views as unknown."""
         storage = tensor.untyped_storage()
-        self.unknown[storage._cdata] = storage
+        self._unknown[storage_identity(storage)] = storage
 
-    def overwrite_known(self, args: Any) -> bool:
+    def mark_known_if_overwritten(self, args: Any) -> bool:
         """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
         target, source = args[0], args[1:]
-        if type(target) is ShapeTensor or id(target) in self.weights or target.is_meta:
+        if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:
             return False
         storage = target.untyped_storage()
         whole = target.numel() * target.element_size() == storage.nbytes()
         if not whole or any(isinstance(arg, torch.Tensor) and not self.is_known(arg) for arg in source):
             return False
-        del self.unknown[storage._cdata]
+        del self._unknown[storage_identity(storage)]
         return True
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Let go of every tensor."""
-        self.weights.clear()
-        self.unknown.clear()
+        self._weights.clear()
+        self._unknown.clear()
         self._held.clear()
 
-    def key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
-        """Return whether any tensor has unknown values, and what the call's result depends on.
+    def call_key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
+        """Return whether any tensor of a call has unknown values, and what the result of the call depends on.
 
         Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
         """
         unknown = False
-        weights = self.weights
+        weights = self._weights
         parts: list[Any] = [torch.get_default_dtype()]
         for arg in args:
             kind = type(arg)
@@ -75,45 +78,45 @@ class Knowledge:
                     unknown = True
                     parts.append(weight)
                 else:
-                    hidden, part = self._part(arg)
-                    unknown = unknown or hidden
+                    is_unknown, part = self._argument_key(arg)
+                    unknown = unknown or is_unknown
                     parts.append(part)
         if kwargs:
             for name, arg in kwargs.items():
-                hidden, part = (False, None) if arg is None else self._part(arg)
-                unknown = unknown or hidden
+                is_unknown, part = (False, None) if arg is None else self._argument_key(arg)
+                unknown = unknown or is_unknown
                 parts.append(name)
                 parts.append(part)
         return unknown, tuple(parts)
 
-    def _part(self, arg: Any) -> tuple[bool, Any]:
+    def _argument_key(self, arg: Any) -> tuple[bool, Any]:
         kind = type(arg)
         if kind is ShapeTensor:
             return True, arg._spec
         if kind is list or kind is tuple:
             if arg and type(arg[0]) is int:
                 return False, tuple(arg)
-            pairs = [self._part(item) for item in arg]
-            return any(hidden for hidden, _ in pairs), tuple([part for _, part in pairs])
+            pairs = [self._argument_key(item) for item in arg]
+            return any(is_unknown for is_unknown, _ in pairs), tuple([part for _, part in pairs])
         if isinstance(arg, torch.Tensor):
-            if kind not in PLAIN:
+            if kind not in PLAIN_TYPES:
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
-            weight = self.weights.get(id(arg))
-            return (True, weight) if weight is not None else (self.is_unknown(arg), spec_of(arg))
+            weight = self._weights.get(id(arg))
+            return (True, weight) if weight is not None else (self.is_overwritten(arg), spec_of(arg))
         if isinstance(arg, torch.ScriptObject):
             raise ShapeRunStop("packed weights have shapes of their own")
         return False, arg if kind is int else (kind, arg)
 
-    def is_unknown(self, tensor: torch.Tensor) -> bool:
-        """Return whether a real tensor that is no weight has no data, or was written into with unknown values."""
-        return tensor.is_meta or (bool(self.unknown) and tensor.untyped_storage()._cdata in self.unknown)
+    def is_overwritten(self, tensor: torch.Tensor) -> bool:
+        """Return whether unknown values were written into a real tensor, or it is a meta tensor, which has no data."""
+        return tensor.is_meta or (bool(self._unknown) and storage_identity(tensor.untyped_storage()) in self._unknown)
 
     def is_known(self, tensor: torch.Tensor) -> bool:
         """Return whether the values of a tensor are determined."""
-        return type(tensor) is not ShapeTensor and id(tensor) not in self.weights and not self.is_unknown(tensor)
+        return type(tensor) is not ShapeTensor and id(tensor) not in self._weights and not self.is_overwritten(tensor)
 
-    def spec(self, tensor: torch.Tensor) -> Spec:
+    def spec_of(self, tensor: torch.Tensor) -> Spec:
         """Return the spec of a real tensor or a shape tensor."""
         if type(tensor) is ShapeTensor:
             return tensor._spec
-        return self.weights.get(id(tensor)) or spec_of(tensor)
+        return self._weights.get(id(tensor)) or spec_of(tensor)

@@ -1,33 +1,41 @@
-"""Evaluate an operator on meta tensors: which tensors come out of it, and what it costs."""
+"""The memo: the outcome of every call so far, by operator and arguments, for as long as the process lives.
+
+Two generations bound it: an outcome that is used moves to the younger one; when that is full it becomes the older one,
+and the older one is dropped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from pytest_modelbudget.counting.operators.facts import Plan
-from pytest_modelbudget.counting.shape_run.outcomes import Entry
+from pytest_modelbudget.counting.shape_run.operator_facts import SHAPE_RUN_FACTS, ShapeRunFacts
+from pytest_modelbudget.counting.shape_run.outcomes import Outcome
 
-ENTRIES_AT_MOST = 1 << 14
-_total = 0
-
-
-def look_up(plan: Plan, key: Any) -> Entry | None:
-    """Return what is remembered for a call. Two generations bound the memo: what is used moves to the younger."""
-    entry = plan.memo.get(key)
-    if entry is None and plan.older:
-        entry = plan.older.pop(key, None)
-        if entry is not None:
-            plan.memo[key] = entry
-    return entry
+MOST_OUTCOMES = 1 << 14
+_younger = 0
 
 
-def remember(plan: Plan, key: Any, entry: Entry, plans: Callable[[], list[Plan]]) -> None:
-    """Keep what a call gives; when the younger generation is full it becomes the older one, and that is dropped."""
-    global _total
-    _total += 1
-    if _total > ENTRIES_AT_MOST:
-        _total = 1
-        for known in plans():
-            known.older, known.memo = known.memo, {}
-    plan.memo[key] = entry
+def look_up(facts: ShapeRunFacts, key: Any) -> Outcome | None:
+    """Return the outcome of an equal call, or None."""
+    outcome = facts.outcomes.get(key)
+    if outcome is None and facts.older_outcomes:
+        outcome = facts.older_outcomes.pop(key, None)
+        if outcome is not None:
+            facts.outcomes[key] = outcome
+    return outcome
+
+
+def remember(facts: ShapeRunFacts, key: Any, outcome: Outcome) -> None:
+    """Keep the outcome of a call for equal ones."""
+    global _younger
+    _younger += 1
+    if _younger > MOST_OUTCOMES:
+        _younger = 1
+        for known in SHAPE_RUN_FACTS.known.values():
+            known.older_outcomes, known.outcomes = known.outcomes, {}
+    facts.outcomes[key] = outcome
+
+
+def number_of_outcomes() -> int:
+    """Return how many outcomes are remembered."""
+    return sum(len(facts.outcomes) + len(facts.older_outcomes) for facts in SHAPE_RUN_FACTS.known.values())

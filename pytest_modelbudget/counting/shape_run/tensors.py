@@ -1,13 +1,22 @@
-"""Shape tensors: tensors that know their shape, stride, dtype and device, and hold no data."""
+"""Shape tensors: tensors that have a shape, strides, a dtype and a device, and no data."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.operators.registry import Shape
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.torch_private import (
+    DisableTorchDispatch,
+    disabled_torch_function,
+    local_scalar_dense,
+    make_wrapper_subclass,
+    tree_map,
+)
 
 
 class Spec:
@@ -23,7 +32,7 @@ class Spec:
         self.device = device
 
 
-_INTERNED_AT_MOST = 1 << 16
+_MOST_INTERNED = 1 << 16
 _interned: dict[tuple[Any, ...], Spec] = {}
 
 
@@ -32,7 +41,7 @@ def intern(shape: Shape, stride: Shape, offset: int | torch.SymInt, dtype: torch
     key = (shape, stride, offset, dtype, device)
     spec = _interned.get(key)
     if spec is None:
-        if len(_interned) >= _INTERNED_AT_MOST:
+        if len(_interned) >= _MOST_INTERNED:
             _interned.clear()  # an old spec stays valid: a new equal one only misses the memo once
         spec = Spec(tuple(shape), stride, int(offset), dtype, device)
         _interned[spec.shape, spec.stride, spec.offset, dtype, device] = spec
@@ -46,10 +55,10 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype, device or tensor.device)
 
 
-def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:
+def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:
     """Leave the shape run because ``operation`` asks a shape tensor for its values, where no dispatcher sees it."""
     try:
-        torch.ops.aten._local_scalar_dense(tensor)  # the run must see, and remember, that values were asked for
+        local_scalar_dense(tensor)  # the run must see, and remember, that values were asked for
     except ShapeRunStop as stop:
         stop.args = (operation,)
         raise
@@ -59,7 +68,7 @@ def needs_values(tensor: ShapeTensor, operation: str) -> NoReturn:
 class ShapeTensor(torch.Tensor):
     """A tensor without data. Whatever asks it for values, past the dispatcher too, ends the shape run."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    __torch_function__ = disabled_torch_function
     _spec: Spec
 
     @classmethod
@@ -71,7 +80,7 @@ class ShapeTensor(torch.Tensor):
         """Return another tensor of the same spec, as a deep copy of a real one would be."""
         if id(self) in memo:
             return memo[id(self)]  # type: ignore[no-any-return]
-        twin = make(self._spec)
+        twin = new_shape_tensor(self._spec)
         twin.requires_grad_(self.requires_grad)
         twin.__dict__.update(self.__dict__)
         memo[id(self)] = twin
@@ -84,44 +93,34 @@ class ShapeTensor(torch.Tensor):
 
     @data.setter
     def data(self, value: torch.Tensor) -> None:
-        become(self, value._spec if type(value) is ShapeTensor else spec_of(value))
+        change_metadata(self, value._spec if type(value) is ShapeTensor else spec_of(value))
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        needs_values(self, "formatting a tensor")
+        stop_for_values(self, "formatting a tensor")
 
     __str__ = __repr__
 
     def __format__(self, spec: str) -> str:
-        needs_values(self, "formatting a tensor")
+        stop_for_values(self, "formatting a tensor")
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        needs_values(self, "pickling a tensor")
+        stop_for_values(self, "pickling a tensor")
 
 
-def _asks(name: str) -> Any:
+def _method_that_stops(name: str) -> Any:
     def method(self: ShapeTensor, *_: Any, **__: Any) -> NoReturn:
-        needs_values(self, f"Tensor.{name}()")
+        stop_for_values(self, f"Tensor.{name}()")
 
     return method
 
 
 for _name in ("__array__", "__dlpack__", "data_ptr", "numpy", "share_memory_", "storage", "tolist", "untyped_storage"):
-    setattr(ShapeTensor, _name, _asks(_name))
+    setattr(ShapeTensor, _name, _method_that_stops(_name))
 
 
-def become(tensor: ShapeTensor, spec: Spec) -> None:
-    """Change the metadata of a shape tensor in place, as ``t_()``, ``resize_()`` and assigning ``.data`` do."""
-    with torch._C._DisableTorchDispatch():
-        torch.Tensor.data.__set__(tensor, make(spec))  # type: ignore[attr-defined]
-    tensor._spec = spec
-
-
-_wrap = torch.Tensor._make_wrapper_subclass
-
-
-def make(spec: Spec) -> ShapeTensor:
+def new_shape_tensor(spec: Spec) -> ShapeTensor:
     """Return a new shape tensor."""
-    tensor: ShapeTensor = _wrap(
+    tensor: ShapeTensor = make_wrapper_subclass(
         ShapeTensor,
         spec.shape,
         strides=spec.stride,
@@ -131,3 +130,30 @@ def make(spec: Spec) -> ShapeTensor:
     )
     tensor._spec = spec
     return tensor
+
+
+def change_metadata(tensor: ShapeTensor, spec: Spec) -> None:
+    """Change the metadata of a shape tensor in place, as ``t_()``, ``resize_()`` and assigning ``.data`` do."""
+    with DisableTorchDispatch():
+        torch.Tensor.data.__set__(tensor, new_shape_tensor(spec))  # type: ignore[attr-defined]
+    tensor._spec = spec
+
+
+def is_inexact(dtype: torch.dtype) -> bool:
+    """Return whether a dtype is floating-point or complex."""
+    return dtype.is_floating_point or dtype.is_complex
+
+
+def as_shapes(value: Any, new_tensor: Callable[[Spec], ShapeTensor], device: torch.device | None) -> Any:
+    """Replace the floating-point tensors in ``value`` by shape tensors, and meta tensors of any dtype.
+
+    ``new_tensor`` makes them; ``device`` is the device of those that are on the meta device.
+    """
+
+    def replace(leaf: Any) -> Any:
+        if type(leaf) not in PLAIN_TYPES or not (is_inexact(leaf.dtype) or leaf.is_meta):
+            return leaf
+        tensor = new_tensor(spec_of(leaf, device if leaf.is_meta else None))
+        return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor
+
+    return tree_map(replace, value)

@@ -1,7 +1,7 @@
 """Operators on shape tensors whose result follows from the values of a real one beside them.
 
-A handler takes the call's arguments and a function that tells known tensors. It returns a function that answers the
-call, or None where the values it needs are not known.
+A handler takes the call's arguments and a function that says whether a tensor's values are known. It returns a function
+that answers the call, or None where the values that it needs are not known.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-Known = Callable[[torch.Tensor], bool]
+IsKnown = Callable[[torch.Tensor], bool]
 Answer = Callable[[Any], Any]
 _MASKS = (torch.bool, torch.uint8)
 
 
-def index(args: Any, kwargs: Any, known: Known) -> Answer | None:
+def index(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``x[mask]``: a known boolean mask is the positions that it selects."""
     x, indices = args[0], args[1]
     masks = [item for item in indices if item is not None and item.dtype in _MASKS]
-    if not masks or not all(known(mask) for mask in masks):
+    if not masks or not all(is_known(mask) for mask in masks):
         return None
     positions: list[Any] = []
     for item in indices:
@@ -36,20 +36,20 @@ def shapes_suffice(name: str, args: Any) -> bool:
     return name == "aten::index" and not any(item is not None and item.dtype in _MASKS for item in args[1])
 
 
-def masked_select(args: Any, kwargs: Any, known: Known) -> Answer | None:
+def masked_select(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``masked_select(x, mask)`` for a known mask: as many elements as it selects, after broadcasting."""
     x, mask = args
-    if not known(mask):
+    if not is_known(mask):
         return None
     shape = torch.broadcast_shapes(x.shape, mask.shape)
     count = int(mask.expand(shape).sum())
     return lambda func: x.new_empty((count,))
 
 
-def pack_padded_sequence(args: Any, kwargs: Any, known: Known) -> Answer | None:
+def pack_padded_sequence(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``pack_padded_sequence(x, lengths)``: sum(lengths) rows, and batch sizes that follow from the lengths."""
     x, lengths, batch_first = args
-    if not known(lengths):
+    if not is_known(lengths):
         return None
     batch, steps, *rest = x.shape if batch_first else (x.shape[1], x.shape[0], *x.shape[2:])
     if len(lengths) != batch or int(lengths.max()) > steps or int(lengths.min()) < 1:
@@ -58,16 +58,16 @@ def pack_padded_sequence(args: Any, kwargs: Any, known: Known) -> Answer | None:
     return lambda func: (x.new_empty((int(lengths.sum()), *rest)), sizes)
 
 
-def overwrite(args: Any, kwargs: Any, known: Known) -> Answer | None:
-    """Leave writes to the run itself, which knows what they make known."""
+def leave_to_the_run(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
+    """Leave a write to the run itself: it may make a tensor known again, and needs no handler otherwise."""
     return None
 
 
-HANDLERS: dict[str, Callable[[Any, Any, Known], Answer | None]] = {
+VALUE_HANDLERS: dict[str, Callable[[Any, Any, IsKnown], Answer | None]] = {
     "aten::index": index,
     "aten::masked_select": masked_select,
     "aten::_pack_padded_sequence": pack_padded_sequence,
-    "aten::fill_": overwrite,
-    "aten::zero_": overwrite,
-    "aten::copy_": overwrite,
+    "aten::fill_": leave_to_the_run,
+    "aten::zero_": leave_to_the_run,
+    "aten::copy_": leave_to_the_run,
 }

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from pytest_modelbudget.counting.operators.registry import Shape, counts
+from pytest_modelbudget.counting.torch_private import nested_sizes
 
 
 def attention(query: Shape, key: Shape, value: Shape) -> int:
@@ -53,26 +54,26 @@ def varlen(query: Shape, key: Shape, value: Shape, cum_q: Any, cum_k: Any, heads
 
 
 def _sequence_first(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any) -> int:
-    """Count tensors laid out (B, L, H, E), or (tokens, H, E) with cumulative lengths, as the raw kernels take them."""
+    """Count tensors laid out (B, L, H, E), or (tokens, H, E) with cumulative lengths, as these kernels take them."""
     q, k, v = tuple(query.shape), tuple(key.shape), tuple(value.shape)
     if cum_q is not None:
         return varlen(q, k, v, cum_q, cum_k, heads=q[-2])
     return int(prod(q[:-1]) * k[-3] * (q[-1] + v[-1]))
 
 
-@counts("aten::_flash_attention_forward", "aten::_flash_attention_forward_no_dropout_inplace", raw=True)
+@counts("aten::_flash_attention_forward", "aten::_flash_attention_forward_no_dropout_inplace", takes_tensors=True)
 def flash_attention(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int:
     """Count flash attention on (B, L, H, E) tensors or packed sequences; needs the lengths' values where packed."""
     return _sequence_first(query, key, value, cum_q, cum_k)
 
 
-@counts("aten::_efficient_attention_forward", raw=True)
+@counts("aten::_efficient_attention_forward", takes_tensors=True)
 def efficient_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int:
     """Count memory-efficient attention on (B, L, H, E) tensors or packed sequences."""
     return _sequence_first(query, key, value, cum_q, cum_k)
 
 
-@counts("aten::_cudnn_attention_forward", raw=True)
+@counts("aten::_cudnn_attention_forward", takes_tensors=True)
 def cudnn_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int:
     """Count cuDNN's attention: (B, H, L, E) tensors, or packed (tokens, H, E) with cumulative lengths."""
     if cum_q is not None:
@@ -80,7 +81,7 @@ def cudnn_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum
     return attention(tuple(query.shape), tuple(key.shape), tuple(value.shape))
 
 
-@counts("aten::_flash_attention_backward", raw=True)
+@counts("aten::_flash_attention_backward", takes_tensors=True)
 def flash_attention_backward(
     grad: Any, query: Any, key: Any, value: Any, output: Any, logsumexp: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
 ) -> int:
@@ -88,7 +89,7 @@ def flash_attention_backward(
     return 2 * _sequence_first(query, key, value, cum_q, cum_k)
 
 
-@counts("aten::_efficient_attention_backward", raw=True)
+@counts("aten::_efficient_attention_backward", takes_tensors=True)
 def efficient_attention_backward(
     grad: Any, query: Any, key: Any, value: Any, bias: Any, output: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
 ) -> int:
@@ -96,7 +97,7 @@ def efficient_attention_backward(
     return 2 * _sequence_first(query, key, value, cum_q, cum_k)
 
 
-@counts("aten::_cudnn_attention_backward", raw=True)
+@counts("aten::_cudnn_attention_backward", takes_tensors=True)
 def cudnn_attention_backward(
     grad: Any,
     query: Any,
@@ -119,7 +120,7 @@ def cudnn_attention_backward(
 def _padded(tokens: Any) -> tuple[int, int]:
     """Return (batch, longest sequence) of a (B, L, D) tensor; a nested one stands for the padded one it came from."""
     if tokens.is_nested:
-        lengths = tokens._nested_tensor_size()[:, 0]
+        lengths = nested_sizes(tokens)[:, 0]
         return int(lengths.numel()), int(lengths.max())
     return int(tokens.shape[0]), int(tokens.shape[1])
 
@@ -135,13 +136,13 @@ def _multi_head_attention(query: Any, key: Any, value: Any, embed_dim: int) -> i
     return batch * (projections + 2 * length * keys * embed_dim + length * embed_dim * embed_dim)
 
 
-@counts("aten::_native_multi_head_attention", "aten::_triton_multi_head_attention", raw=True)
+@counts("aten::_native_multi_head_attention", "aten::_triton_multi_head_attention", takes_tensors=True)
 def native_multi_head_attention(query: Any, key: Any, value: Any, embed_dim: int, *_: Any, **__: Any) -> int:
     """Count the fast path of ``nn.MultiheadAttention``."""
     return _multi_head_attention(query, key, value, embed_dim)
 
 
-@counts("aten::_transformer_encoder_layer_fwd", raw=True)
+@counts("aten::_transformer_encoder_layer_fwd", takes_tensors=True)
 def transformer_encoder_layer(src: Any, embed_dim: int, *args: Any, ffn_weight_1: Any = None, **_: Any) -> int:
     """Count the fast path of ``nn.TransformerEncoderLayer``: self-attention and two linear maps, D to F and back."""
     weight = args[13] if ffn_weight_1 is None else ffn_weight_1

@@ -65,7 +65,7 @@ def dot(a: Shape, b: Shape, **_: Any) -> int:
 
 @counts("aten::matmul")
 def matmul(a: Shape, b: Shape, *, out_shape: Shape, **_: Any) -> int:
-    """Count any broadcast form of a @ b, where it is delivered whole: every output is a sum of k products."""
+    """Count any broadcast form of a @ b, where it reaches the mode undecomposed: each output sums k products."""
     if hasattr(a, "stored") or hasattr(b, "stored"):
         return product(a, b if len(b) > 1 else (*b, 1))
     return prod(out_shape) * a[-1]

@@ -59,20 +59,26 @@ def matmul(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     return prod(out_shape) * a[-1]
 
 
-@counts(*CONVOLUTIONS, "quantized::conv2d_add", "quantized::conv2d_add_relu", "mkldnn_prepacked::conv2d_run", raw=True)
+@counts(
+    *CONVOLUTIONS,
+    "quantized::conv2d_add",
+    "quantized::conv2d_add_relu",
+    "mkldnn_prepacked::conv2d_run",
+    takes_tensors=True,
+)
 def convolution(x: Any, packed: Any, *args: Any, out: Any, **_: Any) -> int:
     """Count a convolution by a packed weight; the ``_add`` forms take the packed weight third."""
     holder = packed if hasattr(packed, "unpack") else args[0]
     return forward(tuple(holder.unpack()[0].shape), tuple(out.shape))
 
 
-@counts(*TRANSPOSED, raw=True)
+@counts(*TRANSPOSED, takes_tensors=True)
 def transposed_convolution(x: Any, packed: Any, *_: Any, **__: Any) -> int:
     """Count a transposed convolution by a packed weight."""
     return transposed(tuple(x.shape), tuple(packed.unpack()[0].shape))
 
 
-@counts(*(f"onednn::qconv{kind}_pointwise" for kind in ("1d", "2d", "3d", "")), raw=True)
+@counts(*(f"onednn::qconv{kind}_pointwise" for kind in ("1d", "2d", "3d", "")), takes_tensors=True)
 def onednn_convolution(x: Any, x_scale: Any, x_zero: Any, weight: Any, *_: Any, out: Any, **__: Any) -> int:
     """Count oneDNN's quantized convolution; its weight tensor keeps the (Cout, Cin/groups, *kernel) shape."""
     return forward(tuple(weight.shape), tuple(out.shape))

@@ -109,7 +109,7 @@ def lstm_mps_backward(
     return 2 * steps(x) * matrices(weights)
 
 
-@counts("aten::quantized_lstm", "aten::quantized_gru", raw=True)
+@counts("aten::quantized_lstm", "aten::quantized_gru", takes_tensors=True)
 def quantized_rnn(x: Any, second: Any, third: Any, *args: Any, **_: Any) -> int:
     """Count all layers and directions of a dynamically quantized LSTM or GRU, whose weights are packed objects.
 
@@ -136,7 +136,7 @@ def quantized_cell(x: Shape, hx: Any, w_ih: Shape, w_hh: Shape, *_: Any, **__: A
     "quantized::quantized_gru_cell_dynamic",
     "quantized::quantized_rnn_relu_cell_dynamic",
     "quantized::quantized_rnn_tanh_cell_dynamic",
-    raw=True,
+    takes_tensors=True,
 )
 def quantized_cell_dynamic(x: Any, hx: Any, w_ih: Any, w_hh: Any, *_: Any, **__: Any) -> int:
     """Count one step of a dynamically quantized cell, whose weights are packed objects."""

@@ -1,4 +1,4 @@
-"""Shape rules: what the commonest operators give, told from the specs of their arguments.
+"""Shape rules: what the commonest operators give, by the specs of their arguments.
 
 Meta kernels answer for every operator, but torch's are written in Python: the first one imports a symbolic algebra
 system, which takes longer than everything else here. A rule answers the plain cases (dense operands of one dtype), and
@@ -8,6 +8,6 @@ returns None in all others; a test holds every rule against the meta kernel.
 from __future__ import annotations
 
 from pytest_modelbudget.counting.shape_run.rules import elementwise, layers
-from pytest_modelbudget.counting.shape_run.rules.table import RULES
+from pytest_modelbudget.counting.shape_run.rules.table import SHAPE_RULES
 
-__all__ = ["RULES", "elementwise", "layers"]
+__all__ = ["SHAPE_RULES", "elementwise", "layers"]

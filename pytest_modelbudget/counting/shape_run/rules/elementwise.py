@@ -9,13 +9,13 @@ import torch
 
 from pytest_modelbudget.counting.shape_run.rules.table import (
     Sizes,
-    floating,
-    fresh,
+    are_floating,
+    in_layout_of,
     is_contiguous,
     is_dense,
-    is_plain,
+    is_plain_value,
+    row_major,
     rule,
-    same,
 )
 from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
 
@@ -33,9 +33,9 @@ def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec |
     first = specs[0]
     if all(spec.shape == shape for spec in specs):
         if all(map(is_contiguous, specs)):
-            return fresh(shape, first, dtype)
+            return row_major(shape, first, dtype)
         if all(spec.stride == first.stride for spec in specs) and is_dense(first):
-            return same(first, dtype)
+            return in_layout_of(first, dtype)
     strides = [_iterated_strides(spec, shape) for spec in specs]
     order = _dimension_order(shape, strides)
     out, step = [0] * rank, 1
@@ -58,11 +58,11 @@ def _dimension_order(shape: Sizes, strides: list[Sizes]) -> list[int]:
     for start in range(1, len(order)):
         at = start
         for before in range(start - 1, -1, -1):
-            verdict = _compare(order[before], order[at], shape, strides)
-            if verdict > 0:
+            order_of_two = _compare(order[before], order[at], shape, strides)
+            if order_of_two > 0:
                 order[before], order[at] = order[at], order[before]
                 at = before
-            elif verdict < 0:
+            elif order_of_two < 0:
                 break
     return order
 
@@ -86,16 +86,16 @@ UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
 
 @rule("bernoulli_.float", "normal_", "uniform_", "exponential_", "random_")
 @rule("empty_like")
-def redrawn(x: Any, *parameters: Any, **options: Any) -> Any:
+def filled_in_place(x: Any, *parameters: Any, **options: Any) -> Any:
     """Answer fresh memory or random numbers in the layout of a dense tensor."""
     plain = all(value is None or type(value) in (int, float) for value in parameters)
-    return same(x) if plain and not options and floating(x) and is_dense(x) else None
+    return in_layout_of(x) if plain and not options and are_floating(x) and is_dense(x) else None
 
 
 @rule(*(f"{name}{mark}" for name in UNARY.split() for mark in ("", "_")), "softplus")
 def unary(x: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of one tensor."""
-    if options or not floating(x) or any(not is_plain(value) for value in parameters):
+    if options or not are_floating(x) or any(not is_plain_value(value) for value in parameters):
         return None
     return broadcast((x,))
 
@@ -105,37 +105,37 @@ def unary(x: Any, *parameters: Any, **options: Any) -> Any:
 def binary(a: Any, b: Any, *parameters: Any, **options: Any) -> Any:
     """Answer an element-wise function of two tensors, or of a tensor and a real number."""
     if set(options) - {"alpha", "approximate"} or any(
-        not is_plain(value) for value in (*parameters, *options.values())
+        not is_plain_value(value) for value in (*parameters, *options.values())
     ):
         return None
     if type(b) is not Spec:
-        return broadcast((a,)) if is_plain(b) and floating(a) else None
-    return broadcast((a, b)) if floating(a, b) else None
+        return broadcast((a,)) if is_plain_value(b) and are_floating(a) else None
+    return broadcast((a, b)) if are_floating(a, b) else None
 
 
 @rule("threshold_backward")
 def threshold_backward(grad: Any, x: Any, threshold: Any) -> Any:
     """Answer the gradient of a threshold, which is laid out as its input."""
-    return broadcast((x, grad)) if is_plain(threshold) and floating(x, grad) else None
+    return broadcast((x, grad)) if is_plain_value(threshold) and are_floating(x, grad) else None
 
 
 @rule("pow")
 def power(x: Any, exponent: Any) -> Any:
     """Answer a tensor to the power of a number."""
-    return broadcast((x,)) if type(x) is Spec and is_plain(exponent) and floating(x) else None
+    return broadcast((x,)) if type(x) is Spec and is_plain_value(exponent) and are_floating(x) else None
 
 
 @rule("eq", "ne", "lt", "le", "gt", "ge")
-def compare(a: Any, b: Any) -> Any:
+def comparison(a: Any, b: Any) -> Any:
     """Answer a comparison."""
     if type(b) is not Spec:
-        return broadcast((a,), torch.bool) if is_plain(b) and floating(a) else None
-    return broadcast((a, b), torch.bool) if floating(a, b) else None
+        return broadcast((a,), torch.bool) if is_plain_value(b) and are_floating(a) else None
+    return broadcast((a, b), torch.bool) if are_floating(a, b) else None
 
 
 @rule("where")
 def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     """Answer a choice between two tensors."""
-    if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and floating(a, b)):
+    if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and are_floating(a, b)):
         return None
     return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None

@@ -1,4 +1,4 @@
-"""The table of shape rules, and what they tell layouts with."""
+"""The table of shape rules, and what they say of layouts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
 
 Rule = Callable[..., Any]
-RULES: dict[str, Rule] = {}
+SHAPE_RULES: dict[str, Rule] = {}
 Sizes = tuple[int, ...]
 
 
@@ -19,7 +19,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
     def register(function: Rule) -> Rule:
         for name in names:
-            RULES[f"aten::{name}"] = function
+            SHAPE_RULES[f"aten::{name}"] = function
         return function
 
     return register
@@ -55,17 +55,17 @@ def is_dense(spec: Spec) -> bool:
     return 0 not in spec.shape
 
 
-def fresh(shape: Sequence[int], like: Spec, dtype: torch.dtype | None = None) -> Spec:
+def row_major(shape: Sequence[int], like: Spec, dtype: torch.dtype | None = None) -> Spec:
     """Return the spec of a new row-major tensor with the dtype and device of another."""
     return intern(tuple(shape), contiguous_strides(shape), 0, dtype or like.dtype, like.device)
 
 
-def same(x: Spec, dtype: torch.dtype | None = None) -> Spec:
+def in_layout_of(x: Spec, dtype: torch.dtype | None = None) -> Spec:
     """Return the spec of a new tensor laid out as another, which is dense."""
     return intern(x.shape, x.stride, 0, dtype or x.dtype, x.device)
 
 
-def floating(*specs: Any) -> bool:
+def are_floating(*specs: Any) -> bool:
     """Return whether all are tensors of one floating dtype on one device."""
     first = specs[0]
     return all(
@@ -77,6 +77,6 @@ def floating(*specs: Any) -> bool:
     )
 
 
-def is_plain(value: Any) -> bool:
+def is_plain_value(value: Any) -> bool:
     """Return whether an argument is neither a tensor nor a complex number."""
     return value is None or isinstance(value, (bool, int, float, str))

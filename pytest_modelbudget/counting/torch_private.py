@@ -1,0 +1,299 @@
+"""Every private name of torch that counting uses: whether it is there, what replaces it, and what breaks without it.
+
+A new release of torch is read in this file alone. ``REQUIRED`` names have no replacement: importing this module raises
+``ImportError`` for any that is missing or behaves otherwise. ``OPTIONAL`` names have one, which counts the same. Below
+the tables are the names themselves, bound once, for all other modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from operator import attrgetter, methodcaller
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd import forward_ad
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateName:
+    """A private name, what breaks without it, and (for optional ones) what is done instead.
+
+    ``path`` leads to the name from an imported module; attributes of operators are looked up on a sample operator.
+    ``behaves`` tells whether the name does what is expected of it, where its presence alone does not say so.
+    """
+
+    path: str
+    breaks: str
+    instead: str = ""
+    behaves: Callable[[], bool] | None = None
+
+
+def look_up(path: str) -> Any:
+    """Return what a dotted path names; raises ``AttributeError`` where there is no such thing."""
+    first, *rest = path.split(".")
+    value, reached = sys.modules[first], first
+    for part in rest:
+        reached = f"{reached}.{part}"
+        if not hasattr(value, part) and hasattr(value, "__path__"):
+            try:
+                importlib.import_module(reached)
+            except ModuleNotFoundError as error:
+                raise AttributeError(reached) from error
+        value = getattr(value, part)
+    return value
+
+
+def exists(path: str) -> bool:
+    """Return whether the installed torch has a name."""
+    try:
+        look_up(path)
+    except AttributeError:
+        return False
+    return True
+
+
+def check(names: Iterable[PrivateName], exists: Callable[[str], bool] = exists) -> None:
+    """Raise ``ImportError`` if a required name is missing or behaves otherwise, with what breaks without it."""
+    names = list(names)
+    problems = [f"{name.path} is missing: without it, {name.breaks}" for name in names if not exists(name.path)]
+    if not problems:
+        odd = [name for name in names if name.behaves is not None and not name.behaves()]
+        problems = [f"{name.path} does not behave as expected: without that, {name.breaks}" for name in odd]
+    if problems:
+        lines = "\n  ".join(problems)
+        raise ImportError(f"pytest-modelbudget cannot count models with torch {torch.__version__}:\n  {lines}")
+
+
+def _module_calls_can_be_followed() -> bool:
+    followed = type("Followed", (nn.Module,), {COMPILED_CALL: property(lambda _: lambda: "followed")})
+    return bool(followed()() == "followed")
+
+
+def _modules_hold_their_parts_by_name() -> bool:
+    return {"_modules", "_parameters", "_buffers"} <= vars(nn.Module()).keys()
+
+
+def _autograd_node_has_a_sequence_number() -> bool:
+    with torch.enable_grad(), torch.inference_mode(False):
+        node = torch.ones((), requires_grad=True).clone().grad_fn
+    return isinstance(methodcaller("_sequence_nr")(node), int)
+
+
+def _each(breaks: str, *paths: str, instead: str = "") -> list[PrivateName]:
+    return [PrivateName(path, breaks, instead) for path in paths]
+
+
+COMPILED_CALL = "_compiled_call_impl"
+"""The attribute that every module call reads, and calls if it is there."""
+
+_SAMPLE = "torch.ops.aten.add.Tensor"
+
+REQUIRED = (
+    PrivateName("torch._ops.OpOverload", "operators and higher-order operators cannot be distinguished"),
+    PrivateName(f"{_SAMPLE}._schema", "an operator's name and mutable arguments are not known"),
+    PrivateName(f"{_SAMPLE}._overloadpacket", "formulas registered with torch are not found"),
+    PrivateName("torch._C._dispatch_has_kernel_for_dispatch_key", "what composite operators call is not counted"),
+    PrivateName("torch._C._disabled_torch_function_impl", "torch converts every result of a shape tensor"),
+    PrivateName("torch._C._DisableTorchDispatch", "in-place changes of a shape tensor's metadata are lost"),
+    PrivateName("torch.Tensor._make_wrapper_subclass", "there are no tensors that have a shape and no data"),
+    PrivateName("torch.UntypedStorage._cdata", "two tensors that share their storage are not recognised"),
+    PrivateName("torch.ops.aten._local_scalar_dense", "a shape run does not notice that values were asked for"),
+    PrivateName("torch._C._autograd._get_sequence_nr", "the cost of a backward is not known module by module"),
+    PrivateName(
+        "torch._C._current_autograd_node",
+        "the cost of a backward is not known module by module",
+        behaves=_autograd_node_has_a_sequence_number,
+    ),
+    PrivateName(
+        "torch.nn.Module._compiled_call_impl",
+        "module calls are not seen, and every cost is the model's own",
+        behaves=_module_calls_can_be_followed,
+    ),
+    PrivateName(
+        "torch.nn.Module",
+        "submodules, parameters and buffers are not found (_modules, _parameters, _buffers)",
+        behaves=_modules_hold_their_parts_by_name,
+    ),
+    PrivateName("torch.nn.Module._call_impl", "modules whose calls are followed cannot be run"),
+    PrivateName("torch.utils._python_dispatch.TorchDispatchMode", "no operator is seen at all"),
+    PrivateName("torch.utils._python_dispatch._disable_current_modes", "a mode around measure() changes its count"),
+    PrivateName("torch.utils._pytree.tree_map", "tensors inside lists, dicts and named tuples are not found"),
+    PrivateName("torch.utils._pytree.tree_flatten_with_path", "inputs inside lists and dicts are not named"),
+    PrivateName("torch.utils._pytree.keystr", "inputs inside lists and dicts are not named"),
+    *_each(
+        "training costs include gradients that nobody asked for",
+        "torch._C._get_mkldnn_enabled",
+        "torch._C._set_mkldnn_enabled",
+        "torch._C._get_cudnn_enabled",
+        "torch._C._set_cudnn_enabled",
+    ),
+    PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
+    PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
+    PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
+)
+"""Names without which counting is wrong or impossible."""
+
+BELOW_AUTOGRAD = (
+    "torch._C._AutoDispatchBelowAutograd",
+    "torch._C._ForceDispatchKeyGuard",
+    "torch._C._dispatch_tls_local_exclude_set",
+    "torch._C._dispatch_tls_local_include_set",
+    "torch._C._is_any_autocast_enabled",
+    "torch.autograd.forward_ad._current_level",
+)
+ATTENTION_BACKENDS = (
+    "torch._C._get_cudnn_sdp_enabled",
+    "torch._C._get_flash_sdp_enabled",
+    "torch._C._get_math_sdp_enabled",
+    "torch._C._get_mem_efficient_sdp_enabled",
+    "torch._C._get_overrideable_sdp_enabled",
+)
+OPTIONAL = (
+    *_each("composite operators are not remembered as one", *BELOW_AUTOGRAD, instead="slower runs, with autograd"),
+    *_each("this attention backend cannot be switched off", *ATTENTION_BACKENDS, instead="the other backends decide"),
+    PrivateName(f"{_SAMPLE}._op_dk", "composite operators are decomposed more slowly", "OpOverload.decompose"),
+    PrivateName("torch._C._len_torch_dispatch_stack", "other modes are not noticed", "modes are always switched off"),
+    PrivateName("torch._C._get_tracing_state", "a trace is noticed more slowly", "torch.jit.is_tracing"),
+    PrivateName(
+        "torch.utils._python_dispatch.TorchDispatchMode._should_skip_dynamo",
+        "torch may wrap every mode",
+        "slower modes",
+    ),
+    PrivateName("torch._subclasses.fake_tensor", "operators without a meta kernel have no shapes", "a real run"),
+    PrivateName("torch._dynamo", "compiled modules cannot exist", "nothing is switched to eager"),
+    PrivateName("torch._dynamo.OptimizedModule._orig_mod", "compiled models have no name of their own", "their class"),
+    PrivateName(
+        "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu",
+        "fused attention on the CPU has no shape rule",
+        "its meta kernel",
+    ),
+)
+"""Names with a replacement. Those of ``torch._subclasses`` and ``torch._dynamo`` are slow to import: they are looked up
+where they are needed."""
+
+check(REQUIRED)
+
+# -- operators ---------------------------------------------------------------------------------------------------------
+
+OpOverload = torch._ops.OpOverload
+schema_of: Callable[[Any], Any] = attrgetter("_schema")
+overload_packet_of: Callable[[Any], Any] = attrgetter("_overloadpacket")
+local_scalar_dense = torch.ops.aten._local_scalar_dense
+_COMPOSITE = "CompositeImplicitAutograd"
+
+
+def is_composite(func: Any) -> bool:
+    """Return whether an operator is implemented by calling other operators."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
+
+
+if exists(f"{_SAMPLE}._op_dk"):
+    _COMPOSITE_KEY = getattr(torch._C.DispatchKey, _COMPOSITE)
+
+    def decompose(func: Any, args: Any, kwargs: Any) -> Any:
+        """Run a composite operator so that a mode sees what it calls."""
+        return func._op_dk(_COMPOSITE_KEY, *args, **kwargs)
+else:
+
+    def decompose(func: Any, args: Any, kwargs: Any) -> Any:
+        """Run a composite operator so that a mode sees what it calls."""
+        return func.decompose(*args, **kwargs)
+
+
+# -- tensors -----------------------------------------------------------------------------------------------------------
+
+disabled_torch_function: Any = torch._C._disabled_torch_function_impl
+DisableTorchDispatch = torch._C._DisableTorchDispatch
+make_wrapper_subclass: Any = torch.Tensor._make_wrapper_subclass
+storage_identity: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
+mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
+coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
+nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")
+tree_map = look_up("torch.utils._pytree.tree_map")
+tree_flatten_with_path = look_up("torch.utils._pytree.tree_flatten_with_path")
+keystr = look_up("torch.utils._pytree.keystr")
+
+
+def fake_tensor_mode() -> AbstractContextManager[Any]:
+    """Return a mode whose operators know the shapes of more operators than meta kernels do."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode(allow_non_fake_inputs=False)
+
+
+def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Run fused attention on the CPU; there is no such operator where there is none to be called."""
+    out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)[0]
+    return out
+
+
+# -- dispatch modes and autograd ---------------------------------------------------------------------------------------
+
+disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(
+    "torch.utils._python_dispatch._disable_current_modes"
+)
+dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+tracing_state: Callable[[], Any] = getattr(
+    torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
+)
+autograd_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
+current_autograd_node: Callable[[], Any] = torch._C._current_autograd_node
+sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
+
+
+class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
+    """A dispatch mode that is given higher-order operators too, and that torch does not wrap."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the wrapper that torch puts around the mode otherwise costs more than the mode
+
+
+CAN_RUN_BELOW_AUTOGRAD = all(map(exists, BELOW_AUTOGRAD))
+"""Whether the installed torch has all that running below autograd needs; otherwise none of these names is used."""
+
+AutoDispatchBelowAutograd: Any = getattr(torch._C, "_AutoDispatchBelowAutograd", None)
+ForceDispatchKeyGuard: Any = getattr(torch._C, "_ForceDispatchKeyGuard", None)
+is_any_autocast_enabled: Any = getattr(torch._C, "_is_any_autocast_enabled", None)
+
+
+def local_dispatch_keys() -> tuple[Any, Any]:
+    """Return the dispatch keys that are included and excluded in this thread."""
+    return torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+
+
+def records_gradients() -> bool:
+    """Return whether gradients or tangents are recorded now."""
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0
+
+
+# -- modules and backends ----------------------------------------------------------------------------------------------
+
+plain_call_of: Callable[[nn.Module], Callable[..., Any]] = attrgetter("_call_impl")
+submodules: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
+own_parameters: Callable[[nn.Module], dict[str, Any]] = attrgetter("_parameters")
+own_buffers: Callable[[nn.Module], dict[str, Any]] = attrgetter("_buffers")
+attention_backends_enabled: list[Callable[[], bool]] = [look_up(path) for path in ATTENTION_BACKENDS if exists(path)]
+mkldnn_enabled, set_mkldnn_enabled = torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled
+cudnn_enabled, set_cudnn_enabled = torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled
+
+
+def compiled_original(model: nn.Module) -> Any:
+    """Return the module that a compiled module wraps, or None."""
+    return getattr(model, "_orig_mod", None)
+
+
+def compiler_is_loaded() -> bool:
+    """Return whether this process has imported the machinery of ``torch.compile``, which takes a second."""
+    return "torch._dynamo" in sys.modules
