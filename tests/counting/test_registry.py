@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -126,6 +127,27 @@ def test_an_operator_without_formula_makes_the_measurement_a_lower_bound() -> No
             ("modelbudget_test::opaque", "2", 1),
         ]
         assert "lower bound" in str(found)
+
+
+def test_unknown_operators_come_in_the_order_of_the_modules_and_then_in_that_of_their_calls() -> None:
+    class Backwards(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Calls("opaque"), Calls("opaque")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(self.second(x))
+            return torch.ops.modelbudget_test.project(torch.ops.modelbudget_test.opaque(x), torch.ones(4, 6))
+
+    for run in (nullcontext(), force_real_run()):
+        with run:
+            found = measure(Backwards(), torch.ones(3, 4))
+        assert [(cost.name, cost.module) for cost in found.unknown] == [
+            ("modelbudget_test::opaque", ""),
+            ("modelbudget_test::project", ""),
+            ("modelbudget_test::opaque", "first"),
+            ("modelbudget_test::opaque", "second"),
+        ]
 
 
 def test_a_registered_formula_counts_even_after_a_first_measurement(restored: None) -> None:

@@ -118,7 +118,7 @@ def _operators(index: ModuleIndex, ledger: Ledger, request: Request) -> tuple[Op
 def _unknown(index: ModuleIndex, ledger: Ledger) -> tuple[OperatorCost, ...]:
     return tuple(
         OperatorCost(name, index.nodes[position].name, ledger.unknown[position, name][0], 0)
-        for position, name in ledger.unknown
+        for position, name in sorted(ledger.unknown, key=_position)
     )
 
 
