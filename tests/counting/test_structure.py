@@ -1,0 +1,62 @@
+"""The structure of counting: its parts depend on each other in one direction only, and no file is part of a cycle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget import counting
+
+PACKAGE = Path(counting.__file__).parent
+NAME = "pytest_modelbudget.counting"
+SHARED = {"errors", "plain_tensors", "torch_private"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "plain_tensors": set(),
+    "progress": set(),
+    "torch_private": set(),
+    "origins": {"errors"},
+    "operators": {"torch_private"},
+    "restoring": {"plain_tensors", "torch_private"},
+    "modules": {"torch_private"},
+    "inputs": {"modules", "torch_private"},
+    "shape_run": {"modules", "operators", "restoring"} | SHARED,
+    "real_run": {"inputs", "modules", "operators", "restoring"} | SHARED,
+    "measuring": {"inputs", "modules", "origins", "progress", "real_run", "restoring", "shape_run"} | SHARED,
+    "__init__": {"errors", "measuring", "operators", "real_run"},
+}
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the modules of counting that a file imports, wherever in it: also for types only, and in functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            module = name.removeprefix(f"{NAME}.")
+            if module != name:
+                yield module if module in MODULES else module.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_parts_depend_on_each_other_in_one_direction(module: str) -> None:
+    part = module.partition(".")[0]
+    assert {name.partition(".")[0] for name in imported(MODULES[module])} <= MAY_IMPORT[part] | {part}
+
+
+def test_the_order_of_the_parts_has_no_cycle() -> None:
+    assert set(TopologicalSorter(MAY_IMPORT).static_order()) == set(MAY_IMPORT)
+
+
+def test_no_file_is_part_of_an_import_cycle() -> None:
+    graph = {module: {name for name in imported(path) if name != module} for module, path in MODULES.items()}
+    assert set(TopologicalSorter(graph).static_order()) == set(MODULES)
