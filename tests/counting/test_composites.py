@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pytest_modelbudget.counting import force_real_run, measure
+from pytest_modelbudget.counting.shape_run.composites import can_remember_composites, without_composites
 from pytest_modelbudget.measurement import Measurement
 
 
@@ -176,3 +177,19 @@ def test_an_exception_of_the_model_is_raised_with_and_without_autograd() -> None
 
     with pytest.raises(KeyError, match="mine"):
         measure(Model(fail), X)
+
+
+def test_without_the_shortcut_no_run_goes_below_autograd() -> None:
+    seen: list[bool] = []
+
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        seen.append(torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.AutogradOther))
+        return self.linear(x)
+
+    assert can_remember_composites()
+    measure(Model(forward), X)
+    with without_composites():
+        assert not can_remember_composites()
+        measure(Model(forward), X)
+    assert can_remember_composites()
+    assert seen == [True, False]
