@@ -13,7 +13,7 @@ class ShapeRunStop(BaseException):
     """Leave the shape run: it met something that only a real run can answer.
 
     Derives from :class:`BaseException` because models catch ``Exception``; the run that raised it remembers it, so a
-    model that swallows even this one is not believed.
+    measurement in which the model catches even this one is void.
     """
 
 

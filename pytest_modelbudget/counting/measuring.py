@@ -134,7 +134,7 @@ class _MeasureCall:
         return Request(name, named, inputs.input_specs(self.inputs), self.backward, self.flops_per_mac)
 
     def _by_shapes(self) -> Measurement | origins.ShapeRunFailure:
-        """Return the measurement of a shape run, or why there is none; nothing that it made lives on.
+        """Return the measurement of a shape run, or why there is none; no tensor that it made outlives it.
 
         The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
         """
@@ -177,7 +177,7 @@ class _MeasureCall:
                     built = inputs.check_built(factory(), self.model)
             index = ModuleIndex(built)
             if run.stopped_by is not None:
-                raise ShapeRunStop("the factory swallowed that values were needed")
+                raise ShapeRunStop("the factory caught the exception that asked for values")
             if index.has_lazy_tensors or index.has_scripted_modules():
                 raise ShapeRunStop("lazy and scripted modules need a real run")
             request = self._request(built)
@@ -195,7 +195,7 @@ class _MeasureCall:
                     announce("a run on shapes")
                     self._forward(built, positional, keyword, ledger)
                 if run.stopped_by is not None:
-                    raise ShapeRunStop("the model swallowed that values were needed")
+                    raise ShapeRunStop("the model caught the exception that asked for values")
                 return measurement(index, ledger, request, "shape")
             finally:
                 attributes.restore()

@@ -25,7 +25,7 @@ class PrivateName:
     """A private name, what breaks without it, and (for optional ones) what is done instead.
 
     ``path`` leads to the name from an imported module; attributes of operators are looked up on a sample operator.
-    ``behaves`` tells whether the name does what is expected of it, where its presence alone does not say so.
+    ``behaves`` returns whether the name does what is expected of it, where its presence alone does not say so.
     """
 
     path: str

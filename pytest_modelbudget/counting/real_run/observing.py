@@ -114,7 +114,7 @@ class _Observer:
 def _compiled_code_run_eagerly(stack: ExitStack) -> Iterator[None]:
     """Run compiled code eagerly; under a dispatch mode it would not compile, nor ever compile again.
 
-    The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` brings the stance.
+    The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` sets the stance.
     """
     if not hasattr(torch.compiler, "set_stance"):
         yield
