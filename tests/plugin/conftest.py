@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -10,52 +12,14 @@ import pytest
 # In-process runs drop every module that they import: what can be imported only once has to be there before.
 import pytest_modelbudget.counting  # noqa: F401
 
-MODELS = '''
-"""Linear(100, 200) and Linear(200, 10): 22 210 params, 22 000 MACs for each row of its input."""
-import pytest
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, width=200):
-        super().__init__()
-        self.first = nn.Linear(100, width)
-        self.last = nn.Linear(width, 10)
-
-    def forward(self, x):
-        return self.last(self.first(x).relu())
-
-
-class Backbone(Net):
-    pass
-
-
-class Head(nn.Module):
-    """Linear(10, 2): 22 params, 20 MACs."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(10, 2)
-
-    def forward(self, x):
-        return self.layer(x)
-
-
-def net():
-    return Net()
-
-
-X = torch.zeros(1, 100)
-'''
-
+MODELS = Path(__file__).parent / "behaviours" / "models.py"
 Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     """Write the given files, and run pytest: in this process, or in processes of its own where options need it."""
-    pytester.makepyfile(models=MODELS)
+    shutil.copy(MODELS, pytester.path)
     (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
     def run(*options: str, subprocess: bool = False, **files: str) -> pytest.RunResult:
@@ -63,7 +27,7 @@ def run(pytester: pytest.Pytester) -> Run:
             path = pytester.path / name.replace("__", "/")
             path = path.with_suffix(".toml" if name.endswith("pyproject") else ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
-            head = "" if path.suffix == ".toml" else "from models import *\n"
+            head = "" if path.suffix == ".toml" else "import pytest; from models import *\n"
             path.write_text(head + dedent(text).lstrip("\n"), encoding="utf-8")
         apart = subprocess or any(option.startswith("-n") for option in options)
         if apart:

@@ -1,0 +1,38 @@
+"""The models under budget: Linear(100, 200) and Linear(200, 10) are 22 210 params, 22 000 MACs for each row of X."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 200) -> None:
+        super().__init__()
+        self.first = nn.Linear(100, width)
+        self.last = nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x).relu())
+
+
+class Backbone(Net):
+    pass
+
+
+class Head(nn.Module):
+    """Linear(10, 2): 22 params, 20 MACs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(10, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+def net() -> Net:
+    return Net()
+
+
+X = torch.zeros(1, 100)

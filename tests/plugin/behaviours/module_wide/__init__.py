@@ -1,0 +1,1 @@
+"""Cases that set something for their whole module: a module each."""

@@ -1,0 +1,156 @@
+"""An observing mark: every model that the test calls is counted as it runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from .models import Head, Net, X
+
+
+# expect passed: modelbudget.Net.params = 22210
+# and: modelbudget.Net.macs = 22000
+# and: modelbudget.Net.flops = 44000
+# and: modelbudget.Net.weight_bytes = 88840
+@pytest.mark.budget(params="22.21K", macs="22K", flops="44K", weight_bytes="88.84 KB")
+def test_an_observing_mark_guards_an_existing_test():
+    Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 21.9 K (+0.5%)
+@pytest.mark.budget(macs="21.9K")
+def test_an_excess_under_an_observing_mark_fails():
+    Net()(X)
+
+
+# expect failed: macs 66.00 K > 44 K
+@pytest.mark.budget(macs="44K")
+def test_the_costliest_call_of_a_model_is_judged():
+    model = Net()
+    for rows in (1, 3, 2):
+        model(torch.zeros(rows, 100))
+
+
+# expect passed: modelbudget.Net.macs.limit = 22000
+# and: modelbudget.Net.macs = 22000
+@pytest.mark.budget(params=22210, macs=22000)
+def test_limits_are_inclusive():
+    Net()(X)
+
+
+# expect failed: params 22,210 > 22,209 (<0.1%)
+@pytest.mark.budget(params=22209)
+def test_one_above_the_limit_is_over():
+    Net()(X)
+
+
+# expect failed: budget declared, but no model was measured
+@pytest.mark.budget(macs="1G")
+def test_a_mark_that_measures_nothing_fails():
+    pass
+
+
+# expect failed: no model was measured
+@pytest.mark.budget(macs="1G")
+def test_losses_and_activations_are_not_models():
+    nn.MSELoss()(nn.ReLU()(X), X)
+
+
+class FromTable(Net):
+    pass
+
+
+# expect passed: modelbudget.FromTable.params.limit = 30000
+@pytest.mark.budget
+def test_a_bare_mark_takes_its_limits_from_the_table():
+    FromTable()(X)
+
+
+# expect failed: no limit applies to Net
+@pytest.mark.budget
+def test_a_bare_mark_without_any_limit_fails():
+    Net()(X)
+
+
+# expect failed: backbone_v2: macs
+@pytest.mark.budget(name="backbone_v2", macs=1)
+def test_a_name_for_what_is_observed():
+    Net()(X)
+
+
+# expect failed: would name 2 models (Head, Net)
+@pytest.mark.budget(name="mine", macs="1M")
+def test_one_name_cannot_name_two_models():
+    Head()(Net()(X))
+
+
+# expect failed: Head: macs 20 > 19
+@pytest.mark.budget(model="Net", macs="22K")
+@pytest.mark.budget(model="He*", macs=19)
+def test_model_selects_one_of_several():
+    Head()(Net()(X))
+
+
+# expect failed: no measured model is called "backbone"
+@pytest.mark.budget(model="backbone", macs="1G")
+def test_model_that_matches_nothing_fails():
+    Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 1 K (+2,100.0%); Head: params 22 > 1
+@pytest.mark.budget(model="Net", macs="1K")
+@pytest.mark.budget(model="Head", params=1)
+def test_every_model_over_budget_is_named():
+    Head()(Net()(X))
+
+
+# expect error: limits on training need the model_budget fixture
+@pytest.mark.budget(training_macs="1G")
+def test_training_limits_need_the_fixture():
+    Net()(X)
+
+
+class Trained(Net):
+    pass
+
+
+# expect failed: training_macs is limited
+@pytest.mark.budget
+def test_a_training_limit_of_the_table_cannot_be_observed():
+    Trained()(X)
+
+
+# expect failed: AssertionError: mine
+@pytest.mark.budget(macs=1)
+def test_the_own_failure_of_a_test_comes_first():
+    Net()(X)
+    raise AssertionError("mine")
+
+
+# expect skipped: no GPU here
+# and: no properties
+@pytest.mark.budget(macs=1)
+def test_a_test_that_skips_itself_owes_nothing():
+    pytest.skip("no GPU here")
+
+
+# expect failed: Net: macs
+@pytest.mark.budget(macs=1)
+def test_an_excess_before_a_skip_still_fails():
+    Net()(X)
+    pytest.skip("done")
+
+
+# expect skipped: unconditional skip
+# and: no properties
+@pytest.mark.skip
+@pytest.mark.budget(macs="many")
+def test_a_skip_mark_skips_malformed_marks_too():
+    pass
+
+
+# expect failed: mat1 and mat2 shapes cannot be multiplied
+@pytest.mark.budget(macs="1G")
+def test_the_error_of_forward_is_the_tests_own():
+    Net()(torch.zeros(1, 99))

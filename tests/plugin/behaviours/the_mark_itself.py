@@ -1,0 +1,44 @@
+"""The mark itself: malformed, misspelt, another plugin's, or under its other name."""
+
+from __future__ import annotations
+
+import pytest
+
+from .models import Net, X
+
+
+# expect error: macs = '4.1g' at
+@pytest.mark.budget(macs="4.1g")
+def test_a_malformed_limit_is_an_error_in_setup():
+    Net()(X)
+
+
+# expect error: flop= at
+@pytest.mark.budget(flop="4.1G")
+def test_a_near_miss_is_an_error():
+    Net()(X)
+
+
+# expect error: a limit of what?
+@pytest.mark.budget("4.1G")
+def test_a_positional_limit_is_an_error():
+    Net()(X)
+
+
+# expect passed: no properties
+@pytest.mark.budget(180)
+@pytest.mark.budget(max_usd=3)
+def test_the_mark_of_another_plugin_is_left_alone():
+    pass
+
+
+# expect error: max_usd= at
+@pytest.mark.modelbudget(max_usd=3)
+def test_the_alias_is_always_ours():
+    Net()(X)
+
+
+# expect failed: Net: macs
+@pytest.mark.modelbudget(macs=1)
+def test_the_alias_observes_too():
+    Net()(X)
