@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import structs
 
 from pytest_modelbudget.measurement import Costs, Measurement
@@ -32,7 +34,8 @@ def assert_right(found: Measurement, case: Case, *, backward: bool) -> None:
 def added(parts: list[Costs]) -> Costs:
     """Add up costs metric by metric, independently of the package; what was not measured is None throughout."""
     columns = {field.name: [getattr(part, field.name) for part in parts] for field in structs.fields(Costs)}
-    return Costs(**{name: None if None in values else sum(values) for name, values in columns.items()})
+    sums: dict[str, Any] = {name: None if None in values else sum(values) for name, values in columns.items()}
+    return Costs(**sums)
 
 
 def assert_sums(found: Measurement) -> None:

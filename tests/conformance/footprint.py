@@ -84,7 +84,7 @@ def _of_value(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 def _of_tensor(tensor: torch.Tensor) -> tuple[Any, ...]:
     kind = (type(tensor).__name__, str(tensor.layout), tensor.dtype, str(tensor.device), tensor.requires_grad)
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if nn.parameter.is_lazy(tensor):
         return (*kind, "uninitialised")
     with torch.no_grad():
         parts = _strided_parts(tensor.detach())
@@ -156,5 +156,6 @@ def _numpy_state() -> int | None:
         import numpy
     except ImportError:
         return None
-    name, keys, *position = numpy.random.get_state()
+    state: Any = numpy.random.get_state()
+    name, keys, *position = state
     return hash((name, keys.tobytes(), *position))

@@ -147,7 +147,7 @@ cases.expression(
 )
 cases.expression(
     "straight_through",
-    lambda x, v, w: StraightThrough.apply(x @ v) @ w,
+    lambda x, v, w: StraightThrough.apply(x @ v) @ w,  # type: ignore[no-untyped-call]
     (16, 16),
     (16, 16),
     args=lambda: rand(4, 16),

@@ -5,6 +5,8 @@ Training adds the same again for the weight's gradient and, where something upst
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -172,11 +174,14 @@ def depthwise_separable_block() -> nn.Module:
     )
 
 
-def padded(mode: str) -> nn.Module:
+Padding = Literal["circular", "reflect", "replicate", "zeros"]
+
+
+def padded(mode: Padding) -> nn.Module:
     return nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode)
 
 
-for mode in ("circular", "reflect", "replicate", "zeros"):
+for mode in get_args(Padding):
     name = f"padding_{mode}"
     cases.case(
         lambda: rand(2, 3, 8, 8),
@@ -211,7 +216,7 @@ def unbatched_3d() -> nn.Module:
     why="strides are free",
 )
 def channels_last() -> nn.Module:
-    return nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    return nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @cases.case(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -16,7 +18,7 @@ TRAINING = 2 * (2 * 36 * 4 * 27) + 3 * 2 * 144 * 5
 WHY = "convolution with dW, linear with dW, dX"
 SCRIPTED = {"meta": "a script keeps its own constants on its device"}
 SCRIPT = "TorchScript runs in C++ on real data"
-EXPORTED = {
+EXPORTED: dict[str, Any] = {
     "varies": {"mode": "an exported program has the mode in which it was exported"},
     "build_needs_values": "export traces the model its own way",
 }
@@ -31,12 +33,12 @@ def image() -> torch.Tensor:
 
 
 @cases.case(image, macs=MACS, params=PARAMS, training=TRAINING, why=WHY)
-def compiled() -> nn.Module:
+def compiled() -> Any:
     return torch.compile(small(), backend="eager")
 
 
 @cases.case(image, macs=MACS, params=PARAMS, training=TRAINING, why=WHY)
-def compiled_whole_graph() -> nn.Module:
+def compiled_whole_graph() -> Any:
     return torch.compile(small(), backend="eager", fullgraph=True)
 
 

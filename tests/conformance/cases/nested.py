@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,7 +12,7 @@ from ..case import Family, rand
 
 cases = Family("nested")
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "varies": {"meta": "a nested tensor's lengths are values"},
     "needs_values": "a nested tensor's lengths are values",
 }

@@ -7,6 +7,7 @@ Quantised modules keep packed weights, which are no Parameters: their params are
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -246,7 +247,7 @@ class SparseProduct(nn.Module):
         return self.matrix @ self.linear(x)
 
 
-SPARSE = {
+SPARSE: dict[str, Any] = {
     "varies": {"meta": "a sparse tensor's elements cannot be counted without values"},
     "needs_values": "sparse tensors stay real",
 }

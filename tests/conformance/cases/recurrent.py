@@ -9,6 +9,8 @@ every step whose state was computed, which is all but the first (an initial stat
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
@@ -243,7 +245,7 @@ class Unrolled(nn.Module):
         self.cell = nn.LSTMCell(6, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        state = None
+        state: Any = None
         for step in x:
             state = self.cell(step, state)
         return state[0]

@@ -123,7 +123,7 @@ def module_made_in_forward() -> nn.Module:
     return Temporary()
 
 
-def project(module: nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def project(module: nn.Linear, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return (args[0] @ module.weight,)
 
 
@@ -152,6 +152,8 @@ def hook_that_computes() -> nn.Module:
 class Counter(nn.Module):
     """Changes a Python attribute, a buffer and a cache at every call."""
 
+    mean: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(16, 16)
@@ -176,6 +178,9 @@ def state_changed_in_forward() -> nn.Module:
 
 
 class KeyValueCache(nn.Module):
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.project = nn.Linear(16, 32)

@@ -5,6 +5,8 @@ Of the first layer only the input projection has no dX: its input requires no gr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -12,7 +14,7 @@ from ..case import Family, rand
 
 cases = Family("transformer")
 
-OPTIONS = {"d_model": 16, "nhead": 4, "dim_feedforward": 32, "dropout": 0.0, "batch_first": True}
+OPTIONS: dict[str, Any] = {"d_model": 16, "nhead": 4, "dim_feedforward": 32, "dropout": 0.0, "batch_first": True}
 
 # Two sequences of 5 tokens through one encoder layer.
 IN, ATTEND, OUT, FEED = 10 * 16 * 48, 2 * 5 * 5 * 16, 10 * 16 * 16, 2 * 10 * 16 * 32

@@ -175,6 +175,8 @@ def lazy_convolution() -> nn.Module:
 
 
 class RandomFeatures(nn.Module):
+    directions: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("directions", torch.randn(16, 32))
