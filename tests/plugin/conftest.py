@@ -14,6 +14,9 @@ import pytest_modelbudget.counting  # noqa: F401
 
 MODELS = Path(__file__).parent / "behaviours" / "models.py"
 Run = Callable[..., pytest.RunResult]
+PLAIN_AND_N2 = pytest.mark.parametrize(
+    "mode", [pytest.param([], id="plain"), pytest.param(["-n2"], id="n2", marks=pytest.mark.workers)]
+)
 
 
 @pytest.fixture

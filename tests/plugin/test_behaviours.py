@@ -31,6 +31,7 @@ from .junit import outcome
 PROJECT = Path(__file__).parent / "behaviours"
 EXPECTATIONS = tuple(read_expectations(PROJECT))
 MODES = {"plain": [], "n0": ["-n0"], "n2": ["-n2"]}
+PARAMS = [pytest.param(mode, marks=[pytest.mark.workers] if MODES[mode] else []) for mode in MODES]
 # The failed items that are no tests: one_name_cannot_name_two_models gives one name to two models.
 GATES = ["name mine"]
 
@@ -56,7 +57,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return base.parent if hasattr(request.config, "workerinput") else base
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=PARAMS)
 def inner(request: pytest.FixtureRequest, shared: Path) -> Inner:
     return run_once(shared, request.param)
 
@@ -111,6 +112,7 @@ def test_the_run_as_a_whole(inner: Inner) -> None:
     assert [case.get("name") for case in others] == GATES, inner.screen
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("mode", ["n0", "n2"])
 def test_workers_change_neither_outcomes_nor_properties(shared: Path, mode: str) -> None:
     plain, spread = run_once(shared, "plain"), run_once(shared, mode)
@@ -120,14 +122,14 @@ def test_workers_change_neither_outcomes_nor_properties(shared: Path, mode: str)
         assert one == other, expected.place
 
 
-@pytest.mark.parametrize("options", MODES.values(), ids=MODES)
-def test_a_case_that_cannot_be_collected_fails_alone(tmp_path: Path, options: list[str]) -> None:
+@pytest.mark.parametrize("mode", PARAMS)
+def test_a_case_that_cannot_be_collected_fails_alone(tmp_path: Path, mode: str) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "broken.py").write_text("# expect passed: no properties\ndef test_broken() return\n")
     (project / "fine.py").write_text("# expect passed: no properties\ndef test_fine(): pass\ndef test_bare(): pass\n")
     (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\npython_files = ["*.py"]\n')
-    run_pytest(tmp_path, project, options)
+    run_pytest(tmp_path, project, MODES[mode])
     inner = read(tmp_path)
     broken, fine, bare = read_expectations(project)
     assert fine.unmet(inner.case(fine)) == []

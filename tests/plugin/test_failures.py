@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .conftest import Run
+from .conftest import PLAIN_AND_N2, Run
 
 
 def test_the_whole_message(run: Run) -> None:
@@ -119,7 +119,7 @@ def test_the_debugger_opens_at_an_excess(run: Run, pytester: pytest.Pytester) ->
     result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *", "(Pdb) 42"])
 
 
-@pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
+@PLAIN_AND_N2
 def test_a_subtest_shows_its_excess(run: Run, mode: list[str]) -> None:
     pytest.importorskip("_pytest.subtests", reason="subtests came with pytest 9")
     result = run(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
+from .conftest import PLAIN_AND_N2, Run
 from .junit import cases_of, counts
 
-MODES = pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
 
-
-@MODES
+@PLAIN_AND_N2
 def test_two_models_of_one_name_fail_the_run(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     result = run(
         *mode,
@@ -59,6 +57,7 @@ def test_factories_share_their_name_with_what_they_build_once(run: Run) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
+@pytest.mark.workers
 def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> None:
     result = run(
         "-n2",
@@ -77,6 +76,7 @@ def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> Non
     assert any(name.startswith("modelbudget::lost worker gw") for name in cases_of(pytester.path / "junit.xml"))
 
 
+@pytest.mark.workers
 def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
     result = pytester.runpytest_subprocess("-n2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
+from .conftest import PLAIN_AND_N2, Run
 
 THREE = """
 @pytest.mark.budget(params="22.3K", macs="22K")
@@ -34,7 +34,7 @@ def block(result: pytest.RunResult) -> list[str]:
     return lines[start:end]
 
 
-@pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
+@PLAIN_AND_N2
 def test_the_summary_does_not_depend_on_workers(run: Run, mode: list[str]) -> None:
     assert block(run(*mode, test_three=THREE)) == SUMMARY
 

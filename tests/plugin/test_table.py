@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
+from .conftest import PLAIN_AND_N2, Run
 
 NET = """
 @pytest.mark.budget
 def test_net(): Net()(X)
 """
-MODES = pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
 
 
-@MODES
+@PLAIN_AND_N2
 def test_mistakes_are_usage_errors_one_line_each(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,
@@ -38,7 +37,7 @@ def test_mistakes_are_usage_errors_one_line_each(run: Run, mode: list[str]) -> N
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
-@MODES
+@PLAIN_AND_N2
 def test_broken_toml_names_file_line_and_column(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     (pytester.path / "budgets.toml").write_text("[tool.modelbudget.models.Net]\nmacs = = 3\n")
     result = run(*mode, "--modelbudget-config=budgets.toml", test_net=NET)
@@ -57,7 +56,7 @@ def test_without_a_pyproject_marks_bring_their_own_limits(run: Run) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-@MODES
+@PLAIN_AND_N2
 def test_without_a_pyproject_a_bare_mark_fails(run: Run, mode: list[str]) -> None:
     result = run(*mode, test_net=NET)
     result.stdout.fnmatch_lines(
@@ -66,7 +65,7 @@ def test_without_a_pyproject_a_bare_mark_fails(run: Run, mode: list[str]) -> Non
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
-@MODES
+@PLAIN_AND_N2
 def test_another_file_can_hold_the_table_for_every_worker(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,
