@@ -14,9 +14,13 @@ import pytest_modelbudget.counting  # noqa: F401
 
 MODELS = Path(__file__).parent / "behaviours" / "models.py"
 Run = Callable[..., pytest.RunResult]
-PLAIN_AND_N2 = pytest.mark.parametrize(
-    "mode", [pytest.param([], id="plain"), pytest.param(["-n2"], id="n2", marks=pytest.mark.workers)]
+PLAIN, N0, N2 = (
+    pytest.param([], id="plain"),
+    pytest.param(["-n0"], id="n0", marks=pytest.mark.workers),
+    pytest.param(["-n2"], id="n2", marks=pytest.mark.workers),
 )
+PLAIN_AND_N2 = pytest.mark.parametrize("mode", [PLAIN, N2])
+EVERY_MODE = pytest.mark.parametrize("mode", [PLAIN, N0, N2])
 
 
 @pytest.fixture

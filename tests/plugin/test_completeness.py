@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Run
+from .conftest import PLAIN_AND_N2, Run
 
 CONFTEST = """
 import pytest
@@ -24,7 +24,6 @@ def test_net(): Net()(X)
 
 def test_head(model_budget): model_budget(Head())
 """
-MODES = pytest.mark.parametrize("mode", [[], ["-n2"]], ids=["plain", "n2"])
 
 
 @pytest.fixture
@@ -38,14 +37,14 @@ def incomplete(result: pytest.RunResult) -> str:
     return line.partition("[")[2].partition("]")[0].replace("'", "")
 
 
-@MODES
+@PLAIN_AND_N2
 def test_the_default_run_is_complete(run: Run, project: Path, mode: list[str]) -> None:
     result = run(*mode, test_two=TWO)
     assert incomplete(result) == ""
     result.stdout.fnmatch_lines(["*TESTS [[]'test_two.py::test_head', 'test_two.py::test_net']"])
 
 
-@MODES
+@PLAIN_AND_N2
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -62,7 +61,7 @@ def test_a_part_is_not_complete(run: Run, project: Path, mode: list[str], option
     assert incomplete(run(*mode, *options, test_two=TWO, test_other="def test_other(): pass")) == reason
 
 
-@MODES
+@PLAIN_AND_N2
 def test_a_shard_is_not_complete(run: Run, project: Path, mode: list[str]) -> None:
     """Some plugins for shards tell pytest nothing of what they leave out."""
     (project / "conftest.py").write_text(
@@ -71,7 +70,7 @@ def test_a_shard_is_not_complete(run: Run, project: Path, mode: list[str]) -> No
     assert incomplete(run(*mode, test_two=TWO)) == "deselected"
 
 
-@MODES
+@PLAIN_AND_N2
 @pytest.mark.parametrize(
     "source",
     [
@@ -86,7 +85,7 @@ def test_a_skipped_budget_is_missing(run: Run, project: Path, mode: list[str], s
     assert incomplete(run(*mode, test_two=TWO, test_skipped=source)) == "skipped"
 
 
-@MODES
+@PLAIN_AND_N2
 def test_another_skipped_test_is_not_missing(run: Run, project: Path, mode: list[str]) -> None:
     assert incomplete(run(*mode, test_two=TWO, test_skipped="@pytest.mark.skip\ndef test_a(): pass")) == ""
 
@@ -95,12 +94,13 @@ def test_a_stopped_run_is_not_complete(run: Run, project: Path) -> None:
     assert incomplete(run("-x", test_a="def test_fails(): assert 0", test_two=TWO)) == "stopped"
 
 
-@MODES
+@PLAIN_AND_N2
 def test_a_file_that_cannot_be_collected_is_missing(run: Run, project: Path, mode: list[str]) -> None:
     shown = incomplete(run(*mode, "--continue-on-collection-errors", test_two=TWO, test_broken="import nowhere"))
     assert "collection failed" in shown
 
 
+@pytest.mark.workers
 def test_a_lost_worker_is_missing(run: Run, project: Path) -> None:
     assert "worker lost" in incomplete(run("-n2", test_two=TWO, test_crash="import os\ndef test_crash(): os._exit(3)"))
 

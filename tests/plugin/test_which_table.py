@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Run
+from .conftest import EVERY_MODE, Run
 
 LIMITS = '[tool.modelbudget.default]\nmacs = "1K"\n'
 PASSES = "def test(): pass\n"
 OVER = "from models import *\n\ndef test_net(model_budget): model_budget(Net(), X)\n"
-MODES = pytest.mark.parametrize("mode", [[], ["-n0"], ["-n2"]], ids=["plain", "n0", "n2"])
 Put = Callable[..., Path]
 
 
@@ -39,7 +38,7 @@ def refused(result: pytest.RunResult, *says: str) -> None:
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
-@MODES
+@EVERY_MODE
 def test_a_package_whose_rootdir_is_above(run: Run, put: Put, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
     root = put(pkg__pyproject_dot_toml=LIMITS, pkg__test_net_dot_py=PASSES)
     named = "table would be ignored: rootdir is ", "--modelbudget-config="
@@ -53,19 +52,19 @@ def test_a_package_whose_rootdir_is_above(run: Run, put: Put, monkeypatch: pytes
     chosen.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K*"])
 
 
-@MODES
+@EVERY_MODE
 def test_a_package_below_the_one_with_the_options(run: Run, put: Put, mode: list[str]) -> None:
     put(pkg__pyproject_dot_toml=LIMITS, pkg__deep__test_net_dot_py=PASSES)
     refused(run(*mode, pyproject="[tool.pytest.ini_options]\n"), "pkg/pyproject.toml")
 
 
-@MODES
+@EVERY_MODE
 def test_two_packages_with_a_table_each(run: Run, put: Put, mode: list[str]) -> None:
     put(a__pyproject_dot_toml=LIMITS, b__pyproject_dot_toml=LIMITS, a__test_a_dot_py=PASSES, b__test_b_dot_py=PASSES)
     refused(run(*mode, "a", "b"), "a/pyproject.toml")
 
 
-@MODES
+@EVERY_MODE
 def test_a_table_in_a_package_beside_the_one_at_the_root(run: Run, put: Put, mode: list[str]) -> None:
     put(pkg__pyproject_dot_toml=LIMITS, pkg__test_net_dot_py=PASSES)
     refused(
@@ -78,14 +77,14 @@ def test_a_folder_that_is_not_collected_is_not_asked(run: Run, put: Put) -> None
     assert run(test_net="def test(): pass").ret == pytest.ExitCode.OK
 
 
-@MODES
+@EVERY_MODE
 def test_options_from_elsewhere(run: Run, put: Put, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
     root = put(shared__pytest_dot_ini="[pytest]\n", mine__pyproject_dot_toml=LIMITS, mine__test_net_dot_py=PASSES)
     monkeypatch.chdir(root / "mine")
     refused(run(*mode, "-c", "../shared/pytest.ini", "test_net.py"), "pyproject.toml", "rootdir is ")
 
 
-@MODES
+@EVERY_MODE
 def test_options_from_a_folder_below(run: Run, put: Put, mode: list[str]) -> None:
     put(ci__pytest_dot_ini="[pytest]\n")
     refused(run(*mode, "-c", "ci/pytest.ini", test_net=PASSES, pyproject=LIMITS), "--modelbudget-config=pyproject.toml")
@@ -93,7 +92,7 @@ def test_options_from_a_folder_below(run: Run, put: Put, mode: list[str]) -> Non
     again.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K *"])
 
 
-@MODES
+@EVERY_MODE
 def test_another_rootdir(run: Run, put: Put, mode: list[str]) -> None:
     put(inner__pyproject_dot_toml="[tool.pytest.ini_options]\n")
     refused(run(*mode, "--rootdir=inner", test_net=OVER, pyproject=LIMITS), "read from inner/pyproject.toml")
@@ -141,7 +140,7 @@ def test_a_misspelt_table_is_refused(run: Run, name: str) -> None:
     refused(run(pyproject=text, test_net=PASSES), "would be ignored; write [tool.modelbudget]", name)
 
 
-@MODES
+@EVERY_MODE
 def test_a_misspelt_table_is_refused_with_workers_too(run: Run, mode: list[str]) -> None:
     refused(run(*mode, pyproject="[tool.modelbudgets]\n", test_net=PASSES), "write [tool.modelbudget]")
 
@@ -151,7 +150,7 @@ def test_the_tables_of_others_are_left_alone(run: Run, name: str) -> None:
     assert run(pyproject=f'[{name}]\nx = "1K"\n', test_net="def test(): pass").ret == pytest.ExitCode.OK
 
 
-@MODES
+@EVERY_MODE
 @pytest.mark.parametrize("key", [r'tool."model\u0062udget".default', r'"\u0074ool".modelbudget.default'])
 def test_a_table_written_with_escapes_is_in_use(run: Run, mode: list[str], key: str) -> None:
     result = run(*mode, pyproject=f'[{key}]\nmacs = "1K"\n', test_net=OVER)
@@ -172,7 +171,7 @@ def test_a_section_of_an_ini_file_is_refused(run: Run, put: Put) -> None:
     refused(run(test_net=OVER), "pytest.ini: budgets are read from [tool.modelbudget] in a pyproject.toml")
 
 
-@MODES
+@EVERY_MODE
 @pytest.mark.parametrize("option", ["--modelbudget-config=", "--modelbudget-config=''"])
 def test_an_empty_option_is_refused(run: Run, mode: list[str], option: str) -> None:
     says = "is empty" if option.endswith("=") else "cannot be read"
