@@ -25,11 +25,34 @@ def test_a_positional_limit_is_an_error():
     Net()(X)
 
 
-# expect passed: no properties
+# expect error: budget(180) at
 @pytest.mark.budget(180)
-@pytest.mark.budget(max_usd=3)
-def test_the_mark_of_another_plugin_is_left_alone():
+def test_a_number_of_what():
     pass
+
+
+# expect error: memory= at
+@pytest.mark.budget(memory="1")
+def test_a_metric_that_nobody_measures():
+    pass
+
+
+# expect error: budget('4.1g') at
+@pytest.mark.budget("4.1g")
+def test_a_positional_limit_with_a_wrong_prefix():
+    Net()(X)
+
+
+# expect error: budget({'params': 1}) at
+@pytest.mark.budget({"params": 1})
+def test_limits_in_a_dict():
+    Net()(X)
+
+
+# expect error: Did you mean flops=?
+@pytest.mark.budget(forward_flops="1K")
+def test_a_metric_with_a_word_too_many():
+    Net()(X)
 
 
 # expect error: max_usd= at
