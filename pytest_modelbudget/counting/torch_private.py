@@ -133,6 +133,7 @@ REQUIRED = (
         "torch._C._get_cudnn_enabled",
         "torch._C._set_cudnn_enabled",
     ),
+    PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
     PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
     PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
@@ -235,15 +236,15 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
 
 # -- dispatch modes and autograd ---------------------------------------------------------------------------------------
 
-disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(
-    "torch.utils._python_dispatch._disable_current_modes"
-)
+_MODES = "torch.utils._python_dispatch"
+disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(f"{_MODES}._disable_current_modes")
 dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
 )
 autograd_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 current_autograd_node: Callable[[], Any] = torch._C._current_autograd_node
+graph_task_id: Callable[[], int] = torch._C._current_graph_task_id
 sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
 
 

@@ -14,7 +14,10 @@ from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_of
 
 Enter = Callable[[nn.Module, Any, Any], bool]
-Leave = Callable[[], None]
+Leave = Callable[[bool], None]
+
+_NOBODY = vars(nn.Module)[COMPILED_CALL]
+_followers: list[Any] = []
 
 
 class _CallDescriptor:
@@ -43,9 +46,12 @@ def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
         if not enter(module, args, kwargs):
             return run(*args, **kwargs)
         try:
-            return run(*args, **kwargs)
-        finally:
-            leave()
+            out = run(*args, **kwargs)
+        except BaseException:
+            leave(True)
+            raise
+        leave(False)
+        return out
 
     return call
 
@@ -54,14 +60,17 @@ def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
 def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
     """Call ``enter`` before, and ``leave`` after, every module call inside; no ``leave`` where ``enter`` returns False.
 
-    Of nested followers only the innermost is called.
+    ``leave`` is told whether the call raised. Of several followers only the last is called; they may end in any order,
+    as those of other threads do.
     """
-    outer = vars(nn.Module)[COMPILED_CALL]
-    setattr(nn.Module, COMPILED_CALL, _CallDescriptor(enter, leave))
+    follower = _CallDescriptor(enter, leave)
+    _followers.append(follower)
+    setattr(nn.Module, COMPILED_CALL, follower)
     try:
         yield
     finally:
-        setattr(nn.Module, COMPILED_CALL, outer)
+        _followers.remove(follower)
+        setattr(nn.Module, COMPILED_CALL, _followers[-1] if _followers else _NOBODY)
 
 
 @contextmanager
@@ -83,7 +92,7 @@ def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
             ledger.note_module_boundary()
         return True
 
-    def leave() -> None:
+    def leave(_: bool) -> None:
         running.pop()
         if backward:
             ledger.note_module_boundary()

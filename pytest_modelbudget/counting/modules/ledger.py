@@ -48,6 +48,24 @@ class Ledger:
             entry[0] += 1
             entry[1] += macs or 0
 
+    def add(self, other: Ledger) -> None:
+        """Add what another ledger of the same index holds."""
+        for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):
+            for key, (calls, macs) in theirs.items():
+                tally = mine.setdefault(key, [0, 0])
+                tally[0] += calls
+                tally[1] += macs
+
+    def move(self, index: ModuleIndex, positions: list[int]) -> None:
+        """Go on with another index, in which the modules have new ``positions``."""
+        before = Ledger(index)
+        before.forward = {(positions[module], name): tally for (module, name), tally in self.forward.items()}
+        before.unknown = {(positions[module], name): tally for (module, name), tally in self.unknown.items()}
+        self.index = index
+        self.forward.clear()
+        self.unknown.clear()
+        self.add(before)
+
     @property
     def backward_follows(self) -> bool:
         """Return whether a backward pass will follow, or is running."""

@@ -42,11 +42,13 @@ class RealRun(DispatchMode):
             for target in facts.mutated_tensors(args, kwargs):
                 self._storages.save_before_write(target)
         out = func(*args, **kwargs)
-        if self.ledger is not None and (facts.formula is not None or facts.is_unknown):
-            self.ledger.charge(
-                facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None
-            )
+        if facts.formula is not None or facts.is_unknown:
+            charge = self.charge_outside if self.ledger is None else self.ledger.charge
+            charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
         return out
+
+    def charge_outside(self, name: str, macs: int | None) -> None:
+        """Charge an operator that runs while there is no ledger: to nobody."""
 
     def _run_higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         ledger = self.ledger
@@ -55,6 +57,6 @@ class RealRun(DispatchMode):
             args,
             kwargs,
             counting=self,
-            charge=ledger.charge if ledger is not None else lambda *_: None,
+            charge=self.charge_outside if ledger is None else ledger.charge,
             backward_follows=ledger is not None and ledger.backward_follows,
         )

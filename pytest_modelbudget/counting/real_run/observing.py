@@ -1,10 +1,16 @@
-"""Observe code that runs models by itself: count every outermost module call, and replace nothing."""
+"""Observe code that runs models by itself: count what runs, and replace nothing.
+
+A model is the whole: where a method of a module calls its parts, what they cost within one call of that method is one
+call of the outermost module whose method is running and which holds them.
+"""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -13,70 +19,94 @@ from torch import nn
 from pytest_modelbudget.counting.inputs import input_specs, model_class
 from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
-from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.results import Request, measurement
+from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
+from pytest_modelbudget.counting.real_run.costliest import ObservedModels
+from pytest_modelbudget.counting.real_run.methods import leave_token, method_frames, token_of
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.torch_private import compiler_is_loaded
-from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.counting.torch_private import compiler_is_loaded, graph_task_id
+from pytest_modelbudget.measurement import Measurement, OperatorCost
+
+_one_at_a_time = threading.RLock()
 
 
 class Observation:
     """What :func:`observe` has seen.
 
-    ``measurements`` has one entry per model, that of its costliest call, in the order of the first calls; a model is a
-    module object that has params or MACs. ``faults`` says what ran and could not be counted.
+    ``faults`` says what ran and could not be counted; ``outside`` are the operators with MACs, or without a formula,
+    that ran outside of any module.
     """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self._costliest: dict[int, tuple[nn.Module, Measurement]] = {}
+        self.models = ObservedModels()
+        self._outside: dict[str, list[int]] = {}
+        self._unknown_outside: dict[str, list[int]] = {}
 
     @property
     def measurements(self) -> list[Measurement]:
-        """The costliest call of each model."""
-        return [found for _, found in self._costliest.values() if found.params or found.macs or found.unknown]
+        """Of each model, in the order of their first calls, the calls that cost most by some metric."""
+        return self.models.measurements
 
-    def add(self, model: nn.Module, found: Measurement) -> None:
-        """Keep a call if it is the costliest of its model so far."""
-        known = self._costliest.get(id(model))
-        if known is None or _cost(found) > _cost(known[1]):
-            self._costliest[id(model)] = (model, found)
+    @property
+    def outside(self) -> tuple[OperatorCost, ...]:
+        """The operators outside of modules that have MACs."""
+        return tuple(OperatorCost(name, "", *tally) for name, tally in self._outside.items())
 
+    @property
+    def unknown_outside(self) -> tuple[OperatorCost, ...]:
+        """The operators outside of modules that have no formula."""
+        return tuple(OperatorCost(name, "", *tally) for name, tally in self._unknown_outside.items())
 
-def _cost(found: Measurement) -> tuple[int, int, int]:
-    return len(found.unknown), found.macs or 0, found.params
+    def add_outside(self, name: str, macs: int | None) -> None:
+        """Note one call of an operator outside of any module."""
+        tallies = self._unknown_outside if macs is None else self._outside
+        tally = tallies.setdefault(name, [0, 0])
+        tally[0] += 1
+        tally[1] += macs or 0
 
 
 @contextmanager
 def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
-    """Count every outermost call of a module that is made inside, on real data, as it runs.
+    """Count what the modules that are called inside cost, on real data, as they run.
 
-    Nothing is replaced: fused kernels stay, and compiled modules run eagerly. What runs outside of modules is not
-    counted; a module called in another thread is a fault.
+    Nothing is replaced: fused kernels stay, and compiled modules run eagerly. A module called in another thread is a
+    fault. Raises ``RuntimeError`` where another thread is observing.
     """
+    if not _one_at_a_time.acquire(blocking=False):
+        raise RuntimeError("another thread is observing: tests that observe models cannot run in parallel threads")
     seen = Observation()
     mode = RealRun()
     observer = _Observer(seen, mode, flops_per_mac)
-    with ExitStack() as stack:
-        stack.enter_context(_compiled_code_run_eagerly(stack))
-        stack.enter_context(follow_calls(observer.enter, observer.leave))
-        stack.enter_context(mode)
-        yield seen
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(_compiled_code_run_eagerly(stack))
+            stack.enter_context(follow_calls(observer.enter, observer.leave))
+            stack.enter_context(mode)
+            yield seen
+    finally:
+        observer.end()
+        _one_at_a_time.release()
 
 
 class _Observer:
-    """Follows the module calls of one thread; a stack of calls with an outermost one is a model's run."""
+    """Follows the module calls of one thread, and the operators that run outside of them."""
 
     def __init__(self, seen: Observation, mode: RealRun, flops_per_mac: int) -> None:
         self._seen = seen
         self._mode = mode
         self._flops_per_mac = flops_per_mac
         self._thread = threading.get_ident()
-        self._model: nn.Module | None = None
         self._depth = 0
+        self._call: Call | None = None
+        self._method: MethodCall | None = None
+        self._methods: dict[int, MethodCall] = {}
+        self._references: dict[int, Any] = {}
+        mode.charge_outside = self.charge_outside  # type: ignore[method-assign]
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
-        """Start a model's run, or go one module deeper in it."""
+        """Start a call of a model or of a part of one, or go one module deeper in it."""
+        if self._depth == 0 and _runs_backward():
+            return False  # a forward that runs again in the backward pass, as under checkpoint, is no other model
         if threading.get_ident() != self._thread:
             self._seen.faults.append(
                 f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
@@ -84,30 +114,102 @@ class _Observer:
             )
             return False
         if self._depth == 0:
-            self._model = module
-            self._index = ModuleIndex(module)
-            self._ledger = self._mode.ledger = Ledger(self._index)
-            self._inputs = input_specs((args, kwargs))
+            self._start(module, args, kwargs, sys._getframe(2))
         self._depth += 1
-        position = self._index.positions.get(id(module))
-        running = self._ledger.running
-        if position is not None:
-            self._index.nodes[position].calls += 1
-        running.append(running[-1] if position is None else position)
+        call = self._call
+        assert call is not None
+        position = call.index.positions.get(id(module))
+        running = call.ledger.running
+        if position is None:
+            call.grown = True
+            position = running[-1]
+        else:
+            call.index.nodes[position].calls += 1
+        running.append(position)
         return True
 
-    def leave(self) -> None:
-        """Return from a module; from the outermost one, keep what its call cost."""
-        self._ledger.running.pop()
+    def leave(self, raised: bool) -> None:
+        """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
+        call, method = self._call, self._method
+        assert call is not None
+        call.ledger.running.pop()
         self._depth -= 1
-        if self._depth or self._model is None:
+        if self._depth:
             return
-        self._mode.ledger = None
-        if self._index.has_lazy_tensors:
-            self._index.count_tensors()
-        request = Request(model_class(self._model), False, self._inputs, False, self._flops_per_mac)
-        self._seen.add(self._model, measurement(self._index, self._ledger, request, "real"))
-        self._model = None
+        self._mode.ledger = self._call = self._method = None
+        if method is not None:
+            method.raised = raised
+        if call is method or raised:
+            return
+        if method is None:
+            self._keep(call)
+        else:
+            method.add_call(call)
+
+    def charge_outside(self, name: str, macs: int | None) -> None:
+        """Charge an operator that runs outside of a module call to the module whose method runs it."""
+        if threading.get_ident() != self._thread or _runs_backward():
+            return
+        method = self._method_call(None, sys._getframe(2))
+        if method is None:
+            self._seen.add_outside(name, macs)
+        else:
+            method.raised = False
+            method.ledger.charge(name, macs)
+
+    def end(self) -> None:
+        """Keep what the methods that have not ended cost so far."""
+        for key in [*self._methods]:
+            self._end_method(key)
+
+    def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> None:
+        method = self._method = self._method_call(module, frame)
+        if method is None or method.model is module:
+            self._call = Call(module, input_specs((args, kwargs)))
+        else:
+            self._call = method
+        self._mode.ledger = self._call.ledger
+
+    def _method_call(self, part: nn.Module | None, frame: FrameType) -> MethodCall | None:
+        """Return the call of the outermost method that is running, of a module that holds ``part``."""
+        for running, owner in reversed([*method_frames(frame)]):
+            token = token_of(running)
+            method = self._methods.get(id(token)) if token is not None else None
+            if method is not None and (part is None or id(part) in method.index.positions):
+                return method
+            index = ModuleIndex(owner)
+            if part is not None and id(part) not in index.positions:
+                continue
+            if method is None:
+                return self._new_method(running, owner, index)
+            method.refresh(index)  # the part is new
+            return method
+        return None
+
+    def _new_method(self, frame: FrameType, owner: nn.Module, index: ModuleIndex) -> MethodCall:
+        method = MethodCall(owner, frame, index)
+        key = 0
+
+        def ended() -> None:
+            self._end_method(key)
+
+        token, reference = leave_token(frame, ended)
+        key = id(token)
+        self._methods[key], self._references[key] = method, reference
+        return method
+
+    def _end_method(self, key: int) -> None:
+        method = self._methods.pop(key, None)
+        self._references.pop(key, None)
+        if method is not None and not method.raised and (method.costliest is not None or method.ran):
+            self._keep(method)
+
+    def _keep(self, call: Call) -> None:
+        self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
+
+
+def _runs_backward() -> bool:
+    return graph_task_id() != -1
 
 
 @contextmanager
