@@ -228,6 +228,12 @@ def fake_tensor_mode() -> AbstractContextManager[Any]:
     return FakeTensorMode(allow_non_fake_inputs=False)
 
 
+def is_fake_tensor_type(kind: type) -> bool:
+    """Return whether tensors of a type belong to a fake tensor mode, which answers operators after every other mode."""
+    loaded = sys.modules.get("torch._subclasses.fake_tensor")
+    return loaded is not None and kind is loaded.FakeTensor
+
+
 def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Run fused attention on the CPU; there is no such operator where there is none to be called."""
     out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)[0]

@@ -8,13 +8,14 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
-from pytest_modelbudget.measurement import Measurement, ModuleCost, human
+from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost, human
 from pytest_modelbudget.reports.wording import (
     beyond,
     circumstances,
     compared,
     counted,
     excess,
+    outside_of_modules,
     percent,
     without_formula,
 )
@@ -24,15 +25,18 @@ from pytest_modelbudget.results.gathering import differing
 _HEAVIEST = 5
 
 
-def failure(judged: Iterable[tuple[Verdict, Measurement]]) -> str:
-    """Return the message for verdicts with errors; the first line alone says what is wrong, and by how much."""
+def failure(judged: Iterable[tuple[Verdict, Measurement]], outside: Sequence[OperatorCost] = ()) -> str:
+    """Return the message for verdicts with errors; the first line alone says what is wrong, and by how much.
+
+    ``outside`` are the operators that ran outside of any module.
+    """
     failed = [(verdict, measurement) for verdict, measurement in judged if verdict.errors]
     headlines = [f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _ in failed if verdict.over]
     lines = ["; ".join(headlines)] if headlines else []
     for verdict, measurement in failed:
         lines += _details(verdict, measurement) if verdict.over else []
         lines += [line for problem in verdict.errors for line in _sentence(problem, verdict, measurement)]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
 
 def contradiction(one: ModelResult, other: ModelResult) -> str:

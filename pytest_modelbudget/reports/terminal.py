@@ -17,6 +17,7 @@ from pytest_modelbudget.reports.wording import (
     convention,
     counted,
     excess,
+    outside_of_modules,
     percent,
     sizes,
 )
@@ -90,6 +91,8 @@ def _notes(run: Run, verbosity: int) -> Iterator[str]:
     """Yield what was not measured although somebody counts on it."""
     if run.unused:
         yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
+    for test, operators in run.outside:
+        yield f"{outside_of_modules(operators)} in {test}"
     if run.stale and run.complete:
         yield f"Not measured by any test: {', '.join(f'{one.name} ({one.place})' for one in run.stale)}"
     elif run.stale and verbosity > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_modelbudget.budgets import Limit, Problem
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, human
 from pytest_modelbudget.metrics import METRICS
@@ -66,6 +68,15 @@ def sizes(inputs: tuple[TensorSpec, ...]) -> str:
 def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:
     """Return where operators without a formula ran, and how often."""
     return ", ".join(f"{one.name} in {one.module or model} ({counted(one.calls, 'call')})" for one in operators)
+
+
+def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
+    """Return what ran outside of any module: ``0.5 G MACs ran outside of modules``."""
+    macs = sum(one.macs for one in operators)
+    unknown = [one.name for one in operators if not one.macs]
+    parts = [f"{human(macs)} MACs"] if macs else []
+    parts += [f"operators without a formula ({', '.join(unknown)})"] if unknown else []
+    return f"{' and '.join(parts)} ran outside of modules"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

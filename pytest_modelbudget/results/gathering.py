@@ -48,7 +48,8 @@ def gather(
         contradictions=tuple(pairs),
         lost_workers=tuple(lost_workers),
         stale=tuple(_stale(policies, [model.name for model in models], complete=not missing)),
-        unused=tuple(test for test, found in sorted(tests.items()) if found.unused),
+        unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
+        outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
         incomplete=missing,
         flops_per_mac=policies.flops_per_mac,
     )

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from pytest_modelbudget.budgets import Place, Verdict
-from pytest_modelbudget.measurement import Measurement, TensorSpec
+from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
 Incomplete = Literal["arguments", "deselected", "skipped", "stopped", "collection failed", "worker lost"]
@@ -43,7 +43,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
     """What one test found.
 
     ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run, ``unused`` that it asked
-    for the fixture and never called it.
+    for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any module.
     """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
@@ -52,6 +52,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
     excused: bool = False
     skipped: bool = False
     unused: bool = False
+    outside: tuple[OperatorCost, ...] = ()
 
 
 class ModelResult(Struct, frozen=True):
@@ -103,8 +104,8 @@ class Run(Struct, frozen=True):
 
     ``contradictions`` are the pairs of results that give one name to two different measurements, ``incomplete`` the
     reasons for which models of the project may be missing. ``stale`` are the table's entries for a model that no test
-    measured, and ``unused`` the tests that asked for the fixture and never called it. ``flops_per_mac`` is the
-    convention in use.
+    measured, ``unused`` the tests that asked for the fixture and never called it, and ``outside`` the operators that
+    observed tests ran outside of any module, by node id. ``flops_per_mac`` is the convention in use.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -112,6 +113,7 @@ class Run(Struct, frozen=True):
     lost_workers: tuple[str, ...] = ()
     stale: tuple[Stale, ...] = ()
     unused: tuple[str, ...] = ()
+    outside: tuple[tuple[str, tuple[OperatorCost, ...]], ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     flops_per_mac: int = 2
 

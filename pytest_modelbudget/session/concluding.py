@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
+from pytest_modelbudget.reports.wording import outside_of_modules
 from pytest_modelbudget.session.carrying import carries
 from pytest_modelbudget.session.contract import Contract
 from pytest_modelbudget.session.record import Failure, Record
@@ -77,7 +78,8 @@ def _unmet(contract: Contract, record: Record) -> BudgetError | None:
         return _uses_nothing(contract, record)
     if not record.measured:
         never = "the test never called model_budget" if record.requested_fixture else "the test called no module"
-        return BudgetError(f"budget declared, but no model was measured: {never}")
+        ran = f", and {outside_of_modules(record.outside)}" if record.outside else ""
+        return BudgetError(f"budget declared, but no model was measured: {never}{ran}")
     return _selects_nothing(contract, record) or _names_several(contract, record) or _limits_nothing(contract, record)
 
 

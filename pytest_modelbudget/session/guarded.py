@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from pytest_modelbudget.budgets import Budget, BudgetError, BudgetExceeded, Place, Rules, budget_for, judge
-from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.measurement import Measurement, OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
 from pytest_modelbudget.session.concluding import GIVEN_UP, Outcome, conclude, lost_failure
@@ -133,7 +133,8 @@ class GuardedTest:
         if call.when == "teardown":
             found = tuple(Result.of(one.verdict, one.measurement) for one in self.record.measured)
             skipped = self.record.skipped and not found
-            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture)
+            outside = tuple(self.record.outside)
+            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside)
             report.modelbudget = encode(result)  # type: ignore[attr-defined]  # reports are open
 
     def refresh(self) -> None:
@@ -187,10 +188,12 @@ class GuardedTest:
 
     def _judge_observed(self, observed: Any) -> None:
         problem: Exception | None
+        self.record.outside += observed.outside + observed.unknown_outside
         if observed.faults:
             problem = BudgetError("; ".join(observed.faults))
         else:
-            problem = failure_of([self.judge(measurement) for measurement in observed.measurements])
+            measured = [self.judge(measurement) for measurement in observed.measurements]
+            problem = failure_of(measured, self.record.outside)
         if problem is not None:
             self.record.fail(problem, raised=False)
 
@@ -222,11 +225,14 @@ class GuardedTest:
             return pytest.ExceptionInfo.from_exception(raised)
 
 
-def failure_of(measured: Sequence[Measured]) -> Exception | None:
-    """Return the failure for what was judged, or ``None`` where no verdict has an error."""
+def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = ()) -> Exception | None:
+    """Return the failure for what was judged, or ``None`` where no verdict has an error.
+
+    ``outside`` are the operators that ran outside of any module.
+    """
     verdicts = tuple(one.verdict for one in measured)
     if not any(verdict.errors for verdict in verdicts):
         return None
-    message = failure((one.verdict, one.measurement) for one in measured)
+    message = failure([(one.verdict, one.measurement) for one in measured], outside)
     over = any(verdict.over for verdict in verdicts)
     return BudgetExceeded(message, verdicts) if over else BudgetError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pytest_modelbudget.budgets import BudgetExceeded, Verdict
-from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,14 @@ class Failure:
 
 @dataclass(slots=True)
 class Record:
-    """The measurements and failures of one test, in the order in which they came."""
+    """The measurements and failures of one test, in the order in which they came.
+
+    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module.
+    """
 
     measured: list[Measured] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    outside: list[OperatorCost] = field(default_factory=list)
     requested_fixture: bool = False
     unused_fixture: bool = False
     excused: bool = False

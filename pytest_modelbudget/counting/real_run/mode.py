@@ -11,7 +11,7 @@ from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose
+from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose, is_fake_tensor_type
 
 _PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
 _FACTS = FactsTable(OperatorFacts)
@@ -33,7 +33,10 @@ class RealRun(DispatchMode):
             return self._run_higher_order(func, args, kwargs)
         for kind in types:  # before the facts: subclasses are also asked for sizes, by operators that do not exist
             if kind not in _PLAIN_TYPES:
-                return NotImplemented  # let the subclass unwrap: what it runs inside is counted
+                if not is_fake_tensor_type(kind):
+                    return NotImplemented  # let the subclass unwrap: what it runs inside is counted
+                if func.namespace == "prim":
+                    return func(*args, **kwargs)  # it is asked for its device
         facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
         if facts.is_decomposed:
             with self:
