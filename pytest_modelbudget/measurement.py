@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
+from unicodedata import category
 
 from msgspec import Struct, to_builtins
 
@@ -153,6 +154,11 @@ class Measurement(Struct, frozen=True):
         inputs = ["inputs=" + ", ".join(map(str, self.inputs))] if self.inputs else []
         numbers = [f"{metric}={value}" for metric, value in self.values().items() if value is not None]
         return f"<Measurement {self.name!r} {' '.join([*inputs, *numbers])}>"
+
+
+def is_printable(name: str) -> bool:
+    """Return whether every report can show a name: without control characters and lone surrogates."""
+    return not any(category(letter) in ("Cc", "Cs") for letter in name)
 
 
 def human(value: int | None, metric: str = "") -> str:

@@ -157,6 +157,9 @@ class OnController:
 
         return header(self.session.table)
 
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.session.internal_errors.append(str(excinfo.value))
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self.session.collection.failed |= report.failed
         self.session.collection.skipped |= report.skipped

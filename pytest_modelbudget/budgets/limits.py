@@ -34,14 +34,15 @@ def parse_limit(metric: str, value: object, place: Place) -> Limit:
     if isinstance(value, bool):
         raise _refusal(metric, "a limit is a number")
     if isinstance(value, int):
-        if value < 0:
+        exact = int(value)  # of an enumeration, for example
+        if exact < 0:
             raise _refusal(metric, "a limit is not negative")
-        return Limit(value, _shown(metric, str(value), ""), place)
+        return Limit(exact, _shown(metric, str(exact), ""), place)
     if isinstance(value, float):
         raise _refusal(metric, "a float is not exact; write an int or a string")
     if not isinstance(value, str):
         raise _refusal(metric, f"a limit is an int or a string, not {type(value).__name__}")
-    return _parse_text(metric, value, place)
+    return _parse_text(metric, str.__str__(value), place)
 
 
 def reads_as_limit(value: object) -> bool:

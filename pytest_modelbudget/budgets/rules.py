@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from pytest_modelbudget.budgets.errors import BudgetError, MalformedLimit
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, reads_as_limit, shortened
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.measurement import is_printable
 from pytest_modelbudget.metrics import METRICS, is_near_miss, nearest
 
 ALIAS = "modelbudget"
@@ -71,7 +72,7 @@ def rules_of_call(limits: Mapping[str, object], place: Place, name: str | None, 
 
     Raises BudgetError for a keyword that is no metric, and for a malformed limit.
     """
-    return _rules(limits, place, also=also, name=name)
+    return _rules(limits, place, also=also, name=None if name is None else _selector("name", name, place))
 
 
 def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...], **selected: str | None) -> Rules:
@@ -105,4 +106,6 @@ def _suggestion(key: str, also: tuple[str, ...]) -> str:
 def _selector(key: str, value: object, place: Place) -> str:
     if not isinstance(value, str) or not value:
         raise BudgetError(f'{key} = {value!r} at {place}: a model\'s name is a string, as in {key}="backbone"')
-    return value
+    if not is_printable(value):
+        raise BudgetError(f"{key} = {value!r} at {place}: a name has no control characters and no lone surrogates")
+    return str.__str__(value)  # of numpy, for example

@@ -104,9 +104,9 @@ def _notes(run: Run, verbosity: int) -> Iterator[str]:
 
 def _named(run: Run) -> list[_Model]:
     """Return the models with the names of their rows: with the inputs, where a name has several."""
-    count = Counter(result.name for result in run.models)
+    several = Counter(name for name, _ in {(result.name, result.inputs) for result in run.models})
     return [
-        _Model(result, f"{result.name} ({sizes(result.inputs)})" if count[result.name] > 1 else result.name)
+        _Model(result, f"{result.name} ({sizes(result.inputs)})" if several[result.name] > 1 else result.name)
         for result in run.models
     ]
 

@@ -20,6 +20,7 @@ def gather(
     tests: Mapping[str, TestResult],
     *,
     lost_workers: Iterable[str] = (),
+    internal_errors: Iterable[str] = (),
     incomplete: Iterable[Incomplete] = (),
     table: Table | None = None,
 ) -> Run:
@@ -47,6 +48,7 @@ def gather(
         models=tuple(models),
         contradictions=tuple(pairs),
         lost_workers=tuple(lost_workers),
+        internal_errors=tuple(internal_errors),
         stale=tuple(_stale(policies, [model.name for model in models], complete=not missing)),
         unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
         outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),

@@ -111,6 +111,7 @@ class Run(Struct, frozen=True):
     models: tuple[ModelResult, ...] = ()
     contradictions: tuple[tuple[ModelResult, ModelResult], ...] = ()
     lost_workers: tuple[str, ...] = ()
+    internal_errors: tuple[str, ...] = ()
     stale: tuple[Stale, ...] = ()
     unused: tuple[str, ...] = ()
     outside: tuple[tuple[str, tuple[OperatorCost, ...]], ...] = ()

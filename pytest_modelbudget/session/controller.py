@@ -26,6 +26,7 @@ def run_of(session: Session) -> Run:
     return gather(
         session.tests,
         lost_workers=session.lost_workers,
+        internal_errors=session.internal_errors,
         incomplete=_incomplete(session),
         table=session.table,
     )
@@ -60,5 +61,5 @@ def _incomplete(session: Session) -> Iterator[Incomplete]:
         yield "collection failed"
     if len(collection.ended) < collection.collected or not collection.collected:
         yield "stopped"
-    if session.lost_workers:
+    if session.lost_workers or session.internal_errors:
         yield "worker lost"

@@ -90,6 +90,16 @@ def report_of_run_failure(
     )
 
 
+def forget_last_failed(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Take what is no test out of those that ``--lf`` runs again.
+
+    Without it every later ``--lf`` would miss it, long after it was put right.
+    """
+    cache = config.pluginmanager.getplugin("lfplugin")
+    if cache is not None:
+        cache.lastfailed.pop(getattr(report, "id", report.nodeid), None)  # pytest 9.2 has identities of its own
+
+
 def without_capture(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
     """Return what writes to the real screen while a test runs.
 

@@ -10,7 +10,7 @@ from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.session.places import raise_at
-from pytest_modelbudget.session.pytest_private import report_of_run_failure
+from pytest_modelbudget.session.pytest_private import forget_last_failed, report_of_run_failure
 from pytest_modelbudget.session.state import Session
 
 
@@ -22,6 +22,7 @@ def report_run_failures(session: Session, run: Run) -> None:
         for report in (failed, report_of_run_failure(name, None, "teardown")):
             session.config.hook.pytest_runtest_logreport(report=report)
         session.reports_a_run_failure = False
+        forget_last_failed(session.config, failed)
 
 
 def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
@@ -30,6 +31,13 @@ def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
             f"lost worker {worker}",
             Place("pyproject.toml"),
             f"worker {worker} was lost, and with it what its tests measured: this run does not show every model",
+        )
+    for number, error in enumerate(run.internal_errors, start=1):
+        last = error.rstrip().rpartition("\n")[2]
+        yield (
+            f"internal error {number}",
+            Place("pyproject.toml"),
+            f"pytest itself failed in a worker, and with it what its tests measured: {last}",
         )
     for stale in run.stale:
         if stale.severity == "error":

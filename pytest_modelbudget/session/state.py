@@ -64,6 +64,7 @@ class Session:
         self.tests: dict[str, TestResult] = {}
         self.collection = Collection()
         self.lost_workers: list[str] = []
+        self.internal_errors: list[str] = []
         self.reports_a_run_failure = False
         self.sources: dict[Path, ast.Module | None] = {}
         self._table: Table | None = None
@@ -87,8 +88,8 @@ class Session:
 
     @property
     def in_use(self) -> bool:
-        """Whether this run has anything to do with budgets."""
-        return self.table_data is not None or bool(self.tests)
+        """Whether this run has anything to do with budgets; where a worker broke, nobody knows what was lost."""
+        return self.table_data is not None or bool(self.tests or self.internal_errors)
 
     @property
     def table(self) -> Table:

@@ -1,0 +1,118 @@
+"""Runs in which something else breaks: they fail, and nothing is lost in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Run
+from .junit import counts
+
+MODES = pytest.mark.parametrize(
+    "mode", [[], ["-n0"], pytest.param(["-n2"], marks=pytest.mark.workers)], ids=["plain", "n0", "n2"]
+)
+
+
+@MODES
+def test_subclasses_of_builtins_are_what_they_stand_for(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_net="""
+        import enum, numpy
+        class Sizes(enum.IntEnum):
+            NET = 22_209
+        class Text(str):
+            def __str__(self): return "another"
+        @pytest.mark.budget(params=Sizes.NET, name=numpy.str_("mine"))
+        def test_mark(): Net()(X)
+        def test_call(model_budget): model_budget(Net(), X, name=numpy.str_("called"), macs=numpy.str_("21K"))
+        def test_text(model_budget): model_budget(Head(), name=Text("text"), params=Text("21"))
+        def test_number(model_budget): model_budget(Net(), X, macs=numpy.int64(21_000))
+        """,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    for part in (
+        "mine: params 22,210 > 22,209",
+        "called: macs 22.00 K > 21 K",
+        "text: params 22 > 21",
+        "a limit is an int or a string, not int64",
+    ):
+        assert part in result.stdout.str()
+
+
+@MODES
+@pytest.mark.parametrize("name", [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85"])
+def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], name: str) -> None:
+    if mode == ["-n2"] and name != r"\ud800":
+        return
+    result = run(
+        *mode,
+        "--junitxml=junit.xml",
+        test_net=f"""
+        @pytest.mark.budget(macs="1M", name="{name}")
+        def test_mark(): Net()(X)
+        def test_call(model_budget): model_budget(Net(), X, name="{name}")
+        """,
+    )
+    result.assert_outcomes(failed=1, errors=1)
+    assert "no control characters and no lone surrogates" in result.stdout.str()
+
+
+@MODES
+def test_properties_of_users_may_have_any_name(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_net="""
+        def test_net(record_property, model_budget):
+            record_property(5, "x")
+            model_budget(Head())
+        """,
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["Head *no budget"])
+
+
+@pytest.mark.workers
+@pytest.mark.parametrize("when", ["call", "teardown"])
+@pytest.mark.parametrize("others", [0, 4])
+def test_an_internal_error_of_a_worker_fails_the_run(
+    run: Run, pytester: pytest.Pytester, when: str, others: int
+) -> None:
+    pytester.makeconftest(
+        f"""
+        import os
+
+        def pytest_runtest_makereport(item, call):
+            if "PYTEST_XDIST_WORKER" in os.environ and item.name == "test_breaks" and call.when == "{when}":
+                raise ZeroDivisionError("a plugin with a mistake")
+        """
+    )
+    result = run(
+        "-n2",
+        "-p",
+        "no:hypothesispytest",
+        "--junitxml=junit.xml",
+        test_net=f"""
+        def test_breaks(model_budget): model_budget(Net(), X, macs="1M")
+        @pytest.mark.parametrize("n", range({others}))
+        def test_net(model_budget, n): model_budget(Net(), X)
+        """,
+    )
+    assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERNAL_ERROR)
+    assert "a plugin with a mistake" in result.stdout.str()
+    if result.ret == pytest.ExitCode.TESTS_FAILED:  # where xdist itself goes on as if nothing had happened
+        assert counts(pytester.path / "junit.xml")["failures"] == 1
+
+
+def test_what_was_put_right_is_not_run_again(run: Run, pytester: pytest.Pytester) -> None:
+    def pytest_run(*options: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess(*options)
+
+    run(test_one='def test_a(model_budget): model_budget(Net(), X, name="net")')
+    (pytester.path / "test_two.py").write_text(
+        'from models import *\ndef test_b(model_budget): model_budget(Net(300), X, name="net")\n'
+    )
+    assert pytest_run().ret == pytest.ExitCode.TESTS_FAILED
+    (pytester.path / "test_two.py").unlink()
+    again = pytest_run("--lf")
+    assert again.ret == pytest.ExitCode.OK
+    again.stdout.no_fnmatch_line("*known failure*")
