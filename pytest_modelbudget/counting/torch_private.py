@@ -7,11 +7,9 @@ the tables are the names themselves, bound once, for all other modules.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -19,55 +17,7 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-
-@dataclass(frozen=True, slots=True)
-class PrivateName:
-    """A private name, what breaks without it, and (for optional ones) what is done instead.
-
-    ``path`` leads to the name from an imported module; attributes of operators are looked up on a sample operator.
-    ``behaves`` returns whether the name does what is expected of it, where its presence alone does not say so.
-    """
-
-    path: str
-    breaks: str
-    instead: str = ""
-    behaves: Callable[[], bool] | None = None
-
-
-def look_up(path: str) -> Any:
-    """Return what a dotted path names; raises ``AttributeError`` where there is no such thing."""
-    first, *rest = path.split(".")
-    value, reached = sys.modules[first], first
-    for part in rest:
-        reached = f"{reached}.{part}"
-        if not hasattr(value, part) and hasattr(value, "__path__"):
-            try:
-                importlib.import_module(reached)
-            except ModuleNotFoundError as error:
-                raise AttributeError(reached) from error
-        value = getattr(value, part)
-    return value
-
-
-def exists(path: str) -> bool:
-    """Return whether the installed torch has a name."""
-    try:
-        look_up(path)
-    except AttributeError:
-        return False
-    return True
-
-
-def check(names: Iterable[PrivateName], exists: Callable[[str], bool] = exists) -> None:
-    """Raise ``ImportError`` if a required name is missing or behaves otherwise, with what breaks without it."""
-    names = list(names)
-    problems = [f"{name.path} is missing: without it, {name.breaks}" for name in names if not exists(name.path)]
-    if not problems:
-        odd = [name for name in names if name.behaves is not None and not name.behaves()]
-        problems = [f"{name.path} does not behave as expected: without that, {name.breaks}" for name in odd]
-    if problems:
-        lines = "\n  ".join(problems)
-        raise ImportError(f"pytest-modelbudget cannot count models with torch {torch.__version__}:\n  {lines}")
+from pytest_modelbudget.counting.private_names import PrivateName, check, each, exists, look_up
 
 
 def _module_calls_can_be_followed() -> bool:
@@ -83,10 +33,6 @@ def _autograd_node_has_a_sequence_number() -> bool:
     with torch.enable_grad(), torch.inference_mode(False):
         node = torch.ones((), requires_grad=True).clone().grad_fn
     return isinstance(methodcaller("_sequence_nr")(node), int)
-
-
-def _each(breaks: str, *paths: str, instead: str = "") -> list[PrivateName]:
-    return [PrivateName(path, breaks, instead) for path in paths]
 
 
 COMPILED_CALL = "_compiled_call_impl"
@@ -126,7 +72,7 @@ REQUIRED = (
     PrivateName("torch.utils._pytree.tree_map", "tensors inside lists, dicts and named tuples are not found"),
     PrivateName("torch.utils._pytree.tree_flatten_with_path", "inputs inside lists and dicts are not named"),
     PrivateName("torch.utils._pytree.keystr", "inputs inside lists and dicts are not named"),
-    *_each(
+    *each(
         "training costs include gradients that nobody asked for",
         "torch._C._get_mkldnn_enabled",
         "torch._C._set_mkldnn_enabled",
@@ -156,8 +102,8 @@ ATTENTION_BACKENDS = (
     "torch._C._get_overrideable_sdp_enabled",
 )
 OPTIONAL = (
-    *_each("composite operators are not remembered as one", *BELOW_AUTOGRAD, instead="slower runs, with autograd"),
-    *_each("this attention backend cannot be switched off", *ATTENTION_BACKENDS, instead="the other backends decide"),
+    *each("composite operators are not remembered as one", *BELOW_AUTOGRAD, instead="slower runs, with autograd"),
+    *each("this attention backend cannot be switched off", *ATTENTION_BACKENDS, instead="the other backends decide"),
     PrivateName(f"{_SAMPLE}._op_dk", "composite operators are decomposed more slowly", "OpOverload.decompose"),
     PrivateName("torch._C._len_torch_dispatch_stack", "other modes are not noticed", "modes are always switched off"),
     PrivateName("torch._C._get_tracing_state", "a trace is noticed more slowly", "torch.jit.is_tracing"),

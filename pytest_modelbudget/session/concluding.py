@@ -55,9 +55,7 @@ def lost_failure(record: Record, outcome: Outcome) -> Exception | None:
 
 def _excused(failure: Failure, outcome: Outcome) -> bool:
     """Return whether an xfail excuses a failure; an excess only if it expects one."""
-    if isinstance(failure.error, BudgetExceeded):
-        return outcome.expects_excess
-    return failure.excusable
+    return failure.excusable and (outcome.expects_excess or not isinstance(failure.error, BudgetExceeded))
 
 
 def _swallowed(lost: Exception) -> BudgetError:

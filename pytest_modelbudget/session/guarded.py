@@ -17,6 +17,7 @@ from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
 from pytest_modelbudget.session.concluding import GIVEN_UP, Outcome, conclude, lost_failure
 from pytest_modelbudget.session.contract import Contract, contract_of
+from pytest_modelbudget.session.other_plugins import has_failed_softly
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
@@ -117,7 +118,8 @@ class GuardedTest:
         """Show as failed what nothing may excuse, and attach what the test found to its last report."""
         raised = call.excinfo.value if call.excinfo else None
         self.record.skipped |= report.skipped
-        if raised is not None and not report.failed:
+        expected = hasattr(report, "wasxfail")
+        if not report.failed and (raised is not None or expected):
             outcome = self._outcome(raised, xfail_expects_excess(self.item))
             error = (
                 lost_failure(self.record, outcome)
@@ -127,7 +129,7 @@ class GuardedTest:
             if error is not None:
                 show_as_failed(report, None if error is raised else self.item.repr_failure(self._as_raised(error)))
             else:
-                self.record.excused = self.record.excused or hasattr(report, "wasxfail")
+                self.record.excused |= expected
         if raised is not None or report.failed:
             self.record.settle()
         if call.when == "teardown":
@@ -205,7 +207,9 @@ class GuardedTest:
     def _fails(self, outcome: Outcome) -> bool:
         """Return whether the test fails by itself, as far as that is known before its report."""
         raised = outcome.raised
-        return raised is not None and raised is not self._expected and not isinstance(raised, GIVEN_UP)
+        if raised is None or isinstance(raised, GIVEN_UP):
+            return has_failed_softly()
+        return raised is not self._expected
 
     def _fail(self, error: Exception) -> NoReturn:
         """Raise ``error`` where it was declared, and remember that a report has to show it."""

@@ -52,9 +52,11 @@ class Record:
         return self.requested_fixture and not self.measured and not self.failures
 
     def fail(self, error: Exception, *, raised: bool, excusable: bool | None = None) -> None:
-        """Note a failure; unless told otherwise, an excess is the only one that is excusable."""
+        """Note a failure; unless told otherwise, an excess is the only one that is excusable, and only by itself."""
         if excusable is None:
-            excusable = isinstance(error, BudgetExceeded)
+            excusable = isinstance(error, BudgetExceeded) and all(
+                problem.kind == "over" for verdict in error.verdicts for problem in verdict.errors
+            )
         self.failures.append(Failure(error, raised, excusable))
 
     def settle(self) -> None:

@@ -59,6 +59,8 @@ def _says(case: ElementTree.Element, text: str) -> bool:
         return not properties
     if text.startswith("no modelbudget."):
         return text.removeprefix("no ") not in properties
+    if text.startswith("not "):
+        return text.removeprefix("not ") not in _report(case)
     if text.startswith("modelbudget."):
         name, _, value = text.partition(" = ")
         return properties.get(name) == value

@@ -9,8 +9,8 @@ a comment with the outcome (passed, failed, error, skipped, xfailed) and what th
     def test_an_excess_under_an_observing_mark_fails():
         Net()(X)
 
-That can be a property of the JUnit file too, ``no modelbudget.Net.macs.limit``, or ``no properties``. Nothing is to be
-registered anywhere.
+That can be a property of the JUnit file too, ``no modelbudget.Net.macs.limit``, ``no properties``, or ``not`` and what
+it must not say. Nothing is to be registered anywhere; ``UPDATE_FAULTS=1`` writes the page ``tests/faults/README.md`` anew.
 """
 
 from __future__ import annotations

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
+from .conftest import EVERY_MODE, Run
 from .junit import counts
 
-MODES = pytest.mark.parametrize(
-    "mode", [[], ["-n0"], pytest.param(["-n2"], marks=pytest.mark.workers)], ids=["plain", "n0", "n2"]
-)
 
-
-@MODES
+@EVERY_MODE
 def test_subclasses_of_builtins_are_what_they_stand_for(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,
@@ -39,7 +35,7 @@ def test_subclasses_of_builtins_are_what_they_stand_for(run: Run, mode: list[str
         assert part in result.stdout.str()
 
 
-@MODES
+@EVERY_MODE
 @pytest.mark.parametrize("name", [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85"])
 def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], name: str) -> None:
     if mode == ["-n2"] and name != r"\ud800":
@@ -57,7 +53,7 @@ def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], na
     assert "no control characters and no lone surrogates" in result.stdout.str()
 
 
-@MODES
+@EVERY_MODE
 def test_properties_of_users_may_have_any_name(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Run
-
-MODES = pytest.mark.parametrize("mode", [[], pytest.param(["-n2"], marks=pytest.mark.workers)], ids=["plain", "n2"])
+from .conftest import PLAIN_AND_N2, Run
 
 
 @pytest.fixture
@@ -19,7 +17,7 @@ def shared(pytester: pytest.Pytester) -> None:
     )
 
 
-@MODES
+@PLAIN_AND_N2
 @pytest.mark.usefixtures("shared")
 def test_the_marks_of_another_plugin_are_left_alone(run: Run, mode: list[str]) -> None:
     result = run(
@@ -40,7 +38,7 @@ def test_the_marks_of_another_plugin_are_left_alone(run: Run, mode: list[str]) -
     result.stdout.fnmatch_lines(["1 model within budget*"])
 
 
-@MODES
+@PLAIN_AND_N2
 @pytest.mark.usefixtures("shared")
 def test_ours_and_near_misses_are_still_held_to(run: Run, mode: list[str]) -> None:
     result = run(

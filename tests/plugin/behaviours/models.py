@@ -31,6 +31,30 @@ class Head(nn.Module):
         return self.layer(x)
 
 
+class Task(nn.Module):
+    """Holds Net and Head, and calls them in methods of its own: 22 232 params, 22 020 MACs for each row of X."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.head = Net(), Head()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.net(x))
+
+    def training_step(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.head(self.net(batch)).sum()
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x)
+
+
+class Choosy(Net):
+    """Asks for the values of its weights."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) if self.first.weight.sum().item() > 0 else x
+
+
 def net() -> Net:
     return Net()
 

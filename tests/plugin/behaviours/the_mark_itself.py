@@ -65,3 +65,35 @@ def test_the_alias_is_always_ours():
 @pytest.mark.modelbudget(macs=1)
 def test_the_alias_observes_too():
     Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(params="1M")
+def test_a_mark_added_in_the_body_is_judged(request):
+    request.node.add_marker(pytest.mark.budget(macs="1K"), append=False)
+    Net()(X)
+
+
+# expect failed: no model was measured
+def test_a_mark_added_after_everything_has_run_fails(request):
+    Net()(X)
+    request.node.add_marker(pytest.mark.budget(macs="1M"))
+
+
+# expect failed: macs = 'lots' at
+@pytest.mark.budget(params="1M")
+def test_a_malformed_mark_added_in_the_body_fails(request):
+    request.node.add_marker(pytest.mark.budget(macs="lots"))
+    Net()(X)
+
+
+# expect failed: Net: training_macs
+@pytest.mark.budget(training_macs="22K")
+def test_a_training_limit_and_a_fixture_asked_for_in_the_body(request):
+    request.getfixturevalue("model_budget")(Net(), X)
+
+
+# expect failed: training_macs is limited
+@pytest.mark.budget(training_macs="22K")
+def test_a_training_limit_and_a_fixture_that_nobody_asks_for(request):
+    Net()(X)
