@@ -8,33 +8,39 @@ from typing import Literal
 from msgspec import Struct
 
 from pytest_modelbudget.budgets.config import Table
+from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.merging import Budget
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
 
-Kind = Literal["over", "unknown_operators", "not_measured", "unbudgeted", "warned"]
+Kind = Literal["over", "grown", "unknown_operators", "not_measured", "unbudgeted", "new", "warned"]
 Severity = Literal["error", "warning"]
 
 
 class Check(Struct, frozen=True, omit_defaults=True):
-    """One metric held against its limit and the threshold of its warning; both are inclusive.
+    """One metric held against its limit, the threshold of its warning, and its baseline; all are inclusive.
 
-    ``value`` is ``None`` where a limit applies to a metric that was not measured.
+    ``value`` is ``None`` where a limit applies to a metric that was not measured. ``before`` is the value in the
+    baseline, ``growth`` how far it may rise above that, and ``allowed`` the largest value that this allows.
     """
 
     metric: str
     value: int | None = None
     limit: Limit | None = None
     warn: Limit | None = None
+    before: int | None = None
+    growth: Growth | None = None
+    allowed: int | None = None
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
     """Something that fails or warns, and the parts of the sentence that says so.
 
     ``limit`` is what ``value`` is above, or, where it is ``None``, what could not be checked: for ``warned`` the
-    threshold of the warning. ``operators`` are those without a formula that ran. ``place`` is where the rule behind
-    the problem stands, if one does.
+    threshold of the warning. ``before`` is the baseline that ``grown`` is above, by more than ``growth``.
+    ``operators`` are those without a formula that ran. ``place`` is where the rule behind the problem stands, if one
+    does.
     """
 
     kind: Kind
@@ -43,6 +49,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     metric: str = ""
     value: int | None = None
     limit: Limit | None = None
+    before: int | None = None
+    growth: Growth | None = None
     operators: tuple[OperatorCost, ...] = ()
 
 
@@ -51,7 +59,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
     A model's identity is its name and its ``inputs``; ``named`` tells a name that the user gave from the class.
     ``checks`` has every metric that was measured or limited, ``problems`` the errors before the warnings. ``message``
-    is the project's note on its budget.
+    is the project's note on its budget. ``baseline`` tells whether the project has a baseline, and this model in it.
     """
 
     model: str
@@ -60,6 +68,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     problems: tuple[Problem, ...] = ()
     inputs: tuple[TensorSpec, ...] = ()
     message: str | None = None
+    baseline: Literal["none", "new", "known"] = "none"
 
     @property
     def budgeted(self) -> bool:
@@ -108,7 +117,7 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _rank(problem: Problem) -> tuple[int, int]:
-    kinds = ("over", "unknown_operators", "not_measured", "unbudgeted", "warned")
+    kinds = ("over", "grown", "unknown_operators", "not_measured", "unbudgeted", "new", "warned")
     return (0 if problem.severity == "error" else 1, kinds.index(problem.kind))
 
 

@@ -104,7 +104,11 @@ def _contradictions(models: Iterable[ModelResult]) -> list[tuple[ModelResult, Mo
 def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
     excused = [model.excused for model in (one, other) if model.verdict.over]
     return ModelResult(
-        Result(_merged_verdict(one.verdict, other.verdict), max(one.result, other.result, key=_knows).encoded),
+        Result(
+            _merged_verdict(one.verdict, other.verdict),
+            max(one.result, other.result, key=_knows).encoded,
+            max(one.differences, other.differences, key=len),
+        ),
         tuple(dict.fromkeys((*one.tests, *other.tests))),
         bool(excused) and all(excused),
     )
@@ -130,7 +134,16 @@ def _merged_check(one: Check | None, other: Check | None) -> Check:
     if one is None or other is None:
         return one or other  # type: ignore[return-value]  # one of the two exists
     value = other.value if one.value is None else one.value
-    return Check(one.metric, value, _tightest(one.limit, other.limit), _tightest(one.warn, other.warn))
+    compared = other if one.before is None else one
+    return Check(
+        one.metric,
+        value,
+        _tightest(one.limit, other.limit),
+        _tightest(one.warn, other.warn),
+        compared.before,
+        compared.growth,
+        compared.allowed,
+    )
 
 
 def _tightest(one: Limit | None, other: Limit | None) -> Limit | None:

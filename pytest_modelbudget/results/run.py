@@ -12,6 +12,7 @@ from msgspec import Raw, Struct, field
 
 from pytest_modelbudget.budgets import Place, Verdict
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
+from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
 Incomplete = Literal["arguments", "deselected", "skipped", "stopped", "collection failed", "worker lost"]
@@ -23,15 +24,16 @@ test under a budget, or a file that may hold some, was skipped; ``stopped``: tes
 
 
 class Result(Struct, frozen=True):
-    """A verdict with its measurement, which stays encoded until it is read."""
+    """A verdict with its measurement, which stays encoded until it is read, and what changed since the baseline."""
 
     verdict: Verdict
     encoded: Raw = field(name="measurement")
+    differences: tuple[Difference, ...] = ()
 
     @classmethod
-    def of(cls, verdict: Verdict, measurement: Measurement) -> Result:
+    def of(cls, verdict: Verdict, measurement: Measurement, differences: tuple[Difference, ...] = ()) -> Result:
         """Return the result of one judged measurement."""
-        return cls(verdict, Raw(msgspec.json.encode(fold(measurement))))
+        return cls(verdict, Raw(msgspec.json.encode(fold(measurement))), differences)
 
     @property
     def measurement(self) -> Measurement:
@@ -80,6 +82,11 @@ class ModelResult(Struct, frozen=True):
     def verdict(self) -> Verdict:
         """The verdict over all tests."""
         return self.result.verdict
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What changed since the baseline, by metric."""
+        return self.result.differences
 
     @property
     def measurement(self) -> Measurement:

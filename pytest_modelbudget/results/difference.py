@@ -1,0 +1,119 @@
+"""What changed between two measurements of a model: module by module, exactly, and summing to the difference.
+
+The modules of both trees are compared by what each costs by itself. A module that is gone and one that is new, of the
+same class and the same cost, are one that moved: neither plus nor minus.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from pytest_modelbudget.measurement import Measurement, ModuleCost
+from pytest_modelbudget.metrics import METRICS
+
+Kind = Literal["grew", "shrank", "appeared", "vanished", "moved"]
+
+
+class Change(Struct, frozen=True, omit_defaults=True):
+    """Modules that changed alike: layers of one kind at several places are one change.
+
+    ``modules`` are their qualified names (``""`` is the model itself), as they are now, or as they were where they
+    ``vanished``; ``moved_from`` are the names before, in the same order. ``amount`` is what all of them together add to
+    the metric, negative where they cost less.
+    """
+
+    kind: Kind
+    modules: tuple[str, ...]
+    cls: str
+    amount: int
+    moved_from: tuple[str, ...] = ()
+
+
+class Difference(Struct, frozen=True):
+    """The change of one metric, and the changes of modules behind it, most important first."""
+
+    metric: str
+    before: int
+    after: int
+    changes: tuple[Change, ...] = ()
+
+
+def differences(before: Measurement, after: Measurement) -> tuple[Difference, ...]:
+    """Return what changed, for every metric that both measured and that differs."""
+    old = {module.name: module for module in before.modules.walk()}
+    new = {module.name: module for module in after.modules.walk()}
+    moved = _moved(old, new)
+    found = []
+    for metric in METRICS:
+        values = getattr(before, metric), getattr(after, metric)
+        if None not in values and values[0] != values[1]:
+            changes = _folded(_changes(metric, old, new, moved))
+            found.append(Difference(metric, *values, tuple(sorted(changes, key=_importance))))
+    return tuple(found)
+
+
+def _importance(change: Change) -> tuple[int, str]:
+    return -abs(change.amount), change.modules[0]
+
+
+def _moved(old: dict[str, ModuleCost], new: dict[str, ModuleCost]) -> dict[str, str]:
+    """Return the modules that are only called otherwise, by their new names: of one class and of equal cost."""
+    gone: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for name, module in old.items():
+        if name not in new and _costs_something(module):
+            gone[module.cls, module.own].append(name)
+    moved = {}
+    for name, module in new.items():
+        alike = gone.get((module.cls, module.own)) if name not in old else None
+        if alike:
+            moved[name] = alike.pop(0)
+    return moved
+
+
+def _costs_something(module: ModuleCost) -> bool:
+    return any(structs.astuple(module.own))
+
+
+def _changes(
+    metric: str, old: dict[str, ModuleCost], new: dict[str, ModuleCost], moved: dict[str, str]
+) -> Iterator[Change]:
+    for name, module in new.items():
+        now = getattr(module.own, metric) or 0
+        known = old.get(name)
+        if name in moved:
+            yield Change("moved", (name,), module.cls, 0, (moved[name],))
+        elif known is None:
+            if now:
+                yield Change("appeared", (name,), module.cls, now)
+        else:
+            amount = now - (getattr(known.own, metric) or 0)
+            if amount:
+                yield Change("grew" if amount > 0 else "shrank", (name,), module.cls, amount)
+    gone = old.keys() - new.keys() - set(moved.values())
+    for name, module in old.items():
+        amount = getattr(module.own, metric) or 0
+        if name in gone and amount:
+            yield Change("vanished", (name,), module.cls, -amount)
+
+
+def _folded(changes: Iterable[Change]) -> list[Change]:
+    """Return one change for those that differ in nothing but the numbers in their names: ``layers.*.up``."""
+    alike: dict[tuple[object, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        each = change.amount if change.kind != "moved" else 0
+        pattern = tuple(re.sub(r"\d+", "*", name) for name in (*change.modules, *change.moved_from))
+        alike[change.kind, change.cls, each, pattern].append(change)
+    return [
+        structs.replace(
+            group[0],
+            modules=tuple(name for one in group for name in one.modules),
+            moved_from=tuple(name for one in group for name in one.moved_from),
+            amount=sum(one.amount for one in group),
+        )
+        for group in alike.values()
+    ]
