@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
+from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.rules import Rules
@@ -20,18 +21,26 @@ Lines = Mapping[Keys, int]
 
 ROOT: Final = ("tool", "modelbudget")
 _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
+    "new": ("report", "error"),
     "unbudgeted": ("report", "warn", "error"),
     "stale": ("error", "report", "warn"),
     "unknown_ops": ("error", "warn"),
     "flops_per_mac": (2, 1),
 }
 _LIFTED: Final = "none"
+_RISE: Final = ("growth", "floor")
 
 
 class Table(Struct, frozen=True):
-    """The table of a project; ``models`` keeps the order of the file, ``path`` is the file as people know it."""
+    """The table of a project; ``models`` keeps the order of the file, ``path`` is the file as people know it.
+
+    ``baseline`` is the lock file that the project names; ``everywhere`` holds the growth that it allows every model.
+    """
 
     path: str = "pyproject.toml"
+    baseline: str | None = None
+    everywhere: Rules = field(default_factory=Rules)
+    new: Literal["report", "error"] = "report"
     default: Rules = field(default_factory=Rules)
     models: Mapping[str, Rules] = field(default_factory=dict)
     unbudgeted: Literal["report", "warn", "error"] = "report"
@@ -73,16 +82,23 @@ class _Reader:
             self.wrong(at, f"is a table, not {_shown(data)}")
             return Table(self.path)
         options: dict[str, Any] = {}
+        everywhere = {key: value for key, value in data.items() if key in _RISE}
+        if everywhere:
+            options["everywhere"] = self.rules(at, everywhere)
         for key, value in data.items():
             here = (*at, key)
-            if key == "default":
+            if key in _RISE:
+                continue
+            if key == "baseline":
+                options[key] = self.file_name(here, value)
+            elif key == "default":
                 options[key] = self.rules(here, value)
             elif key == "models":
                 options[key] = self.models(here, value)
             elif key in _CHOICES:
                 options[key] = self.choice(here, value, _CHOICES[key])
             else:
-                self.unknown(here, ("default", "models", *_CHOICES))
+                self.unknown(here, ("default", "models", "baseline", *_RISE, *_CHOICES))
         return Table(self.path, **options)
 
     def models(self, at: Keys, data: object) -> dict[str, Rules]:
@@ -95,36 +111,43 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of limits, not {_shown(data)}")
             return Rules()
-        limits: dict[str, Limit | None] = {}
-        warns: dict[str, Limit | None] = {}
+        rules = Rules(place=self.place(at, at))
+        for metric in METRICS if "growth" in data else ():
+            self.growth((*at, "growth"), metric, data["growth"], rules)
+        for metric in METRICS if "floor" in data else ():
+            self.limit((*at, "floor"), metric, data["floor"], _writable(rules.floors))
         message = None
         for key, value in data.items():
             here = (*at, key)
             if key == "message":
                 message = self.text(here, value)
+            elif key in _RISE:
+                continue
             elif key not in METRICS:
-                self.unknown(here, (*METRICS, "message"))
+                self.unknown(here, (*METRICS, *_RISE, "message"))
             elif isinstance(value, Mapping):
-                self.bounds(here, value, limits, warns)
+                self.bounds(here, value, rules)
             else:
-                self.limit(here, key, value, limits)
+                self.limit(here, key, value, _writable(rules.limits))
                 if value == _LIFTED:
-                    warns[key] = None
-        return Rules(limits, warns, self.place(at, at), message=message)
+                    _writable(rules.warns)[key] = None
+                    _writable(rules.growths)[key] = None
+        return structs.replace(rules, message=message)
 
-    def bounds(
-        self, at: Keys, data: Mapping[str, object], limits: dict[str, Limit | None], warns: dict[str, Limit | None]
-    ) -> None:
-        """Read ``{ max = ..., warn = ... }``."""
+    def bounds(self, at: Keys, data: Mapping[str, object], rules: Rules) -> None:
+        """Read ``{ max = ..., warn = ..., growth = ..., floor = ... }``."""
         metric = at[-1]
+        into = {"max": rules.limits, "warn": rules.warns, "floor": rules.floors}
         if not data:
-            self.wrong(at, "is empty: give max, warn or both")
+            self.wrong(at, "is empty: give max, warn, growth or floor")
         for key, value in data.items():
-            if key in ("max", "warn"):
-                self.limit((*at, key), metric, value, limits if key == "max" else warns)
+            if key == "growth":
+                self.growth((*at, key), metric, value, rules)
+            elif key in into:
+                self.limit((*at, key), metric, value, _writable(into[key]))
             else:
-                self.unknown((*at, key), ("max", "warn"))
-        most, warn = limits.get(metric), warns.get(metric)
+                self.unknown((*at, key), ("max", "warn", *_RISE))
+        most, warn = rules.limits.get(metric), rules.warns.get(metric)
         if most and warn and warn.value > most.value:
             self.wrong(at, f"would never warn: warn ({warn.text}) is above max ({most.text})")
 
@@ -132,11 +155,27 @@ class _Reader:
         if value == _LIFTED:
             into[metric] = None
             return
-        owner = at[:-2] if at[-1] in ("max", "warn") else at[:-1]
+        owner = at[:-2] if len(at) > 1 and at[-2] in METRICS else at[:-1]
         try:
             into[metric] = parse_limit(metric, value, self.place(at, owner))
         except MalformedLimit as error:
             self.wrong(at, f"= {_shown(value)}: {error}")
+
+    def growth(self, at: Keys, metric: str, value: object, rules: Rules) -> None:
+        owner = at[:-2] if at[-2] in METRICS else at[:-1]
+        if value == _LIFTED:
+            _writable(rules.growths)[metric] = None
+            return
+        try:
+            _writable(rules.growths)[metric] = parse_growth(value, self.place(at, owner))
+        except MalformedLimit as error:
+            self.wrong(at, f"= {_shown(value)}: {error}")
+
+    def file_name(self, at: Keys, value: object) -> str | None:
+        name = self.text(at, value)
+        if name == "":
+            self.wrong(at, "is empty: name the lock file, or leave the key out")
+        return name or None
 
     def place(self, at: Keys, table: Keys) -> Place:
         return Place(self.path, self.lines.get(at), f"[{key_path(table)}]")
@@ -162,7 +201,15 @@ class _Reader:
     def wrong(self, at: Keys, what: str) -> None:
         line = self.lines.get(at)
         where = self.path if line is None else f"{self.path}:{line}"
-        self.mistakes.append(f"{where}: {key_path(at)} {what}")
+        mistake = f"{where}: {key_path(at)} {what}"
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+
+
+def _writable(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the dict that rules being read are collected in."""
+    assert isinstance(mapping, dict)
+    return mapping
 
 
 def _shown(value: object) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.growth import Growth
@@ -53,6 +53,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     growth: Growth | None = None
     operators: tuple[OperatorCost, ...] = ()
 
+    @property
+    def is_excess(self) -> bool:
+        """Whether a metric is above what is allowed."""
+        return self.kind in ("over", "grown")
+
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
     """The checks and problems of one measurement.
@@ -72,8 +77,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
     @property
     def budgeted(self) -> bool:
-        """Whether any limit applies."""
-        return any(check.limit or check.warn for check in self.checks)
+        """Whether any limit applies, or the model is in the baseline."""
+        return self.baseline == "known" or any(check.limit or check.warn for check in self.checks)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -82,8 +87,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
     @property
     def over(self) -> tuple[Problem, ...]:
-        """The problems that are excesses, which ``xfail`` may expect."""
-        return tuple(problem for problem in self.problems if problem.kind == "over")
+        """The problems that are excesses, which ``xfail`` may expect: over a limit, or grown beyond the baseline."""
+        return tuple(problem for problem in self.problems if problem.is_excess)
 
     @property
     def unknown(self) -> tuple[OperatorCost, ...]:
@@ -104,11 +109,28 @@ class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the fai
         self.verdicts = verdicts
 
 
-def judge(measurement: Measurement, budget: Budget, table: Table | None = None) -> Verdict:
-    """Return the verdict on ``measurement`` under ``budget`` and the policies of ``table``."""
-    checks = tuple(_checks(measurement, budget))
-    problems = in_order(_problems(checks, measurement, budget, table or Table()))
-    return Verdict(measurement.name, measurement.named, checks, problems, measurement.inputs, budget.message)
+class Baseline(Struct, frozen=True):
+    """What the project's baseline says of a model; ``before`` is empty for a model that it does not hold.
+
+    ``accepts`` tells that this run rewrites it, so that nothing is held against it.
+    """
+
+    before: Mapping[str, int] = {}
+    accepts: bool = False
+
+
+def judge(
+    measurement: Measurement, budget: Budget, table: Table | None = None, baseline: Baseline | None = None
+) -> Verdict:
+    """Return the verdict on ``measurement`` under ``budget``, the policies of ``table``, and the ``baseline``."""
+    checks = tuple(_checks(measurement, budget, baseline or Baseline()))
+    known: Literal["none", "new", "known"] = "none" if baseline is None else "known" if baseline.before else "new"
+    verdict = Verdict(
+        measurement.name, measurement.named, checks, (), measurement.inputs, budget.message, baseline=known
+    )
+    problems = [*_excesses(checks, accepts=baseline is not None and baseline.accepts)]
+    problems += _others(verdict, measurement, table or Table(), accepts=baseline is not None and baseline.accepts)
+    return structs.replace(verdict, problems=in_order(problems))
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -121,25 +143,42 @@ def _rank(problem: Problem) -> tuple[int, int]:
     return (0 if problem.severity == "error" else 1, kinds.index(problem.kind))
 
 
-def _checks(measurement: Measurement, budget: Budget) -> Iterator[Check]:
+def _checks(measurement: Measurement, budget: Budget, baseline: Baseline) -> Iterator[Check]:
     for metric, value in measurement.values().items():
         limit, warn = budget.limits.get(metric), budget.warns.get(metric)
+        before = None if value is None else baseline.before.get(metric)
+        growth = None if before is None else budget.growths.get(metric, _NO_GROWTH)
+        allowed = None if before is None or growth is None else growth.allowed(before, budget.floors.get(metric))
         if value is not None or limit or warn:
             # An exact int, whatever kind of integer was counted with: verdicts cross to other processes.
-            yield Check(metric, None if value is None else int(value), limit, warn)
+            yield Check(metric, None if value is None else int(value), limit, warn, before, growth, allowed)
 
 
-def _problems(checks: Iterable[Check], measurement: Measurement, budget: Budget, policies: Table) -> Iterator[Problem]:
+_NO_GROWTH = Growth(0, 1, "0%", Place("", None, "the default"))
+
+
+def _excesses(checks: Iterable[Check], *, accepts: bool) -> Iterator[Problem]:
+    """Yield the checks that did not hold; growth is none where the baseline is being rewritten."""
     for check in checks:
         limit, value = check.limit or check.warn, check.value
-        if limit is not None and value is None:
-            yield Problem("not_measured", "error", limit.place, check.metric, None, limit)
-        elif check.limit is not None and value is not None and value > check.limit.value:
+        if value is None:
+            if limit is not None:
+                yield Problem("not_measured", "error", limit.place, check.metric, None, limit)
+            continue
+        if check.limit is not None and value > check.limit.value:
             yield Problem("over", "error", check.limit.place, check.metric, value, check.limit)
-        elif check.warn is not None and value is not None and value > check.warn.value:
+        elif check.warn is not None and value > check.warn.value:
             yield Problem("warned", "warning", check.warn.place, check.metric, value, check.warn)
+        if check.growth is not None and check.allowed is not None and value > check.allowed and not accepts:
+            place = check.growth.place if check.growth is not _NO_GROWTH else None
+            yield Problem("grown", "error", place, check.metric, value, before=check.before, growth=check.growth)
+
+
+def _others(verdict: Verdict, measurement: Measurement, policies: Table, *, accepts: bool) -> Iterator[Problem]:
     if measurement.unknown:
         severity: Severity = "error" if policies.unknown_ops == "error" else "warning"
         yield Problem("unknown_operators", severity, operators=measurement.unknown)
-    if not budget and policies.unbudgeted != "report":
+    if not verdict.budgeted and policies.unbudgeted != "report":
         yield Problem("unbudgeted", "error" if policies.unbudgeted == "error" else "warning")
+    if verdict.baseline == "new" and policies.new == "error" and measurement.named and not accepts:
+        yield Problem("new", "error")

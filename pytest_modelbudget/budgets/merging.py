@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from msgspec import Struct, field
 
 from pytest_modelbudget.budgets.config import Table
+from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.rules import Rules
 
@@ -15,11 +16,13 @@ _GLOB = frozenset("*?[")
 
 
 class Budget(Struct, frozen=True):
-    """The rules that apply to one measured model, merged."""
+    """The rules that apply to one measured model, merged. A metric whose growth is ``None`` may grow at will."""
 
     limits: Mapping[str, Limit] = field(default_factory=dict)
     warns: Mapping[str, Limit] = field(default_factory=dict)
     message: str | None = None
+    growths: Mapping[str, Growth | None] = field(default_factory=dict)
+    floors: Mapping[str, Limit] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.limits or self.warns)
@@ -28,18 +31,22 @@ class Budget(Struct, frozen=True):
 def budget_for(table: Table, names: tuple[str, ...], declared: Iterable[Rules] = ()) -> Budget:
     """Return the budget of the model that is called ``names[0]`` (and, before a mark named it, ``names[1]``).
 
-    Per metric, the later wins: default, globs in the order of the file, the exact name, the rules that marks and call
-    ``declared``, in their order. A limit replaces an inherited ``max`` alone, so that ``warn`` stays; ``None`` lifts
-    both.
+    Per metric, the later wins: what the table says for everything, default, globs in the order of the file, the exact
+    name, the rules that marks and call ``declared``, in their order. A limit replaces an inherited ``max`` alone, so
+    that ``warn`` and ``growth`` stay; ``None`` lifts all three.
     """
     limits: dict[str, Limit | None] = {}
     warns: dict[str, Limit | None] = {}
+    growths: dict[str, Growth | None] = {}
+    floors: dict[str, Limit | None] = {}
     message = None
     for rules in (*_of_table(table, names[0]), *(rules for rules in declared if rules.selects(*names))):
         limits.update(rules.limits)
         warns.update(rules.warns)
+        growths.update(rules.growths)
+        floors.update(rules.floors)
         message = message if rules.message is None else rules.message
-    return Budget(_kept(limits), _kept(warns), message)
+    return Budget(_kept(limits), _kept(warns), message, growths, _kept(floors))
 
 
 def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
@@ -51,6 +58,7 @@ def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
 
 
 def _of_table(table: Table, name: str) -> Iterator[Rules]:
+    yield table.everywhere
     yield table.default
     for pattern, rules in table.models.items():
         if pattern != name and fnmatchcase(name, pattern):

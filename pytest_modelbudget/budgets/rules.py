@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from msgspec import Struct, field
 
 from pytest_modelbudget.budgets.errors import BudgetError, MalformedLimit
+from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, reads_as_limit, shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.measurement import is_printable
@@ -30,12 +31,15 @@ class Rules(Struct, frozen=True, omit_defaults=True):
     """What one table entry, mark or call declares, and where.
 
     A metric that maps to ``None`` is lifted, a missing one is inherited. ``warns`` are the thresholds above which a
-    model is shown and passes. ``model`` selects the models that the rules are for (a name or a glob; ``None``: every
-    one), ``name`` names the model, ``message`` is the project's own note on a failure.
+    model is shown and passes, ``growths`` how far a metric may rise above its baseline, and ``floors`` rises that are
+    allowed however small the baseline is. ``model`` selects the models that the rules are for (a name or a glob;
+    ``None``: every one), ``name`` names the model, ``message`` is the project's own note on a failure.
     """
 
     limits: Mapping[str, Limit | None] = field(default_factory=dict)
     warns: Mapping[str, Limit | None] = field(default_factory=dict)
+    growths: Mapping[str, Growth | None] = field(default_factory=dict)
+    floors: Mapping[str, Limit | None] = field(default_factory=dict)
     place: Place | None = None
     model: str | None = None
     name: str | None = None
@@ -80,8 +84,15 @@ def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...],
         if key not in METRICS:
             raise BudgetError(f"{key}= at {place}: no such metric. {_suggestion(key, also)}")
     limits = {key: None if value is None else _limit(key, value, place) for key, value in values.items()}
-    lifted = {key: None for key, limit in limits.items() if limit is None}
-    return Rules(limits, lifted, place, **selected)
+    lifted = [key for key, limit in limits.items() if limit is None]
+    return Rules(
+        limits,
+        dict.fromkeys(lifted),
+        dict.fromkeys(lifted),
+        place=place,
+        model=selected.get("model"),
+        name=selected.get("name"),
+    )
 
 
 def _limit(metric: str, value: object, place: Place) -> Limit:

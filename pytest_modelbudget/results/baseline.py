@@ -1,0 +1,172 @@
+"""The lock file: the measurements that a project has accepted, committed beside its code.
+
+Equal measurements give equal bytes: models and inputs are sorted, every metric and every module has a line of its own,
+and nothing tells a time, a machine or a version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field, structs
+
+from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
+from pytest_modelbudget.results.lock_lines import Convention, Count, ModuleLine, from_lines, to_lines, total
+
+SCHEMA: Final = 1
+DEFAULT_NAME: Final = "modelbudget.lock.json"
+_CONFLICT = re.compile(r"^(<<<<<<< |=======$|>>>>>>> )", re.MULTILINE)
+
+
+class LockError(Exception):
+    """What is wrong with a lock file, and the remedy."""
+
+
+class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """One model for one set of inputs: its metrics, and its modules line by line."""
+
+    inputs: tuple[str, ...]
+    metrics: Mapping[str, Count]
+    modules: tuple[ModuleLine, ...]
+
+    @classmethod
+    def of(cls, measurement: Measurement) -> LockedModel:
+        """Return what is kept of a measurement."""
+        metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
+        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(fold(measurement).modules)))
+
+    def measurement(self, name: str, flops_per_mac: int) -> Measurement:
+        """Return the measurement that was kept, without the details of its inputs. Raises ValueError if it is none."""
+        convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
+        folded = from_lines(self.modules, convention)
+        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True))
+
+
+class Lock(Struct, frozen=True, forbid_unknown_fields=True):
+    """A lock file: by name, the accepted measurements of a model, one for each set of inputs."""
+
+    schema: int = SCHEMA
+    flops_per_mac: int = 2
+    models: Mapping[str, tuple[LockedModel, ...]] = field(default_factory=dict)
+
+    def find(self, measurement: Measurement) -> LockedModel | None:
+        """Return what is kept for a measurement; one without inputs has the weights of any inputs."""
+        inputs = tuple(map(str, measurement.inputs))
+        return next((one for one in self.models.get(measurement.name, ()) if one.inputs == inputs or not inputs), None)
+
+    def identities(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the name and the inputs of everything that is kept."""
+        return [(name, model.inputs) for name, models in self.models.items() for model in models]
+
+
+class _Schema(Struct):
+    schema: int
+
+
+def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
+    """Return the lock in ``text``; ``shown`` is its file as people know it. Raises LockError."""
+    again = f"Restore it (git checkout {shown}), or remove it and run pytest --modelbudget-update"
+    if _CONFLICT.search(text):
+        raise LockError(
+            f"{shown}: has conflict markers. Take either side (git checkout --ours {shown}), then run "
+            "pytest --modelbudget-update"
+        )
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise LockError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}. {again}")
+        lock = msgspec.json.decode(text, type=Lock)
+        for name, models in lock.models.items():
+            for model in models:
+                _check(name, model, lock.flops_per_mac)
+    except (msgspec.DecodeError, ValueError) as error:
+        reason = "is empty" if not text.strip() else f"is not a lock file, or was edited by hand: {error}"
+        raise LockError(f"{shown}: {reason}. {again}") from None
+    if lock.flops_per_mac != flops_per_mac:
+        raise LockError(
+            f"{shown}: counts {lock.flops_per_mac} FLOPs a MAC, and the table {flops_per_mac}: two conventions are "
+            f"never compared. Change flops_per_mac back, or remove {shown} and run pytest --modelbudget-update"
+        )
+    return lock
+
+
+def _check(name: str, model: LockedModel, flops_per_mac: int) -> None:
+    """Raise ValueError unless the metrics are what the modules add up to."""
+    found = total(model.modules)
+    expected = {
+        **found,
+        "flops": found["macs"] * flops_per_mac,
+        "training_flops": found["training_macs"] * flops_per_mac,
+    }
+    for metric, value in model.metrics.items():
+        if expected.get(metric) != value:
+            raise ValueError(f'the modules of "{name}" add up to {metric} {expected.get(metric)}, not {value}')
+
+
+def write_lock(lock: Lock) -> str:
+    """Return the text of a lock file."""
+    models = [_model(name, lock.models[name]) for name in sorted(lock.models)]
+    body = ",\n".join(models)
+    return (
+        f'{{\n  "schema": {lock.schema},\n  "flops_per_mac": {lock.flops_per_mac},\n  "models": {{'
+        + (f"\n{body}\n  " if models else "")
+        + "}\n}\n"
+    )
+
+
+def _model(name: str, models: Iterable[LockedModel]) -> str:
+    entries = ",\n".join(_entry(model) for model in sorted(models, key=lambda model: model.inputs))
+    return f"    {_json(name)}: [\n{entries}\n    ]"
+
+
+def _entry(model: LockedModel) -> str:
+    metrics = ",\n".join(f"          {_json(metric)}: {value}" for metric, value in model.metrics.items())
+    modules = ",\n".join(f"          {_spaced(line)}" for line in model.modules)
+    return (
+        f'      {{\n        "inputs": {_spaced(model.inputs)},\n'
+        f'        "metrics": {{\n{metrics}\n        }},\n        "modules": [\n{modules}\n        ]\n      }}'
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _spaced(value: object) -> str:
+    """Return the JSON of ``value`` on one line, with a space after every comma and colon."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+
+
+def updated(lock: Lock, measured: Iterable[Measurement], *, lower: bool = False) -> Lock:
+    """Return ``lock`` with these measurements; with ``lower``, only where a known one went down and none of it up."""
+    models = {name: list(found) for name, found in lock.models.items()}
+    for measurement in measured:
+        known = lock.find(measurement)
+        new = LockedModel.of(measurement)
+        if lower and (known is None or not _is_lower(new.metrics, known.metrics)):
+            continue
+        if known is not None and not measurement.inputs and known.inputs:
+            continue  # the weights alone do not take the place of a measurement that ran
+        kept = [one for one in models.get(measurement.name, ()) if one.inputs not in (new.inputs, ())]
+        models[measurement.name] = [*kept, new]
+    return structs.replace(lock, models={name: tuple(found) for name, found in models.items()})
+
+
+def _is_lower(new: Mapping[str, int], known: Mapping[str, int]) -> bool:
+    shared = new.keys() & known.keys()
+    return all(new[metric] <= known[metric] for metric in shared) and any(new[m] < known[m] for m in shared)
+
+
+def pruned(lock: Lock, measured: Iterable[Measurement]) -> Lock:
+    """Return ``lock`` with nothing in it but what was measured."""
+    kept = {(one.name, tuple(map(str, one.inputs))) for one in measured}
+    names = {name for name, inputs in kept if not inputs}
+    models = {
+        name: tuple(model for model in found if (name, model.inputs) in kept or name in names)
+        for name, found in lock.models.items()
+    }
+    return structs.replace(lock, models={name: found for name, found in models.items() if found})

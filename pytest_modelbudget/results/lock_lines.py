@@ -1,0 +1,167 @@
+"""A folded module tree as lines, one for each module, as the lock file holds it.
+
+A line names its modules by their path. Siblings that are equal but for their keys stand in braces: ``layers.{0-79}.up``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated
+from urllib.parse import unquote
+
+from msgspec import Meta, Struct
+
+from pytest_modelbudget.results.folding import FoldedModule, Operator, OwnCosts
+
+Count = Annotated[int, Meta(ge=0)]
+
+_SPECIAL = re.compile(r"[%.,{}]")
+
+
+class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What each of some equal modules costs by itself.
+
+    ``trainable_params`` is left out where it equals ``params``. Operators map to their calls, MACs and, where a
+    backward was measured, training MACs. FLOPs follow from MACs and the convention of the file.
+    """
+
+    name: str
+    cls: str
+    calls: Count = 1
+    params: Count = 0
+    trainable_params: Count | None = None
+    weight_bytes: Count = 0
+    macs: Count = 0
+    training_macs: Count = 0
+    operators: Mapping[str, tuple[Count, ...]] = {}
+    unknown: Mapping[str, tuple[Count, ...]] = {}
+    aliases: tuple[str, ...] = ()
+    at: tuple[Count, ...] = ()
+
+
+def to_lines(module: FoldedModule, path: str = "") -> Iterator[ModuleLine]:
+    """Yield a line for a folded module and for each below it, parents first."""
+    own = module.own
+    yield ModuleLine(
+        name=path,
+        cls=module.cls,
+        calls=module.calls,
+        params=own.params,
+        trainable_params=None if own.trainable_params == own.params else own.trainable_params,
+        weight_bytes=own.weight_bytes,
+        macs=own.macs or 0,
+        training_macs=own.training_macs or 0,
+        operators={name: _counts(operator) for name, *operator in module.operators},
+        unknown={name: _counts(operator) for name, *operator in module.unknown},
+        aliases=module.aliases,
+        at=module.at,
+    )
+    for child in module.children:
+        segment = _segment(child.keys)
+        yield from to_lines(child, f"{path}.{segment}" if path else segment)
+
+
+class Convention(Struct, frozen=True):
+    """What was measured, so that a cost of 0 is told from one that was not measured, and FLOPs for each MAC."""
+
+    ran: bool
+    trained: bool
+    flops_per_mac: int
+
+    def costs(self, line: ModuleLine) -> OwnCosts:
+        """Return what one module of a line costs by itself."""
+        macs = line.macs if self.ran else None
+        training = line.training_macs if self.trained else None
+        return OwnCosts(
+            params=line.params,
+            trainable_params=line.params if line.trainable_params is None else line.trainable_params,
+            macs=macs,
+            flops=None if macs is None else macs * self.flops_per_mac,
+            training_macs=training,
+            training_flops=None if training is None else training * self.flops_per_mac,
+            weight_bytes=line.weight_bytes,
+        )
+
+
+def total(lines: Iterable[ModuleLine]) -> dict[str, int]:
+    """Return what the modules of some lines add up to, without FLOPs. Raises ValueError for one without a parent."""
+    count = {"": 1}
+    found = dict.fromkeys(("params", "trainable_params", "weight_bytes", "macs", "training_macs"), 0)
+    for line in lines:
+        if line.name:
+            parent, _, segment = line.name.rpartition(".")
+            if parent not in count:
+                raise ValueError(f'the module "{line.name}" has no parent')
+            count[line.name] = count[parent] * (len(_keys(segment)) if segment[0] == "{" else 1)
+        times = count[line.name]
+        found["params"] += times * line.params
+        found["trainable_params"] += times * (line.params if line.trainable_params is None else line.trainable_params)
+        found["weight_bytes"] += times * line.weight_bytes
+        found["macs"] += times * line.macs
+        found["training_macs"] += times * line.training_macs
+    return found
+
+
+def from_lines(lines: Sequence[ModuleLine], convention: Convention) -> FoldedModule:
+    """Return the folded tree of which these are the lines. Raises ValueError for lines that are no tree."""
+    if not lines or lines[0].name:
+        raise ValueError("the modules do not begin with the model itself")
+    root, rest = _module(lines, 0, "", convention)
+    if rest != len(lines):
+        raise ValueError(f'the module "{lines[rest].name}" does not follow its parent')
+    return root
+
+
+def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Convention) -> tuple[FoldedModule, int]:
+    line, following = lines[at], at + 1
+    below = f"{line.name}." if line.name else ""
+    children = []
+    while following < len(lines) and lines[following].name and lines[following].name.startswith(below):
+        child, following = _module(lines, following, below, convention)
+        children.append(child)
+    folded = FoldedModule(
+        keys=_keys(line.name.removeprefix(prefix)),
+        cls=line.cls,
+        calls=line.calls,
+        own=convention.costs(line),
+        at=line.at,
+        aliases=line.aliases,
+        operators=tuple(_operator(name, counts) for name, counts in line.operators.items()),
+        unknown=tuple(_operator(name, counts) for name, counts in line.unknown.items()),
+        children=tuple(children),
+    )
+    return folded, following
+
+
+def _counts(operator: list[int | None]) -> tuple[int, ...]:
+    return tuple(count for count in operator if count is not None)
+
+
+def _operator(name: str, counts: tuple[int, ...]) -> Operator:
+    if not 2 <= len(counts) <= 3:
+        raise ValueError(f"the operator {name} has {len(counts)} numbers, not calls, MACs and perhaps training MACs")
+    return name, counts[0], counts[1], counts[2] if len(counts) == 3 else None
+
+
+def _segment(keys: tuple[str, ...]) -> str:
+    """Return the keys of equal siblings as one part of a path: ``{0-79}``, or ``{up,down}``."""
+    quoted = [_SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", key) for key in keys]
+    if len(keys) == 1:
+        return quoted[0]
+    first, last = keys[0], keys[-1]
+    if first.isdecimal() and last.isdecimal() and keys == tuple(map(str, range(int(first), int(last) + 1))):
+        return f"{{{first}-{last}}}"
+    return f"{{{','.join(quoted)}}}"
+
+
+def _keys(segment: str) -> tuple[str, ...]:
+    inside = segment[1:-1] if segment.startswith("{") and segment.endswith("}") else None
+    if inside is None:
+        return (unquote(segment),)
+    if "," not in inside:
+        first, _, last = inside.partition("-")
+        if not (first.isdecimal() and last.isdecimal()):
+            raise ValueError(f'"{segment}" is no range of modules')
+        return tuple(map(str, range(int(first), int(last) + 1)))
+    return tuple(map(unquote, inside.split(",")))
