@@ -35,6 +35,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="read the [tool.modelbudget] table from this TOML file instead of the pyproject.toml in rootdir",
     )
+    group.addoption(
+        "--modelbudget-update",
+        nargs="?",
+        const="all",
+        choices=("all", "lower"),
+        help="accept what the passing tests measure as the baseline, and write it to the lock file; "
+        "with =lower only what has become less",
+    )
+    group.addoption(
+        "--modelbudget-prune",
+        action="store_true",
+        help="remove from the lock file what a complete run does not measure any more",
+    )
     parser.addini(
         "modelbudget_junit",
         "write what the models cost into the JUnit file, as testcase properties (default: true)",
@@ -138,6 +151,7 @@ class OnController:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["modelbudget"] = self.session.table_data
+        node.workerinput["modelbudget_lock"] = self.session.lock_text
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -153,7 +167,7 @@ class OnController:
     def pytest_report_header(self) -> str | None:
         if self.session.table_data is None:
             return None
-        from pytest_modelbudget.reports.terminal import header
+        from pytest_modelbudget.reports.lines import header
 
         return header(self.session.table)
 
@@ -166,6 +180,8 @@ class OnController:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.session.failed.add(report.nodeid)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 
@@ -181,10 +197,13 @@ class OnController:
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
+            from pytest_modelbudget.session.accepting import accept
             from pytest_modelbudget.session.controller import run_of
             from pytest_modelbudget.session.run_failures import report_run_failures
 
-            report_run_failures(self.session, run_of(self.session))
+            run = run_of(self.session)
+            accept(self.session, run)
+            report_run_failures(self.session, run)
         return result
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -112,10 +112,7 @@ class _Reader:
             self.wrong(at, f"is a table of limits, not {_shown(data)}")
             return Rules()
         rules = Rules(place=self.place(at, at))
-        for metric in METRICS if "growth" in data else ():
-            self.growth((*at, "growth"), metric, data["growth"], rules)
-        for metric in METRICS if "floor" in data else ():
-            self.limit((*at, "floor"), metric, data["floor"], _writable(rules.floors))
+        self.rise_of_all(at, data, rules)
         message = None
         for key, value in data.items():
             here = (*at, key)
@@ -133,6 +130,15 @@ class _Reader:
                     _writable(rules.warns)[key] = None
                     _writable(rules.growths)[key] = None
         return structs.replace(rules, message=message)
+
+    def rise_of_all(self, at: Keys, data: Mapping[str, object], rules: Rules) -> None:
+        """Read ``growth`` and ``floor`` beside the metrics of a table, which are for all of them."""
+        before = len(self.mistakes)
+        for metric in METRICS:
+            if "growth" in data and len(self.mistakes) == before:
+                self.growth((*at, "growth"), metric, data["growth"], rules)
+            if "floor" in data and len(self.mistakes) == before:
+                self.limit((*at, "floor"), metric, data["floor"], _writable(rules.floors))
 
     def bounds(self, at: Keys, data: Mapping[str, object], rules: Rules) -> None:
         """Read ``{ max = ..., warn = ..., growth = ..., floor = ... }``."""
@@ -201,9 +207,7 @@ class _Reader:
     def wrong(self, at: Keys, what: str) -> None:
         line = self.lines.get(at)
         where = self.path if line is None else f"{self.path}:{line}"
-        mistake = f"{where}: {key_path(at)} {what}"
-        if mistake not in self.mistakes:
-            self.mistakes.append(mistake)
+        self.mistakes.append(f"{where}: {key_path(at)} {what}")
 
 
 def _writable(mapping: Mapping[str, Any]) -> dict[str, Any]:

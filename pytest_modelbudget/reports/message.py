@@ -9,10 +9,12 @@ from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost, human
+from pytest_modelbudget.reports.changes import because, telling
 from pytest_modelbudget.reports.wording import (
     beyond,
     circumstances,
     compared,
+    compared_numbers,
     counted,
     excess,
     outside_of_modules,
@@ -20,21 +22,26 @@ from pytest_modelbudget.reports.wording import (
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
+from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
 
 _HEAVIEST = 5
 
 
-def failure(judged: Iterable[tuple[Verdict, Measurement]], outside: Sequence[OperatorCost] = ()) -> str:
+Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
+"""A verdict, its measurement, and what changed since the baseline."""
+
+
+def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> str:
     """Return the message for verdicts with errors; the first line alone says what is wrong, and by how much.
 
     ``outside`` are the operators that ran outside of any module.
     """
-    failed = [(verdict, measurement) for verdict, measurement in judged if verdict.errors]
-    headlines = [f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _ in failed if verdict.over]
+    failed = [one for one in judged if one[0].errors]
+    headlines = [f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _, _ in failed if verdict.over]
     lines = ["; ".join(headlines)] if headlines else []
-    for verdict, measurement in failed:
-        lines += _details(verdict, measurement) if verdict.over else []
+    for verdict, measurement, changed in failed:
+        lines += _details(verdict, measurement, changed) if verdict.over else []
         lines += [line for problem in verdict.errors for line in _sentence(problem, verdict, measurement)]
     return "\n".join([*lines, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
@@ -52,7 +59,18 @@ def contradiction(one: ModelResult, other: ModelResult) -> str:
 
 
 def unmeasured_entry(stale: Stale) -> str:
-    """Return the message for an entry of the table that limits nothing."""
+    """Return the message for an entry of the table or the baseline that nobody measured."""
+    if stale.inputs is not None:
+        what = f"{stale.name} ({', '.join(stale.inputs) or 'no inputs'})"
+        why = (
+            "it was measured with other inputs, which are no growth but another entry"
+            if stale.nearest
+            else "it was renamed or removed"
+        )
+        return (
+            f"no test measured {what}, which {stale.place} holds: {why}\n"
+            "Accept that: pytest --modelbudget-update --modelbudget-prune"
+        )
     meant = f"; did you mean {stale.nearest}?" if stale.nearest else ""
     return (
         f"no test measured a model called {stale.name}, which {stale.place} limits{meant}\n"
@@ -75,6 +93,8 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+    elif problem.kind == "new":
+        yield f'{model}: is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
         yield (
             f'{model}: no limit applies, and unbudgeted = "error"; give the call or mark one, '
@@ -85,17 +105,26 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
 def _brief(problem: Problem) -> str:
     value, limit = _compared(problem)
     share = percent(*beyond(problem))
-    return f"{problem.metric} {value} > {limit}" + (f" (+{share})".replace("+<", "<") if share else "")
+    above = f"{limit} before" if problem.kind == "grown" else limit
+    return f"{problem.metric} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
 
 
 def _compared(problem: Problem) -> tuple[str, str]:
-    assert problem.limit is not None  # an excess has one
-    return compared(problem.metric, problem.value, problem.limit)
+    if problem.limit is not None:
+        return compared(problem.metric, problem.value, problem.limit)
+    return compared_numbers(problem.metric, problem.value or 0, problem.before or 0)
 
 
-def _details(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
+def _declared(problem: Problem) -> str:
+    if problem.growth is None:
+        return str(problem.place)
+    where = f" ({problem.place})" if problem.place else ""
+    return f"the baseline, growth {problem.growth.text}{where}"
+
+
+def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
     rows = [("metric", "value", "limit", "over by", "declared")]
-    rows += [(one.metric, *_compared(one), excess(one), str(one.place)) for one in verdict.over]
+    rows += [(one.metric, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
     over = {problem.metric for problem in verdict.over}
     within = [
         f"{check.metric} {' / '.join(compared(check.metric, check.value, check.limit))}"
@@ -108,6 +137,9 @@ def _details(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
     if within:
         yield f"  within: {', '.join(within)}"
     yield f"  counted: {'; '.join(circumstances(measurement))}"
+    yield from (f"  since the baseline: {because(difference)}" for difference in telling(changed))
+    if any(problem.kind == "grown" for problem in verdict.over):
+        yield "  accept it, if it is meant: pytest --modelbudget-update"
     yield from _heaviest(measurement, verdict.over[0].metric)
     for problem in verdict.over:
         yield from _hint(problem, measurement)

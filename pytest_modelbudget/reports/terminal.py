@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_modelbudget.budgets import Problem, Table, Verdict
+from pytest_modelbudget.budgets import Problem, Verdict
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.changes import change_in_percent
+from pytest_modelbudget.reports.lines import GAP, NO_BREAK, Line, is_less, notes_on, wrapped
 from pytest_modelbudget.reports.wording import (
     beyond,
     circumstances,
@@ -17,7 +18,6 @@ from pytest_modelbudget.reports.wording import (
     convention,
     counted,
     excess,
-    outside_of_modules,
     percent,
     sizes,
 )
@@ -25,18 +25,7 @@ from pytest_modelbudget.results import ModelResult, Run
 
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 _HEADINGS = [METRICS[metric].label for metric in _COLUMNS]
-_NO_BREAK = "\N{NO-BREAK SPACE}"
 _NARROWEST_NAME = 8
-_GAP = "  "
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the screen: plain text, then a status in a colour."""
-
-    text: str
-    status: str = ""
-    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +50,6 @@ class _Model:
         return len(self.verdict.errors) > (len(self.verdict.over) if self.result.excused else 0)
 
 
-def header(table: Table) -> str:
-    """Return the line that says at the start that the guard stands."""
-    parts = [counted(len(table.models), "entry", "entries")] if table.models else []
-    parts += ["default"] if table.default.limits or table.default.warns else []
-    return f"model budgets: {table.path}" + (f" ({', '.join(parts)})" if parts else "")
-
-
 def summary(run: Run, width: int, verbosity: int = 0) -> list[Line]:
     """Return the summary of all models for a screen of ``width`` columns, or nothing where there is nothing to say.
 
@@ -84,22 +66,7 @@ def summary(run: Run, width: int, verbosity: int = 0) -> list[Line]:
             lines += [Line(line) for model in shown for line in ("", *_tree(model))]
             lines += [Line("")]
         lines += _footer(models, run.flops_per_mac, width)
-    return [*lines, *(line for note in _notes(run, verbosity) for line in _wrapped(note, width, break_words=False))]
-
-
-def _notes(run: Run, verbosity: int) -> Iterator[str]:
-    """Yield what was not measured although somebody counts on it."""
-    if run.unused:
-        yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
-    for test, operators in run.outside:
-        yield f"{outside_of_modules(operators)} in {test}"
-    if run.stale and run.complete:
-        yield f"Not measured by any test: {', '.join(f'{one.name} ({one.place})' for one in run.stale)}"
-    elif run.stale and verbosity > 0:
-        yield (
-            f"Not measured in this run, which is not complete ({', '.join(run.incomplete)}): "
-            f"{', '.join(one.name for one in run.stale)}"
-        )
+    return [*lines, *(line for note in notes_on(run, verbosity) for line in wrapped(note, width))]
 
 
 def _named(run: Run) -> list[_Model]:
@@ -130,24 +97,39 @@ def _cell(verdict: Verdict, metric: str) -> str:
     check = next((one for one in verdict.checks if one.metric == metric), None)
     if check is None:
         return "-"
+    moved = check.before is not None and check.value is not None and check.before != check.value
+    change = f" ({change_in_percent(check.before or 0, check.value or 0)})" if moved else ""
     if check.limit is None:
-        return human(check.value, metric)
-    return " / ".join(compared(metric, check.value, check.limit))
+        return human(check.value, metric) + change
+    value, limit = compared(metric, check.value, check.limit)
+    return f"{value}{change} / {limit}"
 
 
 def _status(model: _Model, *, brief: bool) -> str:
     """Return the words for the worst problem of a model."""
     problem = model.problem
     if problem is None:
-        return f"ok{_least_room(model.verdict)}" if model.verdict.budgeted else "no budget"
-    if problem.kind == "over":
+        return _fine(model.verdict)
+    if problem.is_excess:
         return _excess(model, brief=brief)
     if problem.kind == "warned":
         return f"warn, above {problem.limit.text}" if problem.limit else "warn"
-    words = {"unknown_operators": "lower bound", "not_measured": "not measured", "unbudgeted": "no budget"}
+    words = {
+        "unknown_operators": "lower bound",
+        "not_measured": "not measured",
+        "unbudgeted": "no budget",
+        "new": "new",
+    }
     if problem.severity == "error":
         return words[problem.kind].upper()
     return f"warn, {words[problem.kind]}" if problem.kind == "unbudgeted" else words[problem.kind]
+
+
+def _fine(verdict: Verdict) -> str:
+    new = verdict.baseline == "new" and verdict.named
+    if not verdict.budgeted:
+        return "new" if new else "no budget"
+    return f"ok{_least_room(verdict)}{', new' if new else ', less' if is_less(verdict) else ''}"
 
 
 def _excess(model: _Model, *, brief: bool) -> str:
@@ -155,7 +137,8 @@ def _excess(model: _Model, *, brief: bool) -> str:
     worst = max(over, key=_excess_in_relation)
     share = percent(*beyond(worst)) or human(beyond(worst)[0], worst.metric)
     by = share if brief else excess(worst)
-    text = f"OVER in {len(over)}, {share}" if len(over) > 1 else f"OVER by {by}"
+    word = "GREW" if all(problem.kind == "grown" for problem in over) else "OVER"
+    text = f"{word} in {len(over)}, {share}" if len(over) > 1 else f"{word} by {by}"
     return text + (", xfail" if model.result.excused else "")
 
 
@@ -187,24 +170,24 @@ def _table(models: Sequence[_Model], width: int, *, brief: bool) -> list[Line]:
     grid = [[_cell(model.verdict, metric) for metric in _COLUMNS] for model in models]
     statuses = [_status(model, brief=brief) for model in models]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *grid, strict=True)]
-    room = width - sum(len(_GAP) + column for column in widths) - len(_GAP) - max(map(len, statuses))
+    room = width - sum(len(GAP) + column for column in widths) - len(GAP) - max(map(len, statuses))
     if room < max(len("model"), min(_NARROWEST_NAME, max(len(model.name) for model in models))):
         return []
     first = max(len("model"), *(len(model.name) * (len(model.name) <= room) for model in models))
 
     def joined(name: str, cells: Iterable[str]) -> str:
         padded = (cell.ljust(column) for cell, column in zip(cells, widths, strict=True))
-        return _GAP.join([name.ljust(first), *padded, ""])
+        return GAP.join([name.ljust(first), *padded, ""])
 
     lines = [Line(joined("model", _HEADINGS) + "status")]
     for model, cells, status in zip(models, grid, statuses, strict=True):
         fits = len(model.name) <= first
-        lines += [] if fits else _wrapped(model.name, width)
+        lines += [] if fits else wrapped(model.name, width, break_words=True)
         lines.append(Line(joined(model.name if fits else "", cells), status, _colour(model)))
         others = ", ".join(
             f"{METRICS[metric].label} {_cell(model.verdict, metric)}" for metric in _others(model.verdict)
         )
-        lines += _wrapped(_GAP + others, width) if others else []
+        lines += wrapped(GAP + others, width, break_words=True) if others else []
     return lines
 
 
@@ -213,24 +196,21 @@ def _stack(models: Sequence[_Model], width: int) -> list[Line]:
     lines: list[Line] = []
     for model in models:
         status = _status(model, brief=False)
-        name = f"{model.name}{_GAP}"
+        name = f"{model.name}{GAP}"
         if len(name) + len(status) > width:
-            lines += _wrapped(model.name, width)
-            name = _GAP
+            lines += wrapped(model.name, width, break_words=True)
+            name = GAP
         lines.append(Line(name, status, _colour(model)))
         metrics = [*_COLUMNS, *_others(model.verdict)]
         label = max(len(METRICS[metric].label) for metric in metrics)
         cells = ((metric, _cell(model.verdict, metric)) for metric in metrics)
         for metric, cell in cells:
-            lines += _wrapped(f"{_GAP}{METRICS[metric].label.ljust(label)}{_GAP}{cell}", width) if cell != "-" else []
+            lines += (
+                wrapped(f"{GAP}{METRICS[metric].label.ljust(label)}{GAP}{cell}", width, break_words=True)
+                if cell != "-"
+                else []
+            )
     return lines
-
-
-def _wrapped(text: str, width: int, *, break_words: bool = True) -> list[Line]:
-    """Return ``text`` on as many lines as it needs, the further ones indented."""
-    indent = text[: len(text) - len(text.lstrip())] + _GAP
-    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
-    return [Line(line.replace(_NO_BREAK, " ")) for line in lines]
 
 
 def _footer(models: Sequence[_Model], flops_per_mac: int, width: int) -> list[Line]:
@@ -243,7 +223,13 @@ def _footer(models: Sequence[_Model], flops_per_mac: int, width: int) -> list[Li
     )
     within = len(models) - len(over) - expected - bounds - unmeasured - bare
     number = counted(len(models), "model")
-    if over:
+    grown = sum(all(problem.kind == "grown" for problem in model.verdict.over) for model in over)
+    if grown:
+        parts = [
+            f"{grown} of {number} above the baseline",
+            *([f"{len(over) - grown} over budget"] * (grown < len(over))),
+        ]
+    elif over:
         parts = [f"{len(over)} of {number} over budget"]
     elif within < len(models):
         parts = [f"{within} of {number} within budget"]
@@ -253,8 +239,8 @@ def _footer(models: Sequence[_Model], flops_per_mac: int, width: int) -> list[Li
     parts += [f"{unmeasured} not measured"] if unmeasured else []
     parts += [f"{expected} over as xfail expects"] if expected else []
     parts += [f"{bare} without a budget"] if bare else []
-    text = f"{', '.join(parts)} ({convention(flops_per_mac).replace(' ', _NO_BREAK)})."
-    places = dict.fromkeys(str(problem.place) for model in over for problem in model.verdict.over)
+    text = f"{', '.join(parts)} ({convention(flops_per_mac).replace(' ', NO_BREAK)})."
+    places = dict.fromkeys(str(problem.place) for model in over for problem in model.verdict.over if problem.place)
     if places:
         text += f" Limits: {', '.join(places)}"
-    return _wrapped(text, width, break_words=False)
+    return wrapped(text, width)

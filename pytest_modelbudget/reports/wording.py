@@ -19,6 +19,13 @@ def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
     return exactly(metric, value), exactly(metric, limit.value)
 
 
+def compared_numbers(metric: str, value: int, other: int) -> tuple[str, str]:
+    """Return two values for people; where they would look equal and are not, both are exact."""
+    if value == other or human(value, metric) != human(other, metric):
+        return human(value, metric), human(other, metric)
+    return exactly(metric, value), exactly(metric, other)
+
+
 def exactly(metric: str, value: int) -> str:
     """Return every digit, with separators."""
     return f"{value:,} {METRICS[metric].unit}".rstrip()
@@ -40,10 +47,11 @@ def excess(problem: Problem) -> str:
 
 
 def beyond(problem: Problem) -> tuple[int, int]:
-    """Return by how much a metric is above its limit, and the limit."""
-    if problem.value is None or problem.limit is None:
+    """Return by how much a metric is above its limit or its baseline, and which that is."""
+    above = problem.before if problem.kind == "grown" else problem.limit.value if problem.limit else None
+    if problem.value is None or above is None:
         raise ValueError(f"a problem of the kind {problem.kind} has no excess")
-    return problem.value - problem.limit.value, problem.limit.value
+    return problem.value - above, above
 
 
 def convention(flops_per_mac: int) -> str:

@@ -10,9 +10,10 @@ from typing import Literal
 
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Check, Limit, Problem, Table, Verdict, stale_entries
+from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verdict, stale_entries
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
 from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult
 
 
@@ -23,6 +24,8 @@ def gather(
     internal_errors: Iterable[str] = (),
     incomplete: Iterable[Incomplete] = (),
     table: Table | None = None,
+    lock: Lock | None = None,
+    accepts: bool = False,
 ) -> Run:
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
@@ -49,7 +52,10 @@ def gather(
         contradictions=tuple(pairs),
         lost_workers=tuple(lost_workers),
         internal_errors=tuple(internal_errors),
-        stale=tuple(_stale(policies, [model.name for model in models], complete=not missing)),
+        stale=(
+            *_stale(policies, [model.name for model in models], complete=not missing),
+            *_stale_in_lock(policies, lock or Lock(), models, complete=not missing and not accepts),
+        ),
         unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
         outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
         incomplete=missing,
@@ -63,6 +69,17 @@ def _stale(table: Table, measured: list[str], *, complete: bool) -> Iterator[Sta
     for name, rules in stale_entries(table, measured).items():
         severity = severities.get(table.stale) if complete else None
         yield Stale(name, rules.place, severity, next(iter(get_close_matches(name, measured, n=1)), None))
+
+
+def _stale_in_lock(table: Table, lock: Lock, models: list[ModelResult], *, complete: bool) -> Iterator[Stale]:
+    """Yield what the baseline holds and nobody measured; a model at other inputs is another entry."""
+    severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
+    measured = {(model.name, tuple(map(str, model.inputs))) for model in models if model.verdict.named}
+    names = {name: bool(inputs) for name, inputs in sorted(measured)}
+    for name, inputs in lock.identities():
+        if (name, inputs) not in measured and names.get(name, True):
+            severity = severities.get(table.stale) if complete else None
+            yield Stale(name, Place(table.baseline or DEFAULT_NAME), severity, name if name in names else None, inputs)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

@@ -1,6 +1,7 @@
 """A folded module tree as lines, one for each module, as the lock file holds it.
 
-A line names its modules by their path. Siblings that are equal but for their keys stand in braces: ``layers.{0-79}.up``.
+A line names its modules by their path. Siblings that are equal but for their keys stand in braces, as in
+``layers.{0-79}.up``.
 """
 
 from __future__ import annotations

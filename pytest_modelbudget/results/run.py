@@ -95,15 +95,17 @@ class ModelResult(Struct, frozen=True):
 
 
 class Stale(Struct, frozen=True):
-    """An entry of the table for a model that no test measured, and how bad that is in this run.
+    """An entry of the table or of the baseline that no test measured, and how bad that is in this run.
 
-    ``nearest`` is the measured model whose name is most like it, if one is.
+    ``nearest`` is the measured model whose name is most like it, if one is; ``inputs`` are those of an entry of the
+    baseline.
     """
 
     name: str
     place: Place | None
     severity: Literal["error", "warning"] | None = None
     nearest: str | None = None
+    inputs: tuple[str, ...] | None = None
 
 
 class Run(Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_modelbudget.reports.junit import PREFIX, properties
+from pytest_modelbudget.reports.lines import notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Incomplete, Run, decode, gather
 from pytest_modelbudget.session.state import Session
@@ -29,13 +30,16 @@ def run_of(session: Session) -> Run:
         internal_errors=session.internal_errors,
         incomplete=_incomplete(session),
         table=session.table,
+        lock=session.lock,
+        accepts=bool(session.config.getoption("modelbudget_update") or session.config.getoption("modelbudget_prune")),
     )
 
 
 def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     """Write the models of the run, below the failures."""
     config = session.config
-    lines = summary(run_of(session), config.get_terminal_writer().fullwidth, config.get_verbosity())
+    width = config.get_terminal_writer().fullwidth
+    lines = [*summary(run_of(session), width, config.get_verbosity()), *notes(session.notes, width)]
     if not lines:
         return
     terminal.write_sep("=", "model budgets")

@@ -11,10 +11,12 @@ from typing import Any, NoReturn
 import pytest
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Budget, BudgetError, BudgetExceeded, Place, Rules, budget_for, judge
+from pytest_modelbudget.budgets import Baseline, Budget, BudgetError, BudgetExceeded, Place, Rules, budget_for, judge
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
+from pytest_modelbudget.results.baseline import LockedModel
+from pytest_modelbudget.results.difference import differences
 from pytest_modelbudget.session.concluding import GIVEN_UP, Outcome, conclude, lost_failure
 from pytest_modelbudget.session.contract import Contract, contract_of
 from pytest_modelbudget.session.other_plugins import has_failed_softly
@@ -133,7 +135,7 @@ class GuardedTest:
         if raised is not None or report.failed:
             self.record.settle()
         if call.when == "teardown":
-            found = tuple(Result.of(one.verdict, one.measurement) for one in self.record.measured)
+            found = tuple(Result.of(one.verdict, one.measurement, one.differences) for one in self.record.measured)
             skipped = self.record.skipped and not found
             outside = tuple(self.record.outside)
             result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside)
@@ -163,10 +165,21 @@ class GuardedTest:
     def judge(self, measurement: Measurement, *call: Rules) -> Measured:
         """Hold a measurement against its budget; the verdict is kept for the report."""
         named = self.named(measurement, *call)
-        verdict = judge(named, self.budget(measurement, *call), self.session.table)
-        measured = Measured(verdict, named, measurement.name)
+        baseline, before = self._baseline(named)
+        verdict = judge(named, self.budget(measurement, *call), self.session.table, baseline)
+        changed = any(check.before not in (None, check.value) for check in verdict.checks)
+        why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
+        measured = Measured(verdict, named, measurement.name, why)
         self.record.measured.append(measured)
         return measured
+
+    def _baseline(self, measurement: Measurement) -> tuple[Baseline | None, LockedModel | None]:
+        """Return what the project's baseline says of a measurement, if there is one, and what it holds of it."""
+        lock, updates = self.session.lock, self.item.config.getoption("modelbudget_update")
+        if lock is None:
+            return None, None
+        before = lock.find(measurement) if measurement.named else None
+        return Baseline(before.metrics if before else {}, accepts=updates == "all"), before
 
     def _note_expected(self, raised: BaseException) -> None:
         self._expected = raised
@@ -237,6 +250,6 @@ def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = (
     verdicts = tuple(one.verdict for one in measured)
     if not any(verdict.errors for verdict in verdicts):
         return None
-    message = failure([(one.verdict, one.measurement) for one in measured], outside)
+    message = failure([(one.verdict, one.measurement, one.differences) for one in measured], outside)
     over = any(verdict.over for verdict in verdicts)
     return BudgetExceeded(message, verdicts) if over else BudgetError(message)

@@ -6,15 +6,21 @@ from dataclasses import dataclass, field
 
 from pytest_modelbudget.budgets import BudgetExceeded, Verdict
 from pytest_modelbudget.measurement import Measurement, OperatorCost
+from pytest_modelbudget.results.difference import Difference
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A measurement and the verdict on it; ``original_name`` is what the model was called before a mark named it."""
+    """A measurement and the verdict on it.
+
+    ``original_name`` is what the model was called before a mark named it, ``differences`` what changed since the
+    baseline.
+    """
 
     verdict: Verdict
     measurement: Measurement
     original_name: str
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,7 +61,7 @@ class Record:
         """Note a failure; unless told otherwise, an excess is the only one that is excusable, and only by itself."""
         if excusable is None:
             excusable = isinstance(error, BudgetExceeded) and all(
-                problem.kind == "over" for verdict in error.verdicts for problem in verdict.errors
+                problem.is_excess for verdict in error.verdicts for problem in verdict.errors
             )
         self.failures.append(Failure(error, raised, excusable))
 

@@ -16,7 +16,7 @@ from pytest_modelbudget.session.state import Session
 
 def report_run_failures(session: Session, run: Run) -> None:
     """Report everything that is wrong with the run as a whole."""
-    for name, place, message in _failures(run):
+    for name, place, message in _failures(session, run):
         failed = report_of_run_failure(name, _excinfo(BudgetError(message), place, session.config), "call")
         session.reports_a_run_failure = True
         for report in (failed, report_of_run_failure(name, None, "teardown")):
@@ -25,7 +25,7 @@ def report_run_failures(session: Session, run: Run) -> None:
         forget_last_failed(session.config, failed)
 
 
-def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
+def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:
     for worker in run.lost_workers:
         yield (
             f"lost worker {worker}",
@@ -38,6 +38,12 @@ def _failures(run: Run) -> Iterator[tuple[str, Place, str]]:
             f"internal error {number}",
             Place("pyproject.toml"),
             f"pytest itself failed in a worker, and with it what its tests measured: {last}",
+        )
+    if session.prune_refused:
+        yield (
+            "prune",
+            Place("pyproject.toml"),
+            f"nothing was removed from the baseline: the run is not complete ({session.prune_refused})",
         )
     for stale in run.stale:
         if stale.severity == "error":

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_modelbudget.budgets import Table
     from pytest_modelbudget.results import TestResult
+    from pytest_modelbudget.results.baseline import Lock
+    from pytest_modelbudget.session.locking import LockFile
 
     class Guard(Protocol):
         """What the hooks need of a test under a budget."""
@@ -67,6 +69,12 @@ class Session:
         self.internal_errors: list[str] = []
         self.reports_a_run_failure = False
         self.sources: dict[Path, ast.Module | None] = {}
+        self.lock_file: LockFile | None = None
+        self.lock_text: str | None = None
+        self.failed: set[str] = set()
+        self.notes: list[str] = []
+        self.prune_refused = ""
+        self._lock: Lock | None = None
         self._table: Table | None = None
         self._knows_formulas = False
 
@@ -75,10 +83,18 @@ class Session:
         """Return the state at the start of a run. Raises pytest.UsageError for a table with mistakes."""
         workerinput = getattr(config, "workerinput", None)
         if workerinput is not None:
-            return cls(config, False, workerinput.get("modelbudget"))
-        from pytest_modelbudget.session.tables import find_table
+            session = cls(config, False, workerinput.get("modelbudget"))
+            session.lock_text = workerinput.get("modelbudget_lock")
+            return session
+        from pytest_modelbudget.session.tables import find_table, may_have_lock
 
-        return cls(config, True, find_table(config))
+        session = cls(config, True, find_table(config))
+        if session.table_data is not None or may_have_lock(config):
+            from pytest_modelbudget.session.locking import find_lock
+
+            session.lock_file = find_lock(config, session.table)
+            session.lock_text = session.lock_file.text
+        return session
 
     def note_left_out(self, left_out: bool) -> None:
         """Note whether tests were left out after they had been collected; a worker tells its controller."""
@@ -89,7 +105,16 @@ class Session:
     @property
     def in_use(self) -> bool:
         """Whether this run has anything to do with budgets; where a worker broke, nobody knows what was lost."""
-        return self.table_data is not None or bool(self.tests or self.internal_errors)
+        return self.table_data is not None or self.lock_file is not None or bool(self.tests or self.internal_errors)
+
+    @property
+    def lock(self) -> Lock | None:
+        """The project's baseline, if it has one; the controller has checked it."""
+        if self._lock is None and self.lock_text is not None:
+            from pytest_modelbudget.results.baseline import read_lock
+
+            self._lock = read_lock(self.lock_text, "the baseline", self.table.flops_per_mac)
+        return self._lock
 
     @property
     def table(self) -> Table:

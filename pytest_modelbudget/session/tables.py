@@ -34,6 +34,14 @@ def find_table(config: pytest.Config) -> dict[str, Any] | None:
     return table
 
 
+def may_have_lock(config: pytest.Config) -> bool:
+    """Tell cheaply whether a project without a table has a baseline, or wants one."""
+    if any(config.getoption(name, False) for name in ("help", "version", "markers")):
+        return False
+    wanted = config.getoption("modelbudget_update") or config.getoption("modelbudget_prune")
+    return bool(wanted) or os.path.lexists(config.rootpath / "modelbudget.lock.json")
+
+
 def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
     """Raise pytest.UsageError where a collected file has a table of its own, between its folder and rootdir."""
     if config.getoption("modelbudget_config") is None:

@@ -19,7 +19,7 @@ def test_mistakes_are_usage_errors_one_line_each(run: Run, mode: list[str]) -> N
         test_net=NET,
         pyproject="""
         [tool.modelbudget]
-        growth = "0%"
+        growht = "0%"
         [tool.modelbudget.models.Net]
         macs = "4.1g"
         param = 3
@@ -28,7 +28,7 @@ def test_mistakes_are_usage_errors_one_line_each(run: Run, mode: list[str]) -> N
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: pyproject.toml:2: tool.modelbudget.growth is not a key of the plugin; valid are default, *",
+            "ERROR: pyproject.toml:2: tool.modelbudget.growht is not a key of the plugin; did you mean growth?",
             'pyproject.toml:4: tool.modelbudget.models.Net.macs = "4.1g": prefixes are case-sensitive: write G. *',
             "pyproject.toml:5: tool.modelbudget.models.Net.param is not a key of the plugin; did you mean params?",
         ],

@@ -1,0 +1,70 @@
+"""Lines of the screen, and what is said of a run beside its table of models."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pytest_modelbudget.budgets import Table, Verdict
+from pytest_modelbudget.reports.wording import counted, outside_of_modules
+from pytest_modelbudget.results import Run
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the screen: plain text, then a status in a colour."""
+
+    text: str
+    status: str = ""
+    colour: str = ""
+
+
+def header(table: Table) -> str:
+    """Return the line that says at the start that the guard stands."""
+    parts = [counted(len(table.models), "entry", "entries")] if table.models else []
+    parts += ["default"] if table.default.limits or table.default.warns else []
+    return f"model budgets: {table.path}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def notes(texts: Iterable[str], width: int) -> list[Line]:
+    """Return what else is to be said of a run, below the summary."""
+    return [line for text in texts for line in wrapped(text, width)]
+
+
+def notes_on(run: Run, verbosity: int) -> Iterator[str]:
+    """Yield what was not measured although somebody counts on it."""
+    if run.unused:
+        yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
+    for test, operators in run.outside:
+        yield f"{outside_of_modules(operators)} in {test}"
+    new = [model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named]
+    if new:
+        yield f"Not in the baseline yet: {', '.join(new)}. Accept: pytest --modelbudget-update"
+    less = [model.name for model in run.models if is_less(model.verdict)]
+    if less:
+        yield f"Less than the baseline: {', '.join(less)}. Keep it so: pytest --modelbudget-update=lower"
+    if run.stale and run.complete:
+        yield f"Not measured by any test: {', '.join(f'{one.name} ({one.place})' for one in run.stale)}"
+    elif run.stale and verbosity > 0:
+        yield (
+            f"Not measured in this run, which is not complete ({', '.join(run.incomplete)}): "
+            f"{', '.join(one.name for one in run.stale)}"
+        )
+
+
+def is_less(verdict: Verdict) -> bool:
+    """Return whether a model has become less in something, and more in nothing, since the baseline."""
+    pairs = [(check.before, check.value) for check in verdict.checks if check.before is not None]
+    changed = [(before, value or 0) for before, value in pairs if before != value]
+    return bool(changed) and all(value < before for before, value in changed)
+
+
+def wrapped(text: str, width: int, *, break_words: bool = False) -> list[Line]:
+    """Return ``text`` on as many lines as it needs, the further ones indented."""
+    indent = text[: len(text) - len(text.lstrip())] + GAP
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
+    return [Line(line.replace(NO_BREAK, " ")) for line in lines]

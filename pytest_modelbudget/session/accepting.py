@@ -1,0 +1,64 @@
+"""Accept what a run measured as the new baseline."""
+
+from __future__ import annotations
+
+from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.reports.wording import counted
+from pytest_modelbudget.results import Run, gather
+from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
+from pytest_modelbudget.session.locking import PRUNE, LockFile
+from pytest_modelbudget.session.state import Session
+
+
+def accept(session: Session, run: Run) -> None:
+    """Rewrite the lock file as the options ask for, and note what was done. Raises pytest.UsageError."""
+    file, mode = session.lock_file, session.config.getoption("modelbudget_update")
+    prunes = session.config.getoption("modelbudget_prune")
+    if file is None or not (mode or prunes):
+        return
+    before = session.lock or Lock(flops_per_mac=session.table.flops_per_mac)
+    after = before
+    passed = _named(session, run)
+    if mode:
+        after = updated(after, passed, lower=mode == "lower")
+    if prunes and run.complete:
+        after = pruned(after, passed)
+    elif prunes:
+        session.prune_refused = ", ".join(run.incomplete)
+    text = write_lock(after)
+    if text != file.text and (after.models or file.text is not None):
+        file.write(text)
+    session.notes += _notes(session, run, file, before, after)
+
+
+def _named(session: Session, run: Run) -> list[Measurement]:
+    """Return what tests that passed have measured, under a name that was given to one model alone."""
+    contradictory = {model.name for pair in run.contradictions for model in pair}
+    passed = gather({test: found for test, found in session.tests.items() if test not in session.failed})
+    models = [model for model in passed.models if model.verdict.named and model.name not in contradictory]
+    return [model.measurement for model in models]
+
+
+def _notes(session: Session, run: Run, file: LockFile, before: Lock, after: Lock) -> list[str]:
+    old, new = dict(_models(before)), dict(_models(after))
+    changes = {
+        "added": len(new.keys() - old.keys()),
+        "changed": sum(old[key] != new[key] for key in old.keys() & new.keys()),
+        "removed": len(old.keys() - new.keys()),
+    }
+    done = ", ".join(f"{number} {word}" for word, number in changes.items() if number)
+    notes = [f"{file.shown}: {done or 'nothing to change'}; {counted(len(new), 'entry', 'entries')}"]
+    notes += [f"Commit it: git add {file.shown}"] if done else []
+    failed = sorted({model.name for model in run.models if all(test in session.failed for test in model.tests)})
+    if failed:
+        notes.append(f"Not accepted, for their tests failed: {', '.join(failed)}")
+    unnamed = sorted({model.name for model in run.models if not model.verdict.named})
+    if unnamed:
+        notes.append(f'Not in the lock file, for they have no name of their own (name="..."): {", ".join(unnamed)}')
+    if session.prune_refused:
+        notes.append(f"{PRUNE}: nothing was removed, for the run is not complete ({session.prune_refused})")
+    return notes
+
+
+def _models(lock: Lock) -> list[tuple[tuple[str, tuple[str, ...]], object]]:
+    return [((name, model.inputs), model) for name, models in lock.models.items() for model in models]

@@ -1,0 +1,107 @@
+"""The lock file of one run: found and read at its start, written at its end, by the controller alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.budgets import Table
+from pytest_modelbudget.results.baseline import DEFAULT_NAME, LockError, read_lock
+
+UPDATE = "--modelbudget-update"
+PRUNE = "--modelbudget-prune"
+
+
+class LockFile:
+    """Where the lock file is, as people know it (``shown``), and its text at the start of the run, if it exists."""
+
+    def __init__(self, path: Path, shown: str, text: str | None) -> None:
+        self.path = path
+        self.shown = shown
+        self.text = text
+
+    def write(self, text: str) -> None:
+        """Put ``text`` in the place of the file, all at once; a link is followed, and its target replaced.
+
+        Raises pytest.UsageError where the file is no longer what it was at the start.
+        """
+        if _text_of(self.path, self.shown) != self.text:
+            raise pytest.UsageError(
+                f"{self.shown}: has changed while the tests were running, and was left as it is. Run them again: "
+                f"pytest {UPDATE}"
+            )
+        target = self.path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def find_lock(config: pytest.Config, table: Table) -> LockFile:
+    """Return the lock file of the project, checked.
+
+    Raises pytest.UsageError for one that cannot be read, or not be used as it is asked for.
+    """
+    asked_for = config.getoption("modelbudget_config")
+    folder = (config.invocation_params.dir / asked_for).parent if asked_for else config.rootpath
+    path = folder / (table.baseline or DEFAULT_NAME)
+    shown = os.path.relpath(path, config.rootpath)
+    lock = LockFile(path, shown, _text_of(path, shown))
+    if lock.text is not None:
+        try:
+            read_lock(lock.text, shown, table.flops_per_mac)
+        except LockError as error:
+            raise pytest.UsageError(str(error)) from None
+    if writes(config):
+        _refuse_in_ci(shown)
+        _refuse_read_only(path, shown)
+    elif table.baseline is not None and lock.text is None:
+        raise pytest.UsageError(
+            f"{shown}: does not exist, and {table.path} names it as the baseline. Make it: pytest {UPDATE}"
+        )
+    return lock
+
+
+def writes(config: pytest.Config) -> bool:
+    """Return whether this run was asked to write the lock file."""
+    return bool(config.getoption("modelbudget_update") or config.getoption("modelbudget_prune"))
+
+
+def _text_of(path: Path, shown: str) -> str | None:
+    if path.is_dir():
+        raise pytest.UsageError(f'{shown}: is a folder, and the baseline is a file. Name another: baseline = "..."')
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise pytest.UsageError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _refuse_in_ci(shown: str) -> None:
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise pytest.UsageError(
+            f"{shown}: CI is set, and a baseline is accepted by a person. Run this on your machine, and commit the "
+            f"file: pytest {UPDATE}"
+        )
+
+
+def _refuse_read_only(path: Path, shown: str) -> None:
+    if path.exists() and not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+        raise pytest.UsageError(f"{shown}: is read-only. Make it writable: chmod u+w {shown}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
