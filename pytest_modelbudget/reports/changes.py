@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.difference import Change, Difference
@@ -31,6 +32,12 @@ def telling(differences: Sequence[Difference]) -> list[Difference]:
     """Return the differences that say something of their own: FLOPs follow MACs, and bytes follow parameters."""
     metrics = {difference.metric for difference in differences}
     return [one for one in differences if _FOLLOWS.get(one.metric) not in metrics]
+
+
+def telling_excesses(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the excesses that a headline names: of growth, only those that say something of their own."""
+    metrics = {problem.metric for problem in problems if problem.kind == "grown"}
+    return [one for one in problems if one.kind != "grown" or _FOLLOWS.get(one.metric) not in metrics]
 
 
 def signed(amount: int, metric: str) -> str:

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost, human
-from pytest_modelbudget.reports.changes import because, telling
+from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.wording import (
     beyond,
     circumstances,
@@ -38,7 +38,11 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
     ``outside`` are the operators that ran outside of any module.
     """
     failed = [one for one in judged if one[0].errors]
-    headlines = [f"{verdict.model}: {', '.join(map(_brief, verdict.over))}" for verdict, _, _ in failed if verdict.over]
+    headlines = [
+        f"{verdict.model}: {', '.join(map(_brief, telling_excesses(verdict.over)))}"
+        for verdict, _, _ in failed
+        if verdict.over
+    ]
     lines = ["; ".join(headlines)] if headlines else []
     for verdict, measurement, changed in failed:
         lines += _details(verdict, measurement, changed) if verdict.over else []

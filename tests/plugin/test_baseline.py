@@ -64,9 +64,7 @@ def test_a_life(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
 
     shrunk = run(*mode, test_net=net(180))
     assert shrunk.ret == pytest.ExitCode.OK
-    shrunk.stdout.fnmatch_lines(
-        ["net *(-18.2%)*(-18.2%)*ok, less", "Less than the baseline: net. Keep it so:*"]
-    )
+    shrunk.stdout.fnmatch_lines(["net *(-18.2%)*(-18.2%)*ok, less", "Less than the baseline: net. Keep it so:*"])
     before = (folder / LOCK).read_bytes()
     run(*mode, "--modelbudget-update=lower", test_net=net(230))
     assert (folder / LOCK).read_bytes() == before
