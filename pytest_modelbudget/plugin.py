@@ -48,6 +48,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="remove from the lock file what a complete run does not measure any more",
     )
+    group.addoption(
+        "--modelbudget-report",
+        action="append",
+        default=[],
+        metavar="TYPE[:FILE]",
+        help="write a report of the run: json (everything) or markdown; may be given several times",
+    )
+    group.addoption(
+        "--modelbudget-github",
+        choices=("auto", "off"),
+        default="auto",
+        help="off: no summary and no annotations in a workflow of GitHub Actions",
+    )
     parser.addini(
         "modelbudget_junit",
         "write what the models cost into the JUnit file, as testcase properties (default: true)",
@@ -67,6 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
     if session.is_controller:
+        if config.getoption("modelbudget_report"):
+            from pytest_modelbudget.session.reporting import destinations
+
+            destinations(config)
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
 
 

@@ -45,11 +45,11 @@ def gather(
                 models.append(new)
             else:
                 models[place] = _merged(models[place], new)
-    pairs = (pair for of_a_name in places.values() for pair in _contradictions([models[one] for one in of_a_name]))
+    pairs = (pair for of_a_name in places.values() for pair in _contradicting(models, of_a_name))
     missing, policies = tuple(incomplete), table or Table()
     return Run(
         models=tuple(models),
-        contradictions=tuple(pairs),
+        contradicting=tuple(sorted(pairs)),
         lost_workers=tuple(lost_workers),
         internal_errors=tuple(internal_errors),
         stale=(
@@ -109,12 +109,12 @@ def differing(one: Verdict, other: Verdict) -> dict[str, tuple[int, int]]:
     }
 
 
-def _contradictions(models: Iterable[ModelResult]) -> list[tuple[ModelResult, ModelResult]]:
-    """Return each of the results of one name that gives it to another measurement, after the first that did."""
-    found: dict[int, tuple[ModelResult, ModelResult]] = {}
-    for one, other in combinations(models, 2):
-        if one.verdict.named and _share_identity(one.verdict, other.verdict):
-            found.setdefault(id(other), (one, other))
+def _contradicting(models: list[ModelResult], of_a_name: list[int]) -> list[tuple[int, int]]:
+    """Return the place of each result of one name that gives it to another measurement, after the first that did."""
+    found: dict[int, tuple[int, int]] = {}
+    for one, other in combinations(of_a_name, 2):
+        if models[one].verdict.named and _share_identity(models[one].verdict, models[other].verdict):
+            found.setdefault(other, (one, other))
     return list(found.values())
 
 

@@ -111,14 +111,14 @@ class Stale(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """Everything that one run of pytest found.
 
-    ``contradictions`` are the pairs of results that give one name to two different measurements, ``incomplete`` the
+    ``contradicting`` are the places of results that give one name to two different measurements, ``incomplete`` the
     reasons for which models of the project may be missing. ``stale`` are the table's entries for a model that no test
     measured, ``unused`` the tests that asked for the fixture and never called it, and ``outside`` the operators that
     observed tests ran outside of any module, by node id. ``flops_per_mac`` is the convention in use.
     """
 
     models: tuple[ModelResult, ...] = ()
-    contradictions: tuple[tuple[ModelResult, ModelResult], ...] = ()
+    contradicting: tuple[tuple[int, int], ...] = ()
     lost_workers: tuple[str, ...] = ()
     internal_errors: tuple[str, ...] = ()
     stale: tuple[Stale, ...] = ()
@@ -126,6 +126,11 @@ class Run(Struct, frozen=True):
     outside: tuple[tuple[str, tuple[OperatorCost, ...]], ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     flops_per_mac: int = 2
+
+    @property
+    def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:
+        """The pairs of results that give one name to two different measurements."""
+        return tuple((self.models[one], self.models[other]) for one, other in self.contradicting)
 
     @property
     def complete(self) -> bool:

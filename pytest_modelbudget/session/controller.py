@@ -10,6 +10,7 @@ from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Incomplete, Run, decode, gather
+from pytest_modelbudget.session.reporting import tell_github, write_reports
 from pytest_modelbudget.session.state import Session
 
 
@@ -36,16 +37,18 @@ def run_of(session: Session) -> Run:
 
 
 def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
-    """Write the models of the run, below the failures."""
+    """Write the models of the run below the failures, and the reports that were asked for."""
     config = session.config
-    width = config.get_terminal_writer().fullwidth
-    lines = [*summary(run_of(session), width, config.get_verbosity()), *notes(session.notes, width)]
-    if not lines:
-        return
-    terminal.write_sep("=", "model budgets")
+    run, width = run_of(session), config.get_terminal_writer().fullwidth
+    texts = [*session.notes, *write_reports(config, run)]
+    lines = [*summary(run, width, config.get_verbosity()), *notes(texts, width)]
+    if lines:
+        terminal.write_sep("=", "model budgets")
     for line in lines:
         terminal.write(line.text)
         terminal.write_line(line.status, **({line.colour: True} if line.colour else {}))
+    for annotation in tell_github(config, run):
+        terminal.write_line(annotation)
 
 
 def _incomplete(session: Session) -> Iterator[Incomplete]:

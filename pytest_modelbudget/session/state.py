@@ -105,7 +105,8 @@ class Session:
     @property
     def in_use(self) -> bool:
         """Whether this run has anything to do with budgets; where a worker broke, nobody knows what was lost."""
-        return self.table_data is not None or self.lock_file is not None or bool(self.tests or self.internal_errors)
+        asked_for = self.table_data is not None or self.lock_file is not None
+        return asked_for or bool(self.tests or self.internal_errors or self.config.getoption("modelbudget_report"))
 
     @property
     def lock(self) -> Lock | None:

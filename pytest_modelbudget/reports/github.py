@@ -1,0 +1,72 @@
+"""Annotations of a workflow of GitHub Actions: lines of the log that GitHub shows beside the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_modelbudget.budgets import Place, Problem
+from pytest_modelbudget.reports.changes import because, telling, telling_excesses
+from pytest_modelbudget.reports.message import unmeasured_entry
+from pytest_modelbudget.reports.wording import compared, excess, without_formula
+from pytest_modelbudget.results import ModelResult, Run
+
+_SHOWN = 10
+"""GitHub shows no more of a kind for each step."""
+
+
+def workflow_commands(run: Run, folder: str = "") -> list[str]:
+    """Return the workflow commands for what is wrong with a run; ``folder`` is rootdir below the repository.
+
+    They stand on the line that declares the limit, or at the test that measured.
+    """
+    found = [*_errors(run, folder)]
+    if len(found) <= _SHOWN:
+        return found
+    return [*found[: _SHOWN - 1], _command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
+
+
+def _errors(run: Run, folder: str) -> Iterator[str]:
+    for model in run.models:
+        expected = model.verdict.over if model.excused else ()
+        for problem in telling_excesses(model.verdict.errors):
+            if problem not in expected:
+                place = problem.place or Place(model.tests[0].partition("::")[0])
+                yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", _text(problem, model))
+    for stale in run.stale:
+        if stale.severity == "error":
+            yield _command(stale.place, folder, f"{stale.name}: not measured", unmeasured_entry(stale))
+    for _, other in run.contradictions:
+        place = Place(other.tests[0].partition("::")[0])
+        yield _command(place, folder, f"{other.name}: two models", f"two different models are called {other.name}")
+    for worker in run.lost_workers:
+        yield _command(None, folder, "lost worker", f"worker {worker} was lost, and what its tests measured")
+
+
+def _text(problem: Problem, model: ModelResult) -> str:
+    if problem.kind == "over" and problem.limit is not None:
+        value, limit = compared(problem.metric, problem.value, problem.limit)
+        return f"{problem.metric} {value} > {limit}, over by {excess(problem)}"
+    if problem.kind == "grown":
+        why = [because(one) for one in telling(model.differences) if one.metric == problem.metric]
+        return "\n".join([f"{problem.metric} grew by {excess(problem)}", *why])
+    if problem.kind == "unknown_operators":
+        return f"operators without a formula ran: {without_formula(problem.operators, model.name)}"
+    if problem.kind == "not_measured":
+        return f"{problem.metric} is limited and was not measured"
+    return "the model is not in the baseline" if problem.kind == "new" else "no limit applies to the model"
+
+
+def _command(place: Place | None, folder: str, title: str, message: str) -> str:
+    where = ""
+    if place is not None:
+        path = f"{folder}/{place.path}" if folder else place.path
+        where = f"file={_property(path)}," + (f"line={place.line}," if place.line else "")
+    return f"::error {where}title={_property(title)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,177 @@
+"""A run, or a comparison, in Markdown: for the summary of a workflow and the comment on a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from tabulate import tabulate
+
+from pytest_modelbudget.budgets import Check, Verdict
+from pytest_modelbudget.measurement import human
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.changes import because, change_in_percent, telling
+from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent, sizes
+from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results.comparing import Comparison
+from pytest_modelbudget.results.difference import Difference
+
+LONGEST = 60_000
+"""Characters: a comment on GitHub may have 65 536."""
+
+_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
+
+
+def escaped(text: str) -> str:
+    """Return text as Markdown shows it, in a cell of a table too."""
+    for letter in "\\`*_{}[]<>#|":
+        text = text.replace(letter, f"\\{letter}" if letter not in "<>" else f"&{'lt' if letter == '<' else 'gt'};")
+    return text.replace("\n", " ").replace("\r", " ")
+
+
+def of_run(run: Run, longest: int = LONGEST) -> str:
+    """Return the Markdown of a run: the verdict, the models that are not as before, and why; the worst come first."""
+    models = sorted(run.models, key=_badness)
+    told = [model for model in models if not _is_unchanged(model)]
+    quiet = [model for model in models if _is_unchanged(model)]
+    failing = [model for model in models if _fails(model)]
+    head = [f"## {_verdict(run, failing)}", ""]
+    tail = []
+    if quiet:
+        tail += [f"{counted(len(quiet), 'model')} within budget and unchanged: {_names(quiet)}.", ""]
+    tail += [f"{convention(run.flops_per_mac)}."]
+    rows = [_row(model) for model in told]
+    why = [_why(model.name, model.differences) for model in told if model.differences]
+    return _bounded(head, rows, _HEADINGS, why, tail, longest)
+
+
+def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> str:
+    """Return the Markdown of two sets of measurements side by side."""
+    told = [one for one in comparisons if one.kind != "same"]
+    same = len(comparisons) - len(told)
+    grown = sum(one.kind == "grown" for one in told)
+    verdict = f"{counted(grown, 'model')} grew" if grown else "No model grew"
+    rows = []
+    for one in told:
+        cells = (_moved(one.before.get(metric), one.after.get(metric), metric) for metric in _COLUMNS)
+        rows.append([escaped(one.name), one.kind, *cells])
+    headings = ["model", "", *(METRICS[metric].label for metric in _COLUMNS)]
+    why = [_why(one.name, one.differences) for one in told if one.differences]
+    tail = [f"{counted(same, 'model')} unchanged."] if same else []
+    return _bounded([f"## {verdict}", ""], rows, headings, why, tail, longest)
+
+
+_HEADINGS = ["model", *(METRICS[metric].label for metric in _COLUMNS), "limits", "status"]
+
+
+def _bounded(
+    head: list[str], rows: list[list[str]], headings: list[str], why: list[str], tail: list[str], longest: int
+) -> str:
+    """Return the whole, with as many rows as fit; what is left out is counted."""
+
+    def built(shown_rows: int, shown_why: int) -> str:
+        parts = list(head)
+        if rows:
+            parts += [tabulate(rows[:shown_rows], headings, tablefmt="pipe", disable_numparse=True), ""]
+            if shown_rows < len(rows):
+                parts += [f"+ {counted(len(rows) - shown_rows, 'more model')}", ""]
+        if why:
+            left = [f"+ {counted(len(why) - shown_why, 'more model')}", ""] if shown_why < len(why) else []
+            parts += ["<details><summary>Why</summary>", "", *why[:shown_why], "", *left, "</details>", ""]
+        return "\n".join([*parts, *tail]).rstrip() + "\n"
+
+    most = _most(lambda number: len(built(number, 0)) <= longest, len(rows))
+    return built(most, _most(lambda number: len(built(most, number)) <= longest, len(why)))
+
+
+def _most(fits: Callable[[int], bool], highest: int) -> int:
+    """Return the largest number that fits, by bisection."""
+    low, high = 0, highest
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _verdict(run: Run, failing: list[ModelResult]) -> str:
+    faults = len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors)
+    faults += sum(stale.severity == "error" for stale in run.stale)
+    number = counted(len(run.models), "model")
+    if failing or faults:
+        parts = [f"{len(failing)} of {number} over budget"] if failing else []
+        parts += [counted(faults, "fault of the run", "faults of the run")] if faults else []
+        return f"Failed: {', '.join(parts)}"
+    return f"Passed: {number} within budget" if run.models else "No model was measured"
+
+
+def _fails(model: ModelResult) -> bool:
+    return len(model.verdict.errors) > (len(model.verdict.over) if model.excused else 0)
+
+
+def _badness(model: ModelResult) -> tuple[bool, bool, str]:
+    return not _fails(model), not model.verdict.problems, model.name
+
+
+def _is_unchanged(model: ModelResult) -> bool:
+    verdict = model.verdict
+    moved = any(check.before not in (None, check.value) for check in verdict.checks)
+    return not verdict.problems and not moved and not (verdict.baseline == "new" and verdict.named)
+
+
+def _row(model: ModelResult) -> list[str]:
+    checks = {check.metric: check for check in model.verdict.checks}
+    inputs = f" ({sizes(model.inputs)})" if model.inputs else ""
+    cells = [_cell(checks.get(metric)) for metric in _COLUMNS]
+    limits = [_limit(check) for check in model.verdict.checks if check.limit is not None]
+    return [escaped(model.name + inputs), *cells, "<br>".join(limits), _status(model.verdict, excused=model.excused)]
+
+
+def _cell(check: Check | None) -> str:
+    if check is None or check.value is None:
+        return "-"
+    if check.before in (None, check.value):
+        return human(check.value, check.metric)
+    return f"{human(check.value, check.metric)} ({change_in_percent(check.before or 0, check.value)})"
+
+
+def _limit(check: Check) -> str:
+    assert check.limit is not None
+    value, limit = compared(check.metric, check.value, check.limit)
+    if check.value is None:
+        return f"{check.metric} {limit}: not measured"
+    left = check.limit.value - check.value
+    room = f"{percent(left, check.limit.value)} left" if left >= 0 else f"**over by {human(-left, check.metric)}**"
+    return f"{check.metric} {value} / {limit}, {room}"
+
+
+def _status(verdict: Verdict, *, excused: bool) -> str:
+    words = {
+        "over": "over",
+        "grown": "grew",
+        "unknown_operators": "lower bound",
+        "not_measured": "not measured",
+        "unbudgeted": "no budget",
+        "new": "new",
+        "warned": "warned",
+    }
+    if not verdict.problems:
+        return "new" if verdict.baseline == "new" and verdict.named else "ok"
+    worst = verdict.problems[0]
+    by = f" by {excess(worst)}" if worst.is_excess else ""
+    text = f"{words[worst.kind]}{by}{', as xfail expects' if excused else ''}"
+    return f"**{text}**" if worst.severity == "error" and not excused else text
+
+
+def _moved(before: int | None, after: int | None, metric: str) -> str:
+    if before is None or after is None or before == after:
+        return human(before if after is None else after, metric)
+    return f"{human(before, metric)} -> {human(after, metric)} ({change_in_percent(before, after)})"
+
+
+def _why(name: str, changed: tuple[Difference, ...]) -> str:
+    lines = "".join(f"\n  - {escaped(because(difference))}" for difference in telling(changed))
+    return f"- {escaped(name)}{lines}"
+
+
+def _names(models: Iterable[ModelResult]) -> str:
+    names = [escaped(model.name) for model in models]
+    return ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])} + {len(names) - 40} more"

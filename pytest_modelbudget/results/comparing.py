@@ -1,0 +1,79 @@
+"""Two sets of measurements side by side: which models were added, removed, grew or shrank, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from pytest_modelbudget.budgets.growth import Growth
+from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.results.baseline import Lock
+from pytest_modelbudget.results.difference import Difference, differences
+from pytest_modelbudget.results.run import Run
+
+Identity = tuple[str, tuple[str, ...]]
+"""The name of a model and its inputs."""
+
+Kind = Literal["added", "removed", "grown", "shrunk", "changed", "same"]
+
+
+class Comparison(Struct, frozen=True):
+    """One model before and after.
+
+    ``grown`` rose in some metric by more than is allowed, ``shrunk`` fell in some and rose in none; anything else that
+    differs is ``changed``. ``before`` and ``after`` are its metrics.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    kind: Kind
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    differences: tuple[Difference, ...] = ()
+
+
+def of_lock(lock: Lock) -> dict[Identity, Measurement]:
+    """Return the measurements in a lock file."""
+    return {
+        (name, model.inputs): model.measurement(name, lock.flops_per_mac)
+        for name, models in lock.models.items()
+        for model in models
+    }
+
+
+def of_run(run: Run) -> dict[Identity, Measurement]:
+    """Return the measurements of a run."""
+    return {(model.name, tuple(map(str, model.inputs))): model.measurement for model in run.models}
+
+
+def compare(
+    before: Mapping[Identity, Measurement], after: Mapping[Identity, Measurement], growth: Growth
+) -> list[Comparison]:
+    """Return every model of both sides, those that grew first."""
+    found = [_compared(key, before.get(key), after.get(key), growth) for key in sorted({**before, **after})]
+    order: tuple[Kind, ...] = ("grown", "added", "removed", "changed", "shrunk", "same")
+    return sorted(found, key=lambda one: (order.index(one.kind), one.name, one.inputs))
+
+
+def _compared(key: Identity, before: Measurement | None, after: Measurement | None, growth: Growth) -> Comparison:
+    old, new = _metrics(before), _metrics(after)
+    if before is None or after is None:
+        return Comparison(*key, "added" if before is None else "removed", old, new)
+    changed = differences(before, after)
+    return Comparison(*key, _kind(changed, growth), old, new, changed)
+
+
+def _metrics(measurement: Measurement | None) -> dict[str, int]:
+    values = measurement.values() if measurement else {}
+    return {metric: value for metric, value in values.items() if value is not None}
+
+
+def _kind(changed: Iterable[Difference], growth: Growth) -> Kind:
+    changed = tuple(changed)
+    if any(one.after > growth.allowed(one.before) for one in changed):
+        return "grown"
+    if not changed:
+        return "same"
+    return "shrunk" if all(one.after < one.before for one in changed) else "changed"

@@ -1,0 +1,58 @@
+"""The JSON report: everything that a run found, with the version of its schema."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from pytest_modelbudget.results.folding import FoldedMeasurement
+from pytest_modelbudget.results.run import Run
+
+SCHEMA: Final = 1
+
+
+class ReportError(Exception):
+    """What is wrong with a stored report, and the remedy."""
+
+
+class Report(Struct, frozen=True):
+    """A stored run."""
+
+    schema: int
+    run: Run
+
+
+class _Schema(Struct):
+    schema: int
+
+
+def write_report(run: Run) -> str:
+    """Return the JSON of a run, on one line; every number in it is exact."""
+    return msgspec.json.encode(Report(SCHEMA, run)).decode() + "\n"
+
+
+def read_report(text: str, shown: str) -> Run:
+    """Return the run in the JSON of a report; ``shown`` is its file as people know it. Raises ReportError."""
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise ReportError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}")
+        return msgspec.json.decode(text, type=Report).run
+    except msgspec.DecodeError as error:
+        raise ReportError(f"{shown}: is not a report of the plugin: {error}") from None
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a report, from the types."""
+    (report, measurement), components = msgspec.json.schema_components(
+        (Report, FoldedMeasurement), ref_template="#/$defs/{name}"
+    )
+    components["Result"]["properties"]["measurement"] = measurement
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A report of pytest-modelbudget",
+        **report,
+        "$defs": components,
+    }

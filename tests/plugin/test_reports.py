@@ -1,0 +1,119 @@
+"""The reports of a run: JSON and Markdown on request, and what GitHub shows without being asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.results.store import read_report
+
+from .conftest import PLAIN_AND_N2, Run
+
+SUITE = """
+def test_fine(model_budget): model_budget(Net(), X, name="fine", macs="22K")
+def test_over(model_budget): model_budget(Net(), X, name="over|<b>", macs="21K")
+@pytest.mark.xfail
+def test_expected(model_budget): model_budget(Head(), name="expected", params=21)
+"""
+
+
+@PLAIN_AND_N2
+def test_json_holds_everything(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    run(*mode, "--modelbudget-report=json:out/deep/run.json", test_suite=SUITE)
+    text = (pytester.path / "out" / "deep" / "run.json").read_text()
+    found = read_report(text, "run.json")
+    assert [(model.name, model.excused, len(model.verdict.errors)) for model in found.models] == [
+        ("expected", True, 1),
+        ("fine", False, 0),
+        ("over|<b>", False, 1),
+    ]
+    assert found.models[1].measurement.macs == 22000
+    assert found.complete
+    assert json.loads(text)["schema"] == 1
+    assert [path.name for path in (pytester.path / "out" / "deep").iterdir()] == ["run.json"]
+
+
+def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
+    result = run("--modelbudget-report=json", "--modelbudget-report=markdown", test_suite=SUITE)
+    result.stdout.fnmatch_lines(["json report: modelbudget.json", "markdown report: modelbudget.md"])
+    assert (pytester.path / "modelbudget.json").exists()
+    text = (pytester.path / "modelbudget.md").read_text()
+    assert text.startswith("## Failed: 1 of 3 models over budget\n")
+    assert "| over\\|&lt;b&gt; (1x100) " in text
+    assert "macs 22.00 K / 21 K, **over by 1000**" in text
+    assert "1 model within budget and unchanged: fine." in text
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "says"),
+    [
+        ("jsn", "no such type of report; did you mean json?"),
+        ("pdf", "no such type of report; there are json, markdown"),
+        ("json:folder", "cannot be written; name a file, json:FILE"),
+        ("json:file.txt/x.json", "cannot be written; name a file, json:FILE"),
+    ],
+)
+@PLAIN_AND_N2
+def test_what_cannot_be_written_is_refused_before_the_tests(
+    run: Run, pytester: pytest.Pytester, mode: list[str], asked_for: str, says: str
+) -> None:
+    (pytester.path / "folder").mkdir()
+    (pytester.path / "file.txt").touch()
+    result = run(*mode, f"--modelbudget-report={asked_for}", test_suite="def test_a(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert says in result.stderr.str()
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester) -> Path:
+    summary = pytester.path / "summary.md"
+    summary.write_text("from another step\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path.parent))
+    return summary
+
+
+@PLAIN_AND_N2
+def test_github_needs_no_configuration(run: Run, pytester: pytest.Pytester, github: Path, mode: list[str]) -> None:
+    table = '[tool.modelbudget.models.listed]\nmacs = "1K"\n'
+    result = run(
+        *mode, test_suite=SUITE + 'def test_l(model_budget): model_budget(Net(), X, name="listed")\n', pyproject=table
+    )
+    text = github.read_text()
+    assert text.startswith("from another step\n## Failed: 2 of 4 models over budget\n")
+    errors = [line for line in result.outlines if line.startswith("::error ")]
+    folder = pytester.path.name
+    assert errors == [
+        f"::error file={folder}/pyproject.toml,line=2,title=listed%3A over::macs 22.00 K > 1 K, over by 21.00 K (2,100.0%25)",
+        f"::error file={folder}/test_suite.py,line=3,title=over|<b>%3A over::macs 22.00 K > 21 K, over by 1000 (4.8%25)",
+    ]
+
+
+def test_github_can_be_turned_off(run: Run, github: Path) -> None:
+    result = run("--modelbudget-github=off", test_suite=SUITE)
+    assert github.read_text() == "from another step\n"
+    result.stdout.no_fnmatch_line("::error*")
+
+
+def test_github_is_told_nothing_where_nothing_was_measured(run: Run, github: Path) -> None:
+    run(test_suite="def test_a(): pass")
+    assert github.read_text() == "from another step\n"
+
+
+def test_ten_annotations_at_most(run: Run, github: Path) -> None:
+    many = "\n".join(f'def test_{n}(model_budget): model_budget(Head(), name="m{n}", params=1)' for n in range(25))
+    result = run(test_suite=many)
+    errors = [line for line in result.outlines if line.startswith("::error ")]
+    assert len(errors) == 10
+    assert errors[-1].endswith("::+ 16 more")
+
+
+def test_growth_says_why(run: Run, github: Path) -> None:
+    net = 'def test_net(model_budget): model_budget(Net({}), X, name="net")\n'
+    run("--modelbudget-update", test_net=net.format(200))
+    result = run(test_net=net.format(220))
+    assert "- net\n  - +2220 params: first Linear (+2020), last Linear (+200)\n" in github.read_text()
+    result.stdout.fnmatch_lines(["::error *macs grew by 2200 (10.0%25)%0A+2200 MACs: first Linear (+2000), *"])

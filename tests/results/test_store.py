@@ -1,0 +1,58 @@
+"""The JSON report: nothing is lost on its way, and its schema says what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import pytest_modelbudget
+from pytest_modelbudget.results import Run, gather
+from pytest_modelbudget.results.store import ReportError, read_report, report_schema, write_report
+
+from .test_gathering import of_tests, result
+
+SHIPPED = Path(pytest_modelbudget.__file__).parent / "results" / "report.schema.json"
+RUN = gather(
+    of_tests(a=[result("net", 90)], b=[result("net", macs=101)], c=[result("other", macs=None)]),
+    lost_workers=["gw0"],
+    incomplete=["worker lost"],
+)
+
+
+def test_nothing_is_lost() -> None:
+    assert read_report(write_report(RUN), "report") == RUN
+    assert read_report(write_report(Run()), "report") == Run()
+    (one, other), *_ = RUN.contradictions
+    assert (one.tests, other.tests) == (("a",), ("b",))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 1, "run": 3}'])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(ReportError, match=r"^x\.json: is not a report of the plugin"):
+        read_report(text, "x.json")
+
+
+def test_another_schema_is_refused() -> None:
+    with pytest.raises(ReportError, match="has schema 2, and this version of the plugin knows 1"):
+        read_report('{"schema": 2}', "x.json")
+
+
+def test_the_schema_that_is_shipped_is_that_of_the_types() -> None:
+    text = json.dumps(report_schema(), indent=2, sort_keys=True) + "\n"
+    if os.environ.get("UPDATE_SCHEMA"):
+        SHIPPED.write_text(text, encoding="utf-8")
+    assert SHIPPED.read_text(encoding="utf-8") == text
+
+
+def test_a_report_is_valid_by_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="check-jsonschema brings it")
+    schema = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(write_report(RUN)), schema)
+    broken = json.loads(write_report(RUN))
+    broken["run"]["models"][0]["result"]["measurement"]["modules"]["calls"] = "many"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema)
