@@ -31,7 +31,7 @@ def _errors(run: Run, folder: str) -> Iterator[str]:
         for problem in telling_excesses(model.verdict.errors):
             if problem not in expected:
                 place = problem.place or Place(model.tests[0].partition("::")[0])
-                yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", _text(problem, model))
+                yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", said(problem, model))
     for stale in run.stale:
         if stale.severity == "error":
             yield _command(stale.place, folder, f"{stale.name}: not measured", unmeasured_entry(stale))
@@ -42,7 +42,8 @@ def _errors(run: Run, folder: str) -> Iterator[str]:
         yield _command(None, folder, "lost worker", f"worker {worker} was lost, and what its tests measured")
 
 
-def _text(problem: Problem, model: ModelResult) -> str:
+def said(problem: Problem, model: ModelResult) -> str:
+    """Return what a problem says, for those who see which model it is about."""
     if problem.kind == "over" and problem.limit is not None:
         value, limit = compared(problem.metric, problem.value, problem.limit)
         return f"{problem.metric} {value} > {limit}, over by {excess(problem)}"
@@ -51,6 +52,8 @@ def _text(problem: Problem, model: ModelResult) -> str:
         return "\n".join([f"{problem.metric} grew by {excess(problem)}", *why])
     if problem.kind == "unknown_operators":
         return f"operators without a formula ran: {without_formula(problem.operators, model.name)}"
+    if problem.kind == "warned" and problem.limit is not None:
+        return f"{problem.metric} is above {problem.limit.text}"
     if problem.kind == "not_measured":
         return f"{problem.metric} is limited and was not measured"
     return "the model is not in the baseline" if problem.kind == "new" else "no limit applies to the model"

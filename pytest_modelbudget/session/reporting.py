@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelbudget.reports import markdown
+from pytest_modelbudget.reports import exports, markdown
 from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.store import write_report
@@ -18,6 +18,10 @@ OPTION = "--modelbudget-report"
 FORMATS: dict[str, tuple[str, Callable[[Run], str]]] = {
     "json": ("modelbudget.json", write_report),
     "markdown": ("modelbudget.md", markdown.of_run),
+    "metrics": ("metrics.txt", exports.metrics),
+    "codequality": ("gl-code-quality-report.json", exports.code_quality),
+    "benchmark": ("benchmark.json", exports.benchmark),
+    "bmf": ("bmf.json", exports.bencher),
 }
 """By type: the default file, and the function from a run to its text."""
 

@@ -1,0 +1,83 @@
+"""A run in the formats of other tools: GitLab's widgets, and the histories that follow numbers over time.
+
+Each has its consumer's format: https://docs.gitlab.com/ci/testing/metrics_reports and .../code_quality,
+github-action-benchmark's ``customSmallerIsBetter``, and Bencher's metric format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from pytest_modelbudget.budgets import Check, Place, Problem
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.github import said
+from pytest_modelbudget.reports.wording import sizes
+from pytest_modelbudget.results import ModelResult, Run
+
+
+def metrics(run: Run) -> str:
+    """Return OpenMetrics text for GitLab, which compares the lines of two branches as strings: plain integers."""
+    lines = []
+    for model, check in _measured(run):
+        labels = {"model": model.name, "inputs": sizes(model.inputs)}
+        text = ",".join(f'{name}="{_label(value)}"' for name, value in labels.items())
+        lines.append(f"modelbudget_{check.metric}{{{text}}} {check.value}")
+    return "\n".join([*sorted(lines), "# EOF"]) + "\n"
+
+
+def code_quality(run: Run) -> str:
+    """Return GitLab's code quality report: what is wrong, each with a fingerprint that does not depend on its value."""
+    return _json([_finding(model, problem) for model in run.models for problem in model.verdict.problems])
+
+
+def benchmark(run: Run) -> str:
+    """Return what github-action-benchmark reads as ``customSmallerIsBetter``."""
+    return _json(
+        [
+            {"name": f"{_name(model)} {check.metric}", "value": check.value, "unit": METRICS[check.metric].units[0]}
+            for model, check in _measured(run)
+        ]
+    )
+
+
+def bencher(run: Run) -> str:
+    """Return Bencher's metric format: by model, each metric with its value, and its limit as the upper one."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for model, check in _measured(run):
+        limit = {"upper_value": check.limit.value} if check.limit else {}
+        found.setdefault(_name(model), {})[check.metric] = {"value": check.value or 0, **limit}
+    return _json(found)
+
+
+def _measured(run: Run) -> Iterator[tuple[ModelResult, Check]]:
+    for model in run.models:
+        for check in model.verdict.checks:
+            if check.value is not None:
+                yield model, check
+
+
+def _name(model: ModelResult) -> str:
+    return f"{model.name} ({sizes(model.inputs)})" if model.inputs else model.name
+
+
+def _finding(model: ModelResult, problem: Problem) -> dict[str, object]:
+    place = problem.place or Place(model.tests[0].partition("::")[0])
+    identity = "\n".join((model.name, sizes(model.inputs), problem.kind, problem.metric))
+    return {
+        "description": f"{_name(model)}: {said(problem, model)}",
+        "check_name": f"modelbudget.{problem.kind}",
+        "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
+        "severity": "major" if problem.severity == "error" else "minor",
+        "location": {"path": place.path, "lines": {"begin": place.line or 1}},
+    }
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"

@@ -1,0 +1,69 @@
+"""The formats of other tools, each read back by the rules of its consumer."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics
+from pytest_modelbudget.results import Run
+
+from .test_screens import RESNET, STATES, VIT, model
+
+HOSTILE = model('a"b\\c', 200, 400, {"macs": 300})
+RUN = Run((RESNET, VIT, HOSTILE, *STATES))
+
+
+def test_openmetrics() -> None:
+    *lines, last = metrics(RUN).splitlines()
+    assert last == "# EOF"
+    assert all(
+        re.fullmatch(r'modelbudget_[a-z_]+\{model="(?:[^"\\]|\\.)*",inputs="[^"]*"\} \d+', line) for line in lines
+    )
+    assert 'modelbudget_macs{model="resnet50",inputs="no inputs"} 4089184256' in lines
+    assert 'modelbudget_macs{model="a\\"b\\\\c",inputs="no inputs"} 400' in lines
+    assert lines == sorted(lines)
+    assert len(set(lines)) == len(lines)
+
+
+def test_code_quality() -> None:
+    findings = json.loads(code_quality(RUN))
+    for one in findings:
+        assert set(one) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert one["severity"] in ("info", "minor", "major", "critical", "blocker")
+        assert one["location"] == {
+            "path": one["location"]["path"],
+            "lines": {"begin": one["location"]["lines"]["begin"]},
+        }
+        assert not one["location"]["path"].startswith("/")
+    assert len({one["fingerprint"] for one in findings}) == len(findings)
+    (vit,) = [one for one in findings if one["description"].startswith("vit_b_16")]
+    assert vit["description"] == "vit_b_16: macs 17.56 G > 17.0 G, over by 563.8 M (3.3%)"
+    assert (vit["location"], vit["severity"]) == ({"path": "pyproject.toml", "lines": {"begin": 7}}, "major")
+
+
+def test_a_fingerprint_does_not_depend_on_the_value() -> None:
+    larger = Run((model("vit_b_16", 86_567_656, 18_000_000_000, {"macs": "17.0G"}),))
+    (one,), (other,) = json.loads(code_quality(Run((VIT,)))), json.loads(code_quality(larger))
+    assert one["fingerprint"] == other["fingerprint"]
+    assert one["description"] != other["description"]
+
+
+def test_github_action_benchmark() -> None:
+    found = json.loads(benchmark(RUN))
+    for one in found:
+        assert set(one) == {"name", "value", "unit"}
+        assert [type(one[key]) for key in ("name", "value", "unit")] == [str, int, str]
+    assert {"name": "resnet50 macs", "value": 4089184256, "unit": "MACs"} in found
+
+
+def test_bencher() -> None:
+    found = json.loads(bencher(RUN))
+    assert found["resnet50"]["macs"] == {"value": 4089184256, "upper_value": 4100000000}
+    assert found["resnet50"]["flops"] == {"value": 8178368512}
+    assert all(type(measure["value"]) is int for measures in found.values() for measure in measures.values())
+
+
+def test_nothing_measured() -> None:
+    assert metrics(Run()) == "# EOF\n"
+    assert [json.loads(one(Run())) for one in (code_quality, benchmark, bencher)] == [[], [], {}]
