@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
-from pytest_modelbudget.session.state import GUARD, SESSION, Session, our_marks
+from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget
 from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     collected = {*items}
     result = yield
     session = config.stash[SESSION]
-    session.note_left_out(not collected.issubset(items))
+    left_out = collected.difference(items)
+    session.note_left_out(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
     if session.is_controller:
         refuse_tables_beside(config, {item.path for item in collected})
     return result
@@ -153,7 +154,7 @@ def pytest_runtest_makereport(
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_report(call, report)
-    elif report.skipped and (any(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())):
+    elif report.skipped and is_under_budget(item):
         from pytest_modelbudget.results import TestResult, encode
 
         report.modelbudget = encode(TestResult(skipped=True))  # type: ignore[attr-defined]  # reports are open
@@ -180,7 +181,7 @@ class OnController:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error:
             self.session.lost_workers.append(node.gateway.id)
-        self.session.note_left_out(getattr(node, "workeroutput", {}).get("modelbudget_left_out", True))
+        self.session.note_left_out(*getattr(node, "workeroutput", {}).get("modelbudget_left_out", (True, ())))
 
     def pytest_report_header(self) -> str | None:
         if self.session.table_data is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -12,10 +13,14 @@ import msgspec
 from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth, parse_growth
 from pytest_modelbudget.budgets.places import Place
-from pytest_modelbudget.cli.sources import SourceError, measurements
+from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
 from pytest_modelbudget.reports.comparison import as_text
+from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.markdown import of_comparison
+from pytest_modelbudget.reports.terminal import summary
+from pytest_modelbudget.results import merge
 from pytest_modelbudget.results.comparing import Comparison, compare
+from pytest_modelbudget.results.store import write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument("--format", choices=("text", "markdown", "json"), default="text")
     compared.add_argument("--growth", type=_growth, default="0%", metavar="PERCENT", help="the rise that is allowed")
     compared.set_defaults(run=_compare)
+    shown = commands.add_parser("show", help="render a stored JSON report in any format")
+    shown.add_argument("report", metavar="REPORT", help="a JSON report, - for standard input, or git:REV:PATH")
+    shown.add_argument("--format", choices=("text", *FORMATS), default="text")
+    shown.add_argument("--width", type=int, default=80, metavar="COLUMNS", help="of the text (default: 80)")
+    shown.set_defaults(run=_show)
+    merged = commands.add_parser(
+        "merge",
+        help="join the JSON reports of the shards of a run",
+        description="Join the JSON reports of the shards of a run. The exit code is 1 where a shard is missing.",
+    )
+    merged.add_argument("reports", metavar="REPORT", nargs="+", help="the JSON report of a shard")
+    merged.add_argument("--output", metavar="FILE", help="where to write the joined report (default: standard output)")
+    merged.set_defaults(run=_merge)
     return parser
 
 
@@ -70,6 +88,33 @@ def _compare(options: argparse.Namespace) -> int:
     found = compare(base, head, options.growth)
     print(_formatted(found, options.format), end="")
     return int(any(one.kind == "grown" for one in found))
+
+
+def _show(options: argparse.Namespace) -> int:
+    run = stored_run(options.report)
+    if options.format == "text":
+        print("\n".join(f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)))
+    else:
+        print(FORMATS[options.format][1](run), end="")
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    try:
+        run = merge([stored_run(report) for report in options.reports])
+    except ValueError as error:
+        raise SourceError(str(error)) from None
+    text = write_report(run)
+    if options.output is None:
+        print(text, end="")
+    else:
+        try:
+            Path(options.output).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise SourceError(f"{options.output}: cannot be written: {error.strerror}") from None
+    if run.left_out:
+        print(f"modelbudget: a shard is missing: {', '.join(run.left_out)} ran in none of these", file=sys.stderr)
+    return int(bool(run.left_out))
 
 
 def _formatted(found: list[Comparison], kind: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.results.comparing import Identity, of_lock, of_run
 from pytest_modelbudget.results.store import ReportError, read_report
@@ -40,6 +41,14 @@ def measurements(source: str) -> tuple[Mapping[Identity, Measurement], int]:
         raise SourceError(str(error)) from None
     except msgspec.DecodeError as error:
         raise SourceError(f"{source}: is neither a lock file nor a report: {error}") from None
+
+
+def stored_run(source: str) -> Run:
+    """Return the run in a JSON report. Raises SourceError."""
+    try:
+        return read_report(_text(source), source)
+    except ReportError as error:
+        raise SourceError(str(error)) from None
 
 
 def _text(source: str) -> str:

@@ -3,7 +3,7 @@
 Pure functions and values, which know neither torch nor pytest.
 """
 
-from pytest_modelbudget.results.gathering import gather
+from pytest_modelbudget.results.gathering import gather, merge
 from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult, decode, encode
 
-__all__ = ["Incomplete", "ModelResult", "Result", "Run", "Stale", "TestResult", "decode", "encode", "gather"]
+__all__ = ["Incomplete", "ModelResult", "Result", "Run", "Stale", "TestResult", "decode", "encode", "gather", "merge"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
 from typing import Literal
@@ -23,6 +23,7 @@ def gather(
     lost_workers: Iterable[str] = (),
     internal_errors: Iterable[str] = (),
     incomplete: Iterable[Incomplete] = (),
+    left_out: Iterable[str] = (),
     table: Table | None = None,
     lock: Lock | None = None,
     accepts: bool = False,
@@ -32,24 +33,16 @@ def gather(
     Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
     without inputs with one that ran.
     """
-    models: list[ModelResult] = []
-    places: dict[str, list[int]] = {}
-    for test in sorted(tests, key=_natural):
-        found = tests[test]
-        for result in found.results:
-            new = ModelResult(result, (test,), found.excused and bool(result.verdict.over))
-            of_this_name = places.setdefault(new.name, [])
-            place = next((place for place in of_this_name if _are_one(models[place].verdict, new.verdict)), None)
-            if place is None:
-                of_this_name.append(len(models))
-                models.append(new)
-            else:
-                models[place] = _merged(models[place], new)
-    pairs = (pair for of_a_name in places.values() for pair in _contradicting(models, of_a_name))
+    found = (
+        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.over))
+        for test in sorted(tests, key=_natural)
+        for result in tests[test].results
+    )
+    models, contradicting = joined(found)
     missing, policies = tuple(incomplete), table or Table()
     return Run(
-        models=tuple(models),
-        contradicting=tuple(sorted(pairs)),
+        models=models,
+        contradicting=contradicting,
         lost_workers=tuple(lost_workers),
         internal_errors=tuple(internal_errors),
         stale=(
@@ -60,7 +53,61 @@ def gather(
         outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
         incomplete=missing,
         flops_per_mac=policies.flops_per_mac,
+        reported=tuple(sorted(tests, key=_natural)),
+        left_out=tuple(sorted(left_out, key=_natural)),
     )
+
+
+def joined(found: Iterable[ModelResult]) -> tuple[tuple[ModelResult, ...], tuple[tuple[int, int], ...]]:
+    """Return the results of models as one for each model and its inputs, and the places of those that contradict."""
+    models: list[ModelResult] = []
+    places: dict[str, list[int]] = {}
+    for new in found:
+        of_this_name = places.setdefault(new.name, [])
+        place = next((place for place in of_this_name if _are_one(models[place].verdict, new.verdict)), None)
+        if place is None:
+            of_this_name.append(len(models))
+            models.append(new)
+        else:
+            models[place] = _merged(models[place], new)
+    pairs = (pair for of_a_name in places.values() for pair in _contradicting(models, of_a_name))
+    return tuple(models), tuple(sorted(pairs))
+
+
+def merge(runs: Sequence[Run]) -> Run:
+    """Return the run of which these are the shards.
+
+    Tests that some shard left out and none ran are still ``left_out``: the run of a shard is missing. What a shard did
+    not measure is stale only where no other measured it. Raises ValueError for two conventions.
+    """
+    if len({run.flops_per_mac for run in runs}) > 1:
+        raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
+    models, contradicting = joined(
+        sorted((one for run in runs for one in run.models), key=lambda one: _natural(one.tests[0]))
+    )
+    reported = sorted({test for run in runs for test in run.reported}, key=_natural)
+    left_out = {test for run in runs for test in run.left_out} - {*reported}
+    reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
+    if not left_out:
+        reasons.pop("deselected", None)
+    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in _stale_names(run) for run in runs)]
+    return Run(
+        models=models,
+        contradicting=contradicting,
+        lost_workers=tuple(worker for run in runs for worker in run.lost_workers),
+        internal_errors=tuple(error for run in runs for error in run.internal_errors),
+        stale=tuple(stale),
+        unused=tuple(test for run in runs for test in run.unused),
+        outside=tuple(one for run in runs for one in run.outside),
+        incomplete=tuple(reasons),
+        flops_per_mac=runs[0].flops_per_mac,
+        reported=tuple(reported),
+        left_out=tuple(sorted(left_out, key=_natural)),
+    )
+
+
+def _stale_names(run: Run) -> set[tuple[str, tuple[str, ...] | None]]:
+    return {(one.name, one.inputs) for one in run.stale}
 
 
 def _stale(table: Table, measured: list[str], *, complete: bool) -> Iterator[Stale]:

@@ -114,7 +114,9 @@ class Run(Struct, frozen=True):
     ``contradicting`` are the places of results that give one name to two different measurements, ``incomplete`` the
     reasons for which models of the project may be missing. ``stale`` are the table's entries for a model that no test
     measured, ``unused`` the tests that asked for the fixture and never called it, and ``outside`` the operators that
-    observed tests ran outside of any module, by node id. ``flops_per_mac`` is the convention in use.
+    observed tests ran outside of any module, by node id. ``flops_per_mac`` is the
+    convention in use. ``reported`` are the tests under a budget that ran, ``left_out`` those that were collected and
+    left out, as the tests of other shards are.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -126,6 +128,8 @@ class Run(Struct, frozen=True):
     outside: tuple[tuple[str, tuple[OperatorCost, ...]], ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     flops_per_mac: int = 2
+    reported: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:

@@ -30,6 +30,7 @@ def run_of(session: Session) -> Run:
         lost_workers=session.lost_workers,
         internal_errors=session.internal_errors,
         incomplete=_incomplete(session),
+        left_out=session.collection.left_out,
         table=session.table,
         lock=session.lock,
         accepts=bool(session.config.getoption("modelbudget_update") or session.config.getoption("modelbudget_prune")),
@@ -60,7 +61,7 @@ def _incomplete(session: Session) -> Iterator[Incomplete]:
     )
     if not everything or config.getoption("ignore") or config.getoption("ignore_glob"):
         yield "arguments"
-    if collection.left_out or config.getoption("lf", False):
+    if collection.is_partial or config.getoption("lf", False):
         yield "deselected"
     if collection.skipped or any(test.skipped for test in session.tests.values()):
         yield "skipped"

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
 
-from pytest_modelbudget.reports import exports, markdown
+from pytest_modelbudget.reports import markdown
+from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.results import Run
-from pytest_modelbudget.results.store import write_report
 
 OPTION = "--modelbudget-report"
-FORMATS: dict[str, tuple[str, Callable[[Run], str]]] = {
-    "json": ("modelbudget.json", write_report),
-    "markdown": ("modelbudget.md", markdown.of_run),
-    "metrics": ("metrics.txt", exports.metrics),
-    "codequality": ("gl-code-quality-report.json", exports.code_quality),
-    "benchmark": ("benchmark.json", exports.benchmark),
-    "bmf": ("bmf.json", exports.bencher),
-}
-"""By type: the default file, and the function from a run to its text."""
-
 _SUMMARY_AT_MOST = 1 << 20  # bytes: above, GitHub drops the whole
 
 

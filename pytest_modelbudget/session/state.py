@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import ModuleType
@@ -47,7 +47,8 @@ class Collection:
     """What happened while tests were collected, and which of them ended."""
 
     def __init__(self) -> None:
-        self.left_out = self.failed = self.skipped = False
+        self.failed = self.skipped = self.is_partial = False
+        self.left_out: set[str] = set()
         self.collected = 0
         self.ended: set[str] = set()
 
@@ -96,11 +97,16 @@ class Session:
             session.lock_text = session.lock_file.text
         return session
 
-    def note_left_out(self, left_out: bool) -> None:
-        """Note whether tests were left out after they had been collected; a worker tells its controller."""
-        self.collection.left_out |= left_out
+    def note_left_out(self, is_partial: bool, left_out: Iterable[str]) -> None:
+        """Note whether tests were left out after they had been collected, and which of them are under a budget.
+
+        A worker tells its controller.
+        """
+        self.collection.is_partial |= is_partial
+        self.collection.left_out.update(left_out)
         if not self.is_controller:
-            self.config.workeroutput["modelbudget_left_out"] = self.collection.left_out  # type: ignore[attr-defined]
+            told = [self.collection.is_partial, sorted(self.collection.left_out)]
+            self.config.workeroutput["modelbudget_left_out"] = told  # type: ignore[attr-defined]
 
     @property
     def in_use(self) -> bool:
@@ -152,6 +158,11 @@ class Session:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
+
+
+def is_under_budget(item: pytest.Item) -> bool:
+    """Return whether ``item`` has a mark that may be ours, or asks for the fixture."""
+    return any(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())
 
 
 def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:

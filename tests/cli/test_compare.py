@@ -113,6 +113,9 @@ def test_a_revision_of_the_repository(tmp_path: Path, base: str, monkeypatch: py
         ["compare", "x", "y", "--growth", "1"],
         ["compare", "x", "y", "--format", "pdf"],
         ["merge"],
+        ["merge", "nowhere.json"],
+        ["show", "nowhere.json"],
+        ["show", "x", "--format", "pdf"],
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,20 @@
+"""The types of reports that can be written to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pytest_modelbudget.reports import exports, markdown
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.store import write_report
+
+FORMATS: Final[dict[str, tuple[str, Callable[[Run], str]]]] = {
+    "json": ("modelbudget.json", write_report),
+    "markdown": ("modelbudget.md", markdown.of_run),
+    "metrics": ("metrics.txt", exports.metrics),
+    "codequality": ("gl-code-quality-report.json", exports.code_quality),
+    "benchmark": ("benchmark.json", exports.benchmark),
+    "bmf": ("bmf.json", exports.bencher),
+}
+"""By type: the default file, and the function from a run to its text."""
