@@ -16,7 +16,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
 from pytest_modelbudget.reports.comparison import as_text
 from pytest_modelbudget.reports.formats import FORMATS
-from pytest_modelbudget.reports.markdown import of_comparison
+from pytest_modelbudget.reports.markdown import of_comparison, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import merge
 from pytest_modelbudget.results.comparing import Comparison, compare
@@ -45,12 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compared.add_argument("base", metavar="BASE", help="a file, - for standard input, or git:REV:PATH")
     compared.add_argument("head", metavar="HEAD", help="the same")
-    compared.add_argument("--format", choices=("text", "markdown", "json"), default="text")
+    compared.add_argument("--format", choices=("text", "markdown", "json", "count"), default="text")
     compared.add_argument("--growth", type=_growth, default="0%", metavar="PERCENT", help="the rise that is allowed")
     compared.set_defaults(run=_compare)
     shown = commands.add_parser("show", help="render a stored JSON report in any format")
     shown.add_argument("report", metavar="REPORT", help="a JSON report, - for standard input, or git:REV:PATH")
-    shown.add_argument("--format", choices=("text", *FORMATS), default="text")
+    shown.add_argument("--format", choices=("text", *FORMATS, "count"), default="text")
     shown.add_argument("--width", type=int, default=80, metavar="COLUMNS", help="of the text (default: 80)")
     shown.set_defaults(run=_show)
     merged = commands.add_parser(
@@ -94,6 +94,8 @@ def _show(options: argparse.Namespace) -> int:
     run = stored_run(options.report)
     if options.format == "text":
         print("\n".join(f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)))
+    elif options.format == "count":
+        print(violations(run))
     else:
         print(FORMATS[options.format][1](run), end="")
     return 0
@@ -118,6 +120,8 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _formatted(found: list[Comparison], kind: str) -> str:
+    if kind == "count":
+        return f"{sum(one.kind == 'grown' for one in found)}\n"
     if kind == "json":
         return msgspec.json.format(msgspec.json.encode({"schema": 1, "models": found}), indent=2).decode() + "\n"
     return of_comparison(found) if kind == "markdown" else as_text(found)

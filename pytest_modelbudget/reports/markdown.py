@@ -92,10 +92,18 @@ def _most(fits: Callable[[int], bool], highest: int) -> int:
     return low
 
 
+def violations(run: Run) -> int:
+    """Return how many models fail, and how many faults the run as a whole has."""
+    return sum(map(_fails, run.models)) + _faults(run)
+
+
+def _faults(run: Run) -> int:
+    stale = sum(one.severity == "error" for one in run.stale)
+    return len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors) + stale
+
+
 def _verdict(run: Run, failing: list[ModelResult]) -> str:
-    faults = len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors)
-    faults += sum(stale.severity == "error" for stale in run.stale)
-    number = counted(len(run.models), "model")
+    faults, number = _faults(run), counted(len(run.models), "model")
     if failing or faults:
         parts = [f"{len(failing)} of {number} over budget"] if failing else []
         parts += [counted(faults, "fault of the run", "faults of the run")] if faults else []

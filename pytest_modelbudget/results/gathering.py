@@ -118,7 +118,7 @@ def _stale(table: Table, measured: list[str], *, complete: bool) -> Iterator[Sta
         yield Stale(name, rules.place, severity, next(iter(get_close_matches(name, measured, n=1)), None))
 
 
-def _stale_in_lock(table: Table, lock: Lock, models: list[ModelResult], *, complete: bool) -> Iterator[Stale]:
+def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, complete: bool) -> Iterator[Stale]:
     """Yield what the baseline holds and nobody measured; a model at other inputs is another entry."""
     severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
     measured = {(model.name, tuple(map(str, model.inputs))) for model in models if model.verdict.named}

@@ -1,0 +1,104 @@
+"""Workflows and action: valid by their published schemas, safe by zizmor, and the action's own steps really run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+ACTION = ROOT / ".github" / "actions" / "modelbudget" / "action.yml"
+WORKFLOWS = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("example_project/.github/workflows/*.yml")]
+
+pytestmark = pytest.mark.skipif(not ACTION.exists(), reason="the sdist leaves the workflows out")
+
+
+def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which(name, path=Path(sys.executable).parent)
+    assert program, f"{name} is not installed"
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "vendor.github-actions"])
+def test_the_files_are_valid_by_their_schemas(schema: str) -> None:
+    files = [ACTION] if schema.endswith("actions") else WORKFLOWS
+    done = tool("check-jsonschema", "--builtin-schema", schema, *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_files_are_safe() -> None:
+    done = tool("zizmor", "--offline", "--no-progress", "--min-severity=low", ACTION, *WORKFLOWS)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+SUITE = """
+import torch
+from torch import nn
+
+def test_net(model_budget): model_budget(nn.Linear(4, {width}), torch.zeros(1, 4), name="net", macs="{limit}")
+"""
+
+
+def run_pytest(folder: Path, width: int, limit: str, *options: str) -> None:
+    (folder / "test_net.py").write_text(SUITE.format(width=width, limit=limit))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
+def run_step(folder: Path, step: dict[str, object], values: dict[str, str]) -> tuple[int, dict[str, str]]:
+    """Run one step as the runner would: its environment filled in, with a file each for outputs and summary."""
+    outputs = folder / "outputs"
+    outputs.touch()
+    given = {name: fill(str(text), values) for name, text in dict(step.get("env", {})).items()}  # type: ignore[call-overload]
+    environment = {
+        **os.environ,
+        **given,
+        "GITHUB_OUTPUT": str(outputs),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", str(step["run"])]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    found = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    return done.returncode, {**found, "stdout": done.stdout, "stderr": done.stderr}
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"${{{{ {name} }}}}", value)
+    assert "${{" not in text, text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("width", "base", "violations"),
+    [(4, "", "0"), (8, "", "1"), (4, "base.json", "0"), (5, "base.json", "1"), (8, "base.json", "2")],
+)
+def test_the_steps_of_the_action(tmp_path: Path, width: int, base: str, violations: str) -> None:
+    run_pytest(tmp_path, 4, "20", "--modelbudget-report=json:base.json")
+    run_pytest(tmp_path, width, "20", "--modelbudget-report=json")  # 4 x 4 and 4 x 5 MACs are within, 4 x 8 are over
+    summary, _, verdict = YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"]
+    values = {"inputs.report": "modelbudget.json", "inputs.base": base, "runner.temp": str(tmp_path)}
+    code, outputs = run_step(tmp_path, summary, values)
+    assert code == 0, outputs["stderr"]
+    assert (outputs["violations"], outputs["passed"]) == (violations, "true" if violations == "0" else "false")
+    text = Path(outputs["markdown-path"]).read_text()
+    assert text.startswith("## Failed: 1 of 1 model over budget" if width == 8 else "## Passed: 1 model within budget")
+    assert ("## 1 model grew" in text) == (bool(base) and width > 4)
+    assert (tmp_path / "summary.md").read_text() == text
+    known = {"steps.render.outputs.passed": outputs["passed"], "steps.render.outputs.violations": violations}
+    code, _ = run_step(tmp_path, verdict, known)
+    assert code == (0 if violations == "0" else 1)
+
+
+def test_a_missing_report_fails_the_step(tmp_path: Path) -> None:
+    summary = YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"][0]
+    values = {"inputs.report": "modelbudget.json", "inputs.base": "", "runner.temp": str(tmp_path)}
+    code, outputs = run_step(tmp_path, summary, values)
+    assert code == 2
+    assert outputs["stderr"] == "modelbudget: modelbudget.json: cannot be read: No such file or directory\n"
