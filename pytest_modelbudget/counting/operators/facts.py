@@ -84,7 +84,7 @@ class OperatorFacts:
 
 def needs_no_macs(func: Any) -> bool:
     """Return whether an operator of torch is known to need no MACs: by its tags, as a view, or by name."""
-    name = schema_of(func).name
+    name = registry.implemented_name(schema_of(func).name)
     if name in WITHOUT_MACS or (name.endswith("_") and name[:-1] in WITHOUT_MACS):
         return True
     namespace = name.partition("::")[0]

@@ -6,6 +6,7 @@ users theirs with :func:`formula`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -92,8 +93,21 @@ def notify_changed() -> None:
         forget()
 
 
+_GENERATED = re.compile(r"_native::(.+?)(?:_out)?_(?:native|triton)_\d+")
+
+
+def implemented_name(name: str) -> str:
+    """Return the operator of aten that a kernel of torch's own implements: ``aten::bmm`` for ``_native::bmm_triton_0``.
+
+    The numbers at the end are those of one build of torch.
+    """
+    found = _GENERATED.fullmatch(name)
+    return f"aten::{found[1]}" if found else name
+
+
 def find_formula(name: str) -> Formula | None:
     """Return the formula of a qualified operator name; an in-place variant has that of its functional form."""
+    name = implemented_name(name)
     known = _formulas.get(name)
     return known or (_formulas.get(name[:-1]) if name.endswith("_") else None)
 

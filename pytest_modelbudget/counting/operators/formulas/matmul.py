@@ -107,7 +107,7 @@ def mm_plus_mm(a: Shape, b: Shape, c: Shape, d: Shape, **_: Any) -> int:
     return product(a, b) + product(c, d)
 
 
-@counts("aten::_foreach_mm", "_native::_foreach_mm_native_0")
+@counts("aten::_foreach_mm")
 def foreach_mm(left: Sequence[Shape], right: Sequence[Shape], **_: Any) -> int:
     """Count a list of products: the sum of them."""
     return sum(product(a, b) for a, b in zip(left, right, strict=True))
