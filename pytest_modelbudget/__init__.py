@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
-    from pytest_modelbudget.counting import MeasurementError, formula, measure
-    from pytest_modelbudget.measurement import Measurement
+    from pytest_modelbudget.counting import formula, measure
+    from pytest_modelbudget.measurement import Measurement, MeasurementError
     from pytest_modelbudget.session.fixture import ModelBudget
 
     __version__: str
@@ -31,7 +31,7 @@ _HOMES = {
     "BudgetError": "budgets",
     "BudgetExceeded": "budgets",
     "Measurement": "measurement",
-    "MeasurementError": "counting",
+    "MeasurementError": "measurement",
     "ModelBudget": "session.fixture",
     "formula": "counting",
     "measure": "counting",

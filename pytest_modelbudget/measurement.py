@@ -15,6 +15,12 @@ from msgspec import Struct, to_builtins
 from pytest_modelbudget.metrics import METRICS
 
 
+class MeasurementError(RuntimeError):
+    """The model could not be measured, and why; the message names the remedy."""
+
+    __module__ = "builtins"  # so that the short test summary has room for the message
+
+
 class Costs(Struct, frozen=True, gc=False):
     """The metrics of a model or of one of its modules.
 

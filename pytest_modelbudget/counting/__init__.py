@@ -1,8 +1,8 @@
 """What a model costs: measure it, observe it, teach it custom operators. Knows torch, nothing of pytest or budgets."""
 
-from pytest_modelbudget.counting.errors import MeasurementError
 from pytest_modelbudget.counting.measuring import force_real_run, measure
 from pytest_modelbudget.counting.operators.registry import formula
 from pytest_modelbudget.counting.real_run.observing import Observation, observe
+from pytest_modelbudget.measurement import MeasurementError
 
 __all__ = ["MeasurementError", "Observation", "force_real_run", "formula", "measure", "observe"]

@@ -1,12 +1,6 @@
-"""What can go wrong while measuring, apart from the model's own exceptions."""
+"""How a shape run ends where it cannot go on."""
 
 from __future__ import annotations
-
-
-class MeasurementError(RuntimeError):
-    """The model could not be measured, and why; the message names the remedy."""
-
-    __module__ = "builtins"  # so that the short test summary has room for the message
 
 
 class ShapeRunStop(BaseException):
@@ -19,3 +13,14 @@ class ShapeRunStop(BaseException):
 
 class AutogradNeeded(ShapeRunStop):
     """Leave a shape run without autograd: the forward has to be run with it."""
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an exception is neither the model's own nor the end of a shape run: whatever it means, it passes.
+
+    Time limits, interrupts and the end of the program derive from ``BaseException`` alone; that of ``pytest.exit`` is
+    the exception.
+    """
+    if not isinstance(error, (Exception, ShapeRunStop)):
+        return True
+    return type(error).__module__.partition(".")[0] == "_pytest"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.modules.index import class_name
+from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name, escaped
 from pytest_modelbudget.counting.torch_private import (
     compiled_original,
     keystr,
@@ -60,6 +61,18 @@ def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
     return tuple(_placeholder(shape) for shape in shapes_of(input_size)), {}
 
 
+def check_name(name: Any) -> str | None:
+    """Return the name that the user gave as an exact ``str``; without one, None."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"name must be a non-empty string, not {name!r}")
+    exact = str.__str__(name)  # a subclass may write itself otherwise
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in exact):
+        raise ValueError(f"name must not contain control characters or lone surrogates: {exact!a}")
+    return exact
+
+
 def shapes_of(input_size: Any) -> list[tuple[int, ...]]:
     """Return the shapes that ``input_size`` names: one shape, or a list of shapes, each with the batch dimension."""
     if isinstance(input_size, Sequence) and not isinstance(input_size, str):
@@ -88,7 +101,7 @@ def input_specs(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
     places = [("args" + keystr(path), leaf) for path, leaf in positional]
     places += [("kwargs" + keystr(path), leaf) for path, leaf in keyword]
     return tuple(
-        TensorSpec(place, _sizes(leaf), str(leaf.dtype).removeprefix("torch."))
+        TensorSpec(escaped(place), _sizes(leaf), str(leaf.dtype).removeprefix("torch."))
         for place, leaf in places
         if isinstance(leaf, torch.Tensor)
     )
@@ -120,6 +133,12 @@ def factory_name(factory: Any) -> str | None:
     return name if isinstance(name, str) and name.isidentifier() else None
 
 
+def factory_label(factory: Any) -> str:
+    """Return what to call a factory in a message."""
+    name = factory.__name__ if isinstance(factory, type) else factory_name(factory)
+    return name or "the model"
+
+
 def model_class(model: nn.Module) -> str:
     """Return the class name of a model, without the wrappers that compile or parallelise it."""
     while True:
@@ -137,6 +156,16 @@ def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:
     while hasattr(factory, "cache_info") and hasattr(factory, "__wrapped__"):
         factory = factory.__wrapped__
     return factory
+
+
+def device_of_weights(index: ModuleIndex) -> torch.device:
+    """Return where the weights are, and so where inputs without a device of their own belong."""
+    first: torch.device | None = None
+    for weight in index.parameters:
+        if weight.device.type != "meta":
+            return weight.device
+        first = first or weight.device
+    return first or torch.get_default_device()
 
 
 def _type_name(value: Any) -> str:

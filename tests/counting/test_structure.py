@@ -21,14 +21,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "private_names": set(),
     "torch_private": {"private_names"},
     "origins": {"errors"},
+    "notes": {"inputs", "origins", "task"},
+    "task": {"inputs", "modules", "progress"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},
     "modules": {"torch_private"},
     "inputs": {"modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
     "real_run": {"inputs", "modules", "operators", "restoring"} | SHARED,
-    "measuring": {"inputs", "modules", "origins", "progress", "real_run", "restoring", "shape_run"} | SHARED,
-    "__init__": {"errors", "measuring", "operators", "real_run"},
+    "by_shapes": {"inputs", "modules", "origins", "progress", "restoring", "shape_run", "task"} | SHARED,
+    "for_real": {"inputs", "modules", "origins", "progress", "real_run", "restoring", "shape_run", "task"} | SHARED,
+    "measuring": {"by_shapes", "for_real", "inputs", "notes", "origins", "restoring", "task"} | SHARED,
+    "__init__": {"measuring", "operators", "real_run"},
 }
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path

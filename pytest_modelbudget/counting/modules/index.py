@@ -22,7 +22,14 @@ _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 def class_name(module: nn.Module) -> str:
     """Return the name of a module's class; that of a scripted module is the name it had before."""
     scripted = getattr(type(module), "original_name", None) is not None
-    return str(module.original_name) if scripted else type(module).__name__
+    return escaped(str(module.original_name) if scripted else type(module).__name__)
+
+
+def escaped(name: str) -> str:
+    """Return a name with everything that cannot be printed replaced by its backslash escape."""
+    if name.isprintable():
+        return name
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in name])
 
 
 class ModuleNode:
@@ -81,11 +88,12 @@ class ModuleIndex:
             if child is None:
                 continue
             known = self.positions.get(id(child))
+            qualified = prefix + (key if key.isprintable() else escaped(key))
             if known is None:
                 node.children.append(len(self.nodes))
-                self._add(child, prefix + key)
+                self._add(child, qualified)
             else:
-                self.nodes[known].aliases.append(prefix + key)
+                self.nodes[known].aliases.append(qualified)
 
     def count_tensors(self) -> None:
         """Count params, trainable params and bytes as they are now."""

@@ -2,30 +2,73 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_modelbudget.counting.errors import MeasurementError
+from pytest_modelbudget.measurement import MeasurementError
 
 
 def check_none_survives(survivors: Callable[[], Sequence[Any]]) -> None:
     """Raise :class:`MeasurementError` if a tensor that ``survivors`` returns still lives, naming its holder.
 
-    A tensor without data that a cache hands out later would break a real call.
+    A tensor without data that a cache hands out later would break a real call. Caches of ``functools`` are cleared,
+    where they hold one.
     """
     __tracebackhide__ = True
     for generation in (0, 2):
         if not survivors():
             return
         gc.collect(generation)
+    if survivors() and clear_caches(survivors()):
+        gc.collect()
     alive = survivors()
     if alive:
         raise MeasurementError(
             f"a tensor without data outlived the measurement, held by {_holder_of(alive[0])}. It would break a later "
             "real call: clear that cache, or measure an instance that was built before"
         )
+
+
+_FOLLOWED_NO_FURTHER = (
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.FrameType,
+    types.CodeType,
+    type,
+)
+_MOST_FOLLOWED = 100_000  # objects below one cache
+
+
+def clear_caches(tensors: Sequence[Any]) -> int:
+    """Clear every cache of ``functools`` that holds one of the tensors, and return how many those were."""
+    targets = set(map(id, tensors))
+    if not targets:
+        return 0
+    kind = type(functools.lru_cache(int))
+    caches = [item for item in gc.get_objects() if type(item) is kind and item.cache_info().currsize]
+    held = [cache for cache in caches if _leads_to(cache, targets)]
+    for cache in held:
+        cache.cache_clear()
+    return len(held)
+
+
+def _leads_to(holder: Any, targets: set[int]) -> bool:
+    """Return whether any of the targets is reached from a holder, other than through what belongs to everyone."""
+    seen, pending = {id(holder)}, gc.get_referents(holder)
+    while pending and len(seen) < _MOST_FOLLOWED:
+        item = pending.pop()
+        if id(item) in targets:
+            return True
+        if id(item) in seen or isinstance(item, _FOLLOWED_NO_FURTHER):
+            continue
+        seen.add(id(item))
+        if gc.is_tracked(item):
+            pending.extend(gc.get_referents(item))
+    return False
 
 
 _MOST_SEARCHED = 50  # objects; each search walks the heap

@@ -13,7 +13,7 @@ from weakref import ref
 
 import torch
 
-from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop
+from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
@@ -77,6 +77,16 @@ class ShapeRun(DispatchMode):
         """End the run."""
         self.stopped_by = ShapeRunStop(reason)
         raise self.stopped_by
+
+    def check_not_stopped(self, who: str) -> None:
+        """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
+        if self.stopped_by is not None:
+            raise ShapeRunStop(f"{who} caught the exception that asked for values")
+
+    @property
+    def interrupt(self) -> BaseException | None:
+        """The exception that stopped the run if it is none of the model's, such as a time limit that came meanwhile."""
+        return self.stopped_by if self.stopped_by is not None and is_interrupt(self.stopped_by) else None
 
     def release(self) -> None:
         """Let go of everything the run held, so that only what others hold survives it."""

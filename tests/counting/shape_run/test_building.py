@@ -56,7 +56,7 @@ def test_a_cached_factory_does_not_hand_out_weightless_models_later(cache: Any) 
     assert factory()(rows(3)).sum().item() is not None
 
 
-def test_a_cache_inside_a_factory_is_an_error_that_names_it() -> None:
+def test_a_cache_inside_a_factory_is_cleared() -> None:
     @functools.cache
     def shared() -> nn.Module:
         return Model(simple)
@@ -64,8 +64,32 @@ def test_a_cache_inside_a_factory_is_an_error_that_names_it() -> None:
     def factory() -> nn.Module:
         return shared()
 
-    with pytest.raises(MeasurementError, match=r"cache of .*shared"):
-        measure(factory, input_size=(3, 4))
+    found = measure(factory, input_size=(3, 4))
+    assert (found.run, found.macs) == ("shape", 3 * 4 * 4)
+    assert shared.cache_info().currsize == 0
+    assert type(factory().linear.weight) is nn.Parameter
+
+
+def test_a_cache_that_a_forward_fills_is_cleared_and_others_are_not() -> None:
+    @functools.lru_cache(maxsize=8)
+    def mask(owner: nn.Module, device: torch.device, length: int) -> dict[str, Any]:
+        return {"mask": [torch.rand(length, 4, device=device)]}
+
+    @functools.lru_cache
+    def width(owner: nn.Module) -> int:
+        return 4
+
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) * mask(self, x.device, len(x))["mask"][0] * width(self)
+
+    model = Model(forward)
+    for given, kept in ((model, 1), (lambda: Model(forward), 0)):
+        found = measure(given, rows(3))
+        assert (found.run, found.macs) == ("shape", 3 * 4 * 4)
+        assert mask.cache_info().currsize == 0
+        assert width.cache_info().currsize == kept  # it holds the weightless model of the factory
+        width.cache_clear()
+    assert model(rows(3)).sum().item() is not None
 
 
 def test_a_mask_cached_outside_the_model_is_an_error_that_names_its_holder() -> None:

@@ -1,0 +1,113 @@
+"""Measure by a shape run: a forward pass on tensors that have shapes but no data."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+
+from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.modules.calls import attribute_calls
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.results import measurement, weights_only
+from pytest_modelbudget.counting.origins import ShapeRunFailure
+from pytest_modelbudget.counting.progress import announce
+from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot
+from pytest_modelbudget.counting.restoring.gradients import restored_gradients
+from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
+from pytest_modelbudget.counting.shape_run.building import weightless
+from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
+from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
+from pytest_modelbudget.counting.shape_run.mode import ShapeRun
+from pytest_modelbudget.counting.shape_run.tensors import as_shapes
+from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.measurement import Measurement
+
+
+def measure_by_shapes(task: Task) -> Measurement | ShapeRunFailure:
+    """Return the measurement of a shape run, or why there is none; no tensor that it made outlives it.
+
+    The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
+    """
+    __tracebackhide__ = True
+    if can_remember_composites() and not task.backward:
+        outcome = _one_run(task, autograd=False)
+        if isinstance(outcome, Measurement) or not outcome.needs_autograd:
+            return outcome
+        outcome.forget()
+    return measure_with_autograd(task)
+
+
+def measure_with_autograd(task: Task) -> Measurement | ShapeRunFailure:
+    """Return the measurement of a shape run with autograd, or why there is none."""
+    __tracebackhide__ = True
+    return _one_run(task, autograd=True)
+
+
+def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
+    """Make one shape run.
+
+    A failure is kept without the frames of the run. Only the model's exceptions and the run's own end become one: a
+    time limit or an interrupt passes through.
+    """
+    __tracebackhide__ = True
+    run = ShapeRun()
+    interrupt: BaseException | None = None
+    failure: ShapeRunFailure | None = None
+    try:
+        result = _run(task, run, nullcontext() if autograd else run.below_autograd)
+    except BaseException as error:
+        if is_interrupt(error):
+            clear_caches(run.survivors())
+            raise
+        interrupt = run.interrupt  # which the model caught
+        failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run.survivors))
+    finally:
+        run.release()
+        torch.clear_autocast_cache()
+    if interrupt is not None:
+        raise interrupt
+    if failure is not None:
+        return failure
+    check_none_survives(run.survivors)
+    return result
+
+
+def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Measurement:
+    __tracebackhide__ = True
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(task.backward))
+        stack.enter_context(unfused_kernels(task.backward))
+        built = task.model
+        if task.is_factory:
+            with torch.no_grad() if not task.backward else torch.enable_grad(), weightless(run.stop), run:
+                factory = inputs.unwrap_cache(task.model)
+                built = task.build(factory, "building the model without its weights")
+        index = ModuleIndex(built)
+        run.check_not_stopped("the factory")
+        if index.has_lazy_tensors or index.has_scripted_modules():
+            raise ShapeRunStop("lazy and scripted modules need a real run")
+        request = task.request(built)
+        task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
+        if task.inputs is None:
+            return weights_only(index, request)
+        ledger = Ledger(index)
+        floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
+        run.begin_forward([*index.parameters, *floats], ledger)
+        positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
+        attributes = AttributeSnapshot((task.inputs,) if task.is_factory else (built, task.inputs))
+        try:
+            held = [*index.parameters, *attributes.tensors]
+            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward):
+                announce("a run on shapes")
+                task.forward(built, positional, keyword, ledger)
+            run.check_not_stopped("the model")
+            return measurement(index, ledger, request, "shape")
+        finally:
+            attributes.restore()
+            run.storages.restore()

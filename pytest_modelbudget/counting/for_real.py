@@ -1,0 +1,98 @@
+"""Measure by a real run: a forward pass on real data, counted as it runs."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting.modules.calls import attribute_calls
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.results import Request, measurement, weights_only
+from pytest_modelbudget.counting.origins import asks_for_gradients
+from pytest_modelbudget.counting.progress import announce
+from pytest_modelbudget.counting.real_run.memory import free_memory
+from pytest_modelbudget.counting.real_run.mode import RealRun
+from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot
+from pytest_modelbudget.counting.restoring.gradients import restored_gradients
+from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.measurement import Measurement, MeasurementError
+
+
+def obstacle_to_real_run(task: Task) -> str | None:
+    """Return why no real run is possible, or None."""
+    if not task.is_factory and any(_has_no_data(weight) for weight in task.model.parameters()):
+        return "the model has no weights (they are on the meta device); pass an instance that has them"
+    if (
+        not task.only_sizes
+        and task.inputs is not None
+        and any(_has_no_data(item) for item in inputs.tensors_of(task.inputs))
+    ):
+        return "the inputs have no values (they are on the meta device); pass inputs with values"
+    free, needed = free_memory(), task.weight_bytes
+    if task.is_factory and needed and free is not None and needed > free:
+        return f"its weights take {needed:,} bytes and only {free:,} are free"
+    return None
+
+
+def measure_for_real(task: Task, reason: str) -> Measurement:
+    """Return the measurement of a real run; ``reason`` says, for whoever waits, why there is one."""
+    __tracebackhide__ = True
+    if task.is_factory:
+        torch.manual_seed(0)
+    with torch.inference_mode(False), unfused_kernels(task.backward):
+        built = (
+            task.build(task.model, f"building the model with its weights{reason}") if task.is_factory else task.model
+        )
+        announce(f"a real run{reason}")
+        if task.backward or not torch.is_grad_enabled():
+            return _run(task, built)
+        try:
+            with torch.no_grad():
+                return _run(task, built)
+        except RuntimeError as error:
+            if not asks_for_gradients(error):
+                raise
+        return _run(task, built)  # the forward itself asks for gradients, as force fields do
+
+
+def _run(task: Task, built: nn.Module) -> Measurement:
+    __tracebackhide__ = True
+    index = ModuleIndex(built)
+    request = task.request(built)
+    if task.inputs is None:
+        _check_lazy(index, request, "need inputs to know their shapes")
+        return weights_only(index, request)
+    call_inputs = inputs.with_data(task.inputs, inputs.device_of_weights(index)) if task.only_sizes else task.inputs
+    if task.backward:
+        call_inputs = inputs.detached(call_inputs)
+    ledger, storages = Ledger(index), StorageSnapshot()
+    run = RealRun(storages)
+    run.ledger = ledger
+    attributes = AttributeSnapshot((built, task.inputs))
+    index.replace_lazy_tensors()
+    index.count_tensors()
+    grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())
+    held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
+    try:
+        with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward):
+            task.forward(built, call_inputs[0], call_inputs[1], ledger)
+        index.count_tensors()
+        _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
+        return measurement(index, ledger, request, "real")
+    finally:
+        attributes.restore()
+        storages.restore()
+
+
+def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
+    if index.has_lazy_tensors:
+        raise MeasurementError(f"{request.name} has lazy modules, which {which}")
+
+
+def _has_no_data(tensor: torch.Tensor) -> bool:
+    return tensor.is_meta or type(tensor) is ShapeTensor

@@ -1,0 +1,71 @@
+"""One measurement that was asked for: of which model, on which inputs, and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.results import Request
+from pytest_modelbudget.counting.progress import announce
+
+
+class Task:
+    """What one call of ``measure`` asks for.
+
+    ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes, and have no values of their
+    own. ``built_class`` is the class of the model, and ``weight_bytes`` the size of its weights, once they are known.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        call_inputs: inputs.Inputs | None,
+        only_sizes: bool,
+        name: str | None,
+        backward: bool,
+        flops_per_mac: int,
+    ) -> None:
+        self.model = model
+        self.inputs = call_inputs
+        self.only_sizes = only_sizes
+        self.name = name
+        self.backward = backward
+        self.flops_per_mac = flops_per_mac
+        self.built_class = None if self.is_factory else inputs.model_class(model)
+        self.weight_bytes: int | None = None
+
+    @property
+    def is_factory(self) -> bool:
+        """Whether the model has to be built."""
+        return not isinstance(self.model, nn.Module)
+
+    def build(self, factory: Any, what: str) -> nn.Module:
+        """Return the model that ``factory`` builds."""
+        __tracebackhide__ = True
+        announce(what)
+        self.built_class = None
+        return inputs.check_built(factory(), self.model)
+
+    def request(self, built: nn.Module) -> Request:
+        """Return what to write into the measurement beside the numbers."""
+        self.built_class = inputs.model_class(built)
+        name, named = inputs.model_name(self.model, built, self.name)
+        return Request(name, named, inputs.input_specs(self.inputs), self.backward, self.flops_per_mac)
+
+    def forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
+        """Run the model, and backward where that is asked for."""
+        __tracebackhide__ = True
+        if not self.backward:
+            built(*positional, **keyword)
+            return
+        ledger.note_module_boundary()
+        out = built(*positional, **keyword)
+        outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
+        outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
+        if outputs:
+            with ledger.backward_pass():
+                torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
