@@ -102,12 +102,16 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
         attributes = AttributeSnapshot((task.inputs,) if task.is_factory else (built, task.inputs))
         try:
+            run.hold(attributes.tensors)
             held = [*index.parameters, *attributes.tensors]
             with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward):
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
-            return measurement(index, ledger, request, "shape")
+            result = measurement(index, ledger, request, "shape")
         finally:
             attributes.restore()
-            run.storages.restore()
+            exchanged = run.put_data_back()
+        if exchanged:
+            raise ShapeRunStop("data was assigned to a weight")
+        return result

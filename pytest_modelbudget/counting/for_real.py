@@ -78,6 +78,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     index.count_tensors()
     grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())
     held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
+    storages.hold((*held, *index.buffers))
     try:
         with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward):
             task.forward(built, call_inputs[0], call_inputs[1], ledger)

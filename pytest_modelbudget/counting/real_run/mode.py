@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -45,6 +46,8 @@ class RealRun(DispatchMode):
             for target in facts.mutated_tensors(args, kwargs):
                 self._storages.save_before_write(target)
         out = func(*args, **kwargs)
+        if self._storages is not None and type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
+            self._storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
         if facts.formula is not None or facts.is_unknown:
             charge = self.charge_outside if self.ledger is None else self.ledger.charge
             charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)

@@ -1,52 +1,103 @@
-"""Restore the data of tensors that a run writes into."""
+"""Restore the data of tensors: what a run writes, resizes and exchanges."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from weakref import ref
 
 import torch
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.torch_private import storage_identity
+from pytest_modelbudget.counting.torch_private import data_of, set_data_of, storage_identity, storage_of
 
 
 class StorageSnapshot:
-    """The data of tensors that existed before the run, copied just before the run first writes into them."""
+    """The data of tensors that existed before the run, copied just before the run first writes into them.
+
+    Tensors that are held from the start also get back their size, strides, dtype and storage, if the run has changed
+    them past the dispatcher, by assigning ``.data`` or by resizing a storage.
+    """
 
     def __init__(self) -> None:
-        self._saved: dict[int, tuple[torch.Tensor, torch.Tensor, tuple[Any, ...]]] = {}
-        self._created: set[int] = set()
+        self._copies: dict[int, tuple[torch.UntypedStorage, torch.Tensor]] = {}
+        self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
+        self._without_storage: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._created: dict[int, ref[torch.Tensor]] = {}
 
-    def note_created(self, tensor: torch.Tensor) -> None:
-        """Note a tensor that the run itself created: it needs no copy."""
-        self._created.add(storage_identity(tensor.untyped_storage()))
+    def hold(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Remember the metadata of tensors from the start."""
+        for tensor in tensors:
+            if _has_storage(tensor):
+                self._remember_metadata(tensor, storage_of(tensor))
+
+    def note_created(self, tensor: torch.Tensor, own: Iterable[torch.Tensor]) -> None:
+        """Note a tensor that the run itself created from its ``own`` arguments: it needs no copy, while it lives.
+
+        Later its storage may be freed, and the address be that of a storage that the run did not create.
+        """
+        if not _has_storage(tensor):
+            return
+        identity = storage_identity(storage_of(tensor))
+        if any(_has_storage(one) and storage_identity(storage_of(one)) == identity for one in own):
+            return  # a view, whatever the operator says
+        self._created[identity] = ref(tensor)
 
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""
-        if tensor.layout is not torch.strided or type(tensor) not in PLAIN_TYPES:
-            self._save_without_storage(tensor)
+        if not _has_storage(tensor):
+            if id(tensor) not in self._without_storage and tensor.layout is not torch.strided:
+                self._without_storage[id(tensor)] = (tensor, tensor.detach().clone())
             return
-        storage = tensor.untyped_storage()
+        storage = storage_of(tensor)
         identity = storage_identity(storage)
-        if identity in self._created or identity in self._saved:
+        if self._is_created(identity):
             return
-        whole = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)
-        geometry = (tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
-        self._saved[identity] = (tensor.detach(), whole.clone(), geometry)
+        if id(tensor) not in self._aliases:
+            self._remember_metadata(tensor, storage)
+        if identity not in self._copies:
+            self._copies[identity] = (storage, _bytes_of(storage).clone())
 
-    def _save_without_storage(self, tensor: torch.Tensor) -> None:
-        if id(tensor) not in self._saved and tensor.layout is not torch.strided:
-            self._saved[id(tensor)] = (tensor, tensor.detach().clone(), ())
+    def _is_created(self, identity: int) -> bool:
+        created = self._created.get(identity)
+        tensor = created() if created is not None else None
+        return tensor is not None and storage_identity(storage_of(tensor)) == identity
+
+    def _remember_metadata(self, tensor: torch.Tensor, storage: torch.UntypedStorage) -> None:
+        self._aliases[id(tensor)] = (tensor, data_of(tensor), storage.nbytes())
 
     def restore(self) -> None:
-        """Write the copies back."""
+        """Write the copies back, and give every tensor the storage and the metadata that it had."""
         with torch.no_grad():
-            for tensor, copy, geometry in self._saved.values():
-                if not geometry:
-                    tensor.copy_(copy)
-                    continue
-                storage = tensor.untyped_storage()
+            for storage, copy in self._copies.values():
                 if storage.nbytes() != copy.numel():
                     storage.resize_(copy.numel())
-                torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage).copy_(copy)
-        self._saved.clear()
+                _bytes_of(storage).copy_(copy)
+            for tensor, alias, nbytes in self._aliases.values():
+                storage = storage_of(alias)
+                if storage.nbytes() != nbytes:
+                    storage.resize_(nbytes)
+                if not _are_one(tensor, alias):
+                    set_data_of(tensor, alias)
+            for tensor, copy in self._without_storage.values():
+                tensor.copy_(copy)
+        for saved in (self._copies, self._aliases, self._without_storage, self._created):
+            saved.clear()
+
+
+def _has_storage(tensor: torch.Tensor) -> bool:
+    return type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided
+
+
+def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
+def _are_one(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
+    """Return whether two tensors have the same metadata and the same storage."""
+    return (
+        storage_identity(storage_of(tensor)) == storage_identity(storage_of(alias))
+        and tensor.shape == alias.shape
+        and tensor.stride() == alias.stride()
+        and tensor.storage_offset() == alias.storage_offset()
+        and tensor.dtype is alias.dtype
+    )

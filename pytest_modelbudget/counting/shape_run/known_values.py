@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of
-from pytest_modelbudget.counting.torch_private import storage_identity
+from pytest_modelbudget.counting.torch_private import set_data_of, storage_identity, storage_of
 
 
 class KnownValues:
@@ -23,15 +24,37 @@ class KnownValues:
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
         self._held: list[torch.Tensor] = []
+        self._storages: list[torch.UntypedStorage] = []
+        self._sizes: list[int] = []
 
     def ignore_values_of(self, weights: list[torch.Tensor]) -> None:
         """Treat real tensors as if they had shapes alone from here on."""
         self._held = weights
         self._weights = {id(weight): spec_of(weight) for weight in weights}
+        self._storages = list(map(storage_of, weights))
+        self._sizes = list(map(torch.UntypedStorage.nbytes, self._storages))
+
+    def is_no_weight(self, tensor: torch.Tensor) -> bool:
+        """Return whether the values of a real tensor are not ignored."""
+        return id(tensor) not in self._weights
+
+    def put_weights_back(self) -> bool:
+        """Return whether a weight was given other data past the dispatcher, and put its own back."""
+        now = list(map(storage_of, self._held))
+        if all(map(is_, now, self._storages)) and list(map(torch.UntypedStorage.nbytes, now)) == self._sizes:
+            return False
+        for weight, own, size, other in zip(self._held, self._storages, self._sizes, now, strict=True):
+            if own.nbytes() != size:
+                own.resize_(size)
+            if own is not other:
+                spec = self._weights[id(weight)]
+                whole = torch.empty(0, dtype=spec.dtype, device=own.device)
+                set_data_of(weight, whole.set_(own, spec.offset, spec.shape, spec.stride))
+        return True
 
     def mark_unknown(self, tensor: torch.Tensor) -> None:
         """Treat the values of a real tensor, of its base and of all its views as unknown."""
-        storage = tensor.untyped_storage()
+        storage = storage_of(tensor)
         self._unknown[storage_identity(storage)] = storage
 
     def mark_known_if_overwritten(self, args: Any) -> bool:
@@ -39,7 +62,7 @@ class KnownValues:
         target, source = args[0], args[1:]
         if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:
             return False
-        storage = target.untyped_storage()
+        storage = storage_of(target)
         whole = target.numel() * target.element_size() == storage.nbytes()
         if not whole or any(isinstance(arg, torch.Tensor) and not self.is_known(arg) for arg in source):
             return False
@@ -51,6 +74,8 @@ class KnownValues:
         self._weights.clear()
         self._unknown.clear()
         self._held.clear()
+        self._storages.clear()
+        self._sizes.clear()
 
     def call_key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
         """Return whether any tensor of a call has unknown values, and what the result of the call depends on.
@@ -109,7 +134,7 @@ class KnownValues:
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
         """Return whether unknown values were written into a real tensor, or it is a meta tensor, which has no data."""
-        return tensor.is_meta or (bool(self._unknown) and storage_identity(tensor.untyped_storage()) in self._unknown)
+        return tensor.is_meta or (bool(self._unknown) and storage_identity(storage_of(tensor)) in self._unknown)
 
     def is_known(self, tensor: torch.Tensor) -> bool:
         """Return whether the values of a tensor are determined."""

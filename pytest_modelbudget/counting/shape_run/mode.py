@@ -67,6 +67,15 @@ class ShapeRun(DispatchMode):
         self._most_known_floats = _MOST_KNOWN_FLOATS
         self.known_values.ignore_values_of([tensor for tensor in weights if type(tensor) is not ShapeTensor])
 
+    def hold(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Remember the data of tensors that are no weights, to put it back."""
+        self.storages.hold([tensor for tensor in tensors if self.known_values.is_no_weight(tensor)])
+
+    def put_data_back(self) -> bool:
+        """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
+        self.storages.restore()
+        return self.known_values.put_weights_back()
+
     def new_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor; :meth:`survivors` returns it as long as it lives."""
         tensor = new_shape_tensor(spec)
@@ -252,9 +261,9 @@ class ShapeRun(DispatchMode):
                 self.storages.save_before_write(target)
         out = func(*args, **kwargs)
         if not facts.is_view and not facts.mutable_arguments:
+            own = tensors_in(args, kwargs)
             for tensor in (out,) if type(out) is torch.Tensor else tensors_in((out,), {}):
-                if tensor.layout is torch.strided:
-                    self.storages.note_created(tensor)
+                self.storages.note_created(tensor, own)
         if self.ledger is not None and (facts.formula is not None or facts.is_unknown):
             self._charge(self.ledger, facts.charges(lambda: macs_of_call(facts, args, kwargs, out)))
         return out
@@ -269,7 +278,7 @@ class ShapeRun(DispatchMode):
                 return func(*args, **kwargs)
             if type(outcome.result) is Spec and not is_inexact(outcome.result.dtype):
                 out = func(*args, **kwargs)
-                self.storages.note_created(out)
+                self.storages.note_created(out, ())
                 self.known_values.mark_unknown(out)
                 return out
         return self._repeat(facts, outcome, args, kwargs)

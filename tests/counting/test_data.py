@@ -1,0 +1,157 @@
+"""The data of tensors is as before, whatever a forward did to it: written, resized, exchanged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import force_real_run, measure
+
+from .shape_run.model import Model, rows
+
+OUTSIDE = torch.ones(4)
+
+
+def resized(self: Model, x: torch.Tensor) -> None:
+    self.h.resize_(x.shape[0] * 1_000_000).zero_()
+
+
+def resized_and_back(self: Model, x: torch.Tensor) -> None:
+    self.h.resize_(1000).fill_(3)
+    self.h.resize_(4)
+
+
+def resized_integers(self: Model, x: torch.Tensor) -> None:
+    self.n.resize_(100_000).zero_()
+
+
+def resized_by_out(self: Model, x: torch.Tensor) -> None:
+    self.empty.resize_(0)
+    torch.add(torch.ones(100, 4), 1, out=self.empty)
+
+
+def resized_storage(self: Model, x: torch.Tensor) -> None:
+    self.h.untyped_storage().resize_(1 << 20)
+
+
+def set_to_another(self: Model, x: torch.Tensor) -> None:
+    self.h.set_(torch.zeros(7, 3))
+    self.h.fill_(5)
+
+
+def set_to_a_weight(self: Model, x: torch.Tensor) -> None:
+    self.h.set_(self.linear.weight.detach())
+    self.h.zero_()
+
+
+def transposed(self: Model, x: torch.Tensor) -> None:
+    self.square.t_()
+    self.square.unsqueeze_(0)
+
+
+def data_of_a_buffer(self: Model, x: torch.Tensor) -> None:
+    self.h.data = torch.zeros(5)
+
+
+def data_of_an_attribute(self: Model, x: torch.Tensor) -> None:
+    self.plain.data = torch.zeros(5, dtype=torch.float16)
+
+
+def data_of_integers(self: Model, x: torch.Tensor) -> None:
+    self.n.data = torch.zeros(5, dtype=torch.int32)
+
+
+def data_of_a_weight(self: Model, x: torch.Tensor) -> None:
+    self.linear.weight.data = torch.zeros(4, 4)
+
+
+def data_of_a_weight_doubled(self: Model, x: torch.Tensor) -> None:
+    self.linear.weight.data = self.linear.weight.data * 2
+
+
+def viewed(self: Model, x: torch.Tensor) -> None:
+    self.h[:2].add_(1)
+    self.linear.weight.data[0] += 1
+    self.linear.weight.detach().view(-1)[3:].zero_()
+
+
+def outside(self: Model, x: torch.Tensor) -> None:
+    OUTSIDE.resize_(1_000_000).zero_()
+
+
+def input_resized(self: Model, x: torch.Tensor) -> None:
+    x.resize_(40_000_000)
+
+
+CHANGES: list[Callable[..., None]] = [
+    resized,
+    resized_and_back,
+    resized_integers,
+    resized_by_out,
+    resized_storage,
+    set_to_another,
+    set_to_a_weight,
+    transposed,
+    data_of_a_buffer,
+    data_of_an_attribute,
+    data_of_integers,
+    data_of_a_weight,
+    data_of_a_weight_doubled,
+    viewed,
+    outside,
+    input_resized,
+]
+
+
+def state(tensors: list[torch.Tensor]) -> list[Any]:
+    found = []
+    for tensor in tensors:
+        data = hashlib.sha256(bytes(tensor.detach().contiguous().view(-1).view(torch.uint8).tolist())).hexdigest()
+        storage = tensor.untyped_storage()
+        found.append((tensor.shape, tensor.stride(), tensor.dtype, storage.nbytes(), storage._cdata, data))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("raises", [False, True])
+def test_data_and_metadata_are_as_before(change: Callable[..., None], raises: bool) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        change(self, x)
+        if raises:
+            raise KeyError("after the change")
+        return self.linear(torch.ones(3, 4))
+
+    model, x = Model(forward), rows(40)
+    model.register_buffer("h", torch.arange(4.0))
+    model.register_buffer("n", torch.arange(4))
+    model.register_buffer("empty", torch.arange(4.0))
+    model.square = nn.Parameter(torch.rand(4, 2), requires_grad=False)
+    model.plain = torch.arange(4.0)
+    tensors = [x, OUTSIDE, model.h, model.n, model.empty, model.plain, *model.parameters()]
+    before = state(tensors)
+    for _ in range(2):
+        for backward in (False, True):
+            for forced in (False, True):
+                try:
+                    with force_real_run() if forced else torch.no_grad():
+                        assert measure(model, x, backward=backward).macs == 3 * 4 * 4
+                except KeyError:
+                    assert raises
+                assert state(tensors) == before
+
+
+def test_a_weight_whose_data_is_exchanged_has_the_new_shape() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.linear.weight.data = torch.zeros(8, 4)
+        self.linear.bias.data = torch.zeros(8)
+        return self.linear(x)
+
+    model = Model(forward)
+    assert measure(model, rows(3)).macs == 3 * 4 * 8
+    assert model.linear.weight.shape == (4, 4)
