@@ -45,7 +45,7 @@ class StorageSnapshot:
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""
         if not _has_storage(tensor):
-            if id(tensor) not in self._without_storage and tensor.layout is not torch.strided:
+            if id(tensor) not in self._without_storage and (tensor.layout is not torch.strided or tensor.is_nested):
                 self._without_storage[id(tensor)] = (tensor, tensor.detach().clone())
             return
         storage = storage_of(tensor)
@@ -85,7 +85,7 @@ class StorageSnapshot:
 
 
 def _has_storage(tensor: torch.Tensor) -> bool:
-    return type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided
+    return type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_nested
 
 
 def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
