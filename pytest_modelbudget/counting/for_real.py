@@ -34,7 +34,7 @@ def obstacle_to_real_run(task: Task) -> str | None:
     ):
         return "the inputs have no values (they are on the meta device); pass inputs with values"
     free, needed = free_memory(), task.weight_bytes
-    if task.is_factory and needed and free is not None and needed > free:
+    if task.is_factory and needed and needed > free:
         return f"its weights take {needed:,} bytes and only {free:,} are free"
     return None
 

@@ -193,7 +193,7 @@ def test_a_factory_too_large_for_a_real_run_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(for_real, "free_memory", lambda: 39)
     with pytest.raises(MeasurementError, match="40 bytes and only 39 are free"):
         measure(Asks, input_size=(3, 4))
-    monkeypatch.setattr(for_real, "free_memory", lambda: None)
+    monkeypatch.setattr(for_real, "free_memory", lambda: 40)
     assert measure(Asks, input_size=(3, 4)).run == "real"
 
 

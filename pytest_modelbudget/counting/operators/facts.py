@@ -65,7 +65,7 @@ class OperatorFacts:
         self.training_flag = _TRAINING_FLAGS.get(self.name)
         self.is_view: bool = func.is_view
 
-    def charges(self, macs: Callable[[], int]) -> tuple[Charge, ...]:
+    def charges(self, macs: Callable[[], int | None]) -> tuple[Charge, ...]:
         """Return what one call is charged for; ``macs`` evaluates the formula, if there is one."""
         if self.formula is not None:
             return ((self.name, macs()),)
@@ -132,21 +132,23 @@ class FactsTable(Generic[Facts]):
         return facts
 
 
-def macs_of_call(facts: OperatorFacts, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
-    """Evaluate the formula for one call; ``args`` and ``out`` hold tensors, real or meta."""
+def macs_of_call(facts: OperatorFacts, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int | None:
+    """Evaluate the formula for one call; ``args`` and ``out`` hold tensors, real or meta. None: it cannot tell."""
     formula = facts.formula
     assert formula is not None
     inputs = (
         {name: value for name, value in kwargs.items() if name not in facts.mutable_arguments} if kwargs else kwargs
     )
     if formula.takes_tensors:
-        return int(formula.function(*args, **inputs, out=out))
+        macs = formula.function(*args, **inputs, out=out)
+        return None if macs is None else int(macs)
     parts = _nested_parts(args, inputs, out)
     if parts is not None:
-        return sum(macs_of_call(facts, *part) for part in parts)
+        return sum(macs_of_call(facts, *part) or 0 for part in parts)
     shapes = [registry.shape_of(arg) for arg in args]
     named = {name: registry.shape_of(value) for name, value in inputs.items()}
-    return int(formula.function(*shapes, **named, out_shape=registry.shape_of(out)))
+    macs = formula.function(*shapes, **named, out_shape=registry.shape_of(out))
+    return None if macs is None else int(macs)
 
 
 def _nested_parts(args: Any, kwargs: Any, out: Any) -> list[tuple[Any, Any, Any]] | None:

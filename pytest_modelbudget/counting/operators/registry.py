@@ -16,7 +16,7 @@ import torch
 from pytest_modelbudget.counting.torch_private import coo_values, mkldnn_layout
 
 Shape = tuple[int, ...]
-F = TypeVar("F", bound=Callable[..., int])
+F = TypeVar("F", bound=Callable[..., "int | None"])
 
 
 class SparseShape(tuple[int, ...]):
@@ -36,10 +36,11 @@ class Formula:
     """A function that gives the MACs of one operator.
 
     It takes the operator's arguments with every tensor replaced by its shape, and ``out_shape``. A formula that
-    ``takes_tensors`` is given the tensors themselves and ``out``, because it needs values or packed weights.
+    ``takes_tensors`` is given the tensors themselves and ``out``, because it needs values or packed weights; it returns
+    None where those do not tell.
     """
 
-    function: Callable[..., int]
+    function: Callable[..., int | None]
     takes_tensors: bool = False
 
 

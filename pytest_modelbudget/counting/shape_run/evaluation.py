@@ -58,8 +58,8 @@ def _by_rule(facts: ShapeRunFacts, args: Any, kwargs: Any, spec: Callable[[torch
     if formula.takes_tensors:
         return None
     shapes = tree_map(lambda leaf: leaf.shape if type(leaf) is Spec else leaf, (*specs, result))
-    macs = int(formula.function(*shapes[0], **shapes[1], out_shape=shapes[2]))
-    return Outcome(result, (), ((facts.name, macs),))
+    macs = formula.function(*shapes[0], **shapes[1], out_shape=shapes[2])
+    return Outcome(result, (), ((facts.name, None if macs is None else int(macs)),))
 
 
 def _on_meta(metas: list[torch.Tensor], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:

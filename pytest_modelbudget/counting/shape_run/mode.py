@@ -8,6 +8,7 @@ What an operator does to shapes is found once, on meta tensors, and remembered.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -43,6 +44,7 @@ _MOST_KNOWN_FLOATS = 1 << 20
 _MOST_KNOWN_INTEGERS = 1 << 22
 _MOST_WORK_OF_A_RUN = 1 << 26
 _SMALL_WORK = 1 << 11
+_MOST_BY_BROADCASTING = 1 << 20
 _known_facts = SHAPE_RUN_FACTS.known
 
 
@@ -224,14 +226,19 @@ class ShapeRun(DispatchMode):
 
     def _answer_known(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator on tensors with known values: run it if its result is determined and small enough."""
-        if facts.is_view or facts.needs_values:
+        if facts.is_view or (facts.needs_values and not values.shapes_suffice(facts.name, args)):
             return self._run(facts, func, args, kwargs)
         if facts.is_random or facts.is_uninitialized:
             return self._answer_undetermined(facts, func, args, kwargs, key)
         tensors = tensors_in(args, kwargs)
-        work = sum([tensor.numel() for tensor in tensors])
+        numels = [tensor.numel() for tensor in tensors]
+        work = sum(numels)
         if not facts.mutable_arguments and (
-            facts.may_enlarge or not tensors or work > _SMALL_WORK or facts.formula is not None
+            facts.may_enlarge
+            or not tensors
+            or work > _SMALL_WORK
+            or facts.formula is not None
+            or prod(numels) > _MOST_BY_BROADCASTING
         ):
             outcome = facts.outcomes.get(key) or self._outcome_if_any(facts, func, args, kwargs, key)
             if outcome is not None:

@@ -29,6 +29,7 @@ _NUMBER_FROM_METADATA = frozenset(  # operators whose result is a number or flag
         "sparse_dim",
     )
 )
+_ENLARGING = frozenset(("aten::diag_embed", "aten::repeat_interleave"))  # by a number, not by a list of sizes
 _OVERLOADS_WITH_RULES = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))
 _VALUE_TAGS = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
@@ -69,8 +70,8 @@ class ShapeRunFacts(OperatorFacts):
         self.is_number_from_metadata = self.name in _NUMBER_FROM_METADATA
         self.is_profiling = self.name.startswith("profiler::")
         self.runs_unchanged = self.is_decomposed or self.is_profiling
-        takes_sizes = any("int[" in str(argument.type).lower() for argument in schema.arguments)
-        self.may_enlarge = takes_sizes and not self.is_view
+        takes_sizes = any("List[int]" in str(argument.type) for argument in schema.arguments)
+        self.may_enlarge = (takes_sizes or self.name in _ENLARGING) and not self.is_view
         rule = SHAPE_RULES.get(f"{self.name}.{schema.overload_name}")
         if rule is None and schema.overload_name in _OVERLOADS_WITH_RULES:
             rule = SHAPE_RULES.get(self.name)

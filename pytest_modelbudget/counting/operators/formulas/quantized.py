@@ -1,7 +1,7 @@
 """Quantized linear and convolution operators, which hold their weights in packed objects.
 
-The MACs are those of the float operator: every output sums k products, (Cin/groups * kernel) for a convolution. Source:
-the schemas in ATen's ``native/quantized/library.cpp``.
+The MACs are those of the float operator: every output sums k products, (Cin/groups * kernel) for a convolution; None
+where a packed weight does not open. Source: the schemas in ATen's ``native/quantized/library.cpp``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from pytest_modelbudget.counting.operators.formulas.convolution import forward, transposed
+from pytest_modelbudget.counting.operators.packed import packed_shapes
 from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 LINEAR = (
@@ -66,16 +67,17 @@ def matmul(a: Shape, b: Shape, *_: Any, out_shape: Shape, **__: Any) -> int:
     "mkldnn_prepacked::conv2d_run",
     takes_tensors=True,
 )
-def convolution(x: Any, packed: Any, *args: Any, out: Any, **_: Any) -> int:
+def convolution(x: Any, packed: Any, *args: Any, out: Any, **_: Any) -> int | None:
     """Count a convolution by a packed weight; the ``_add`` forms take the packed weight third."""
-    holder = packed if hasattr(packed, "unpack") else args[0]
-    return forward(tuple(holder.unpack()[0].shape), tuple(out.shape))
+    weights = packed_shapes([packed, *args[:1]])
+    return forward(weights[0], tuple(out.shape)) if len(weights) == 1 else None
 
 
 @counts(*TRANSPOSED, takes_tensors=True)
-def transposed_convolution(x: Any, packed: Any, *_: Any, **__: Any) -> int:
+def transposed_convolution(x: Any, packed: Any, *_: Any, **__: Any) -> int | None:
     """Count a transposed convolution by a packed weight."""
-    return transposed(tuple(x.shape), tuple(packed.unpack()[0].shape))
+    weights = packed_shapes(packed)
+    return transposed(tuple(x.shape), weights[0]) if weights else None
 
 
 @counts(*(f"onednn::qconv{kind}_pointwise" for kind in ("1d", "2d", "3d", "")), takes_tensors=True)

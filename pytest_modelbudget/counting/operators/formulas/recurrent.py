@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from pytest_modelbudget.counting.operators.packed import packed_shapes
 from pytest_modelbudget.counting.operators.registry import Shape, counts
 
 
@@ -110,13 +111,16 @@ def lstm_mps_backward(
 
 
 @counts("aten::quantized_lstm", "aten::quantized_gru", takes_tensors=True)
-def quantized_rnn(x: Any, second: Any, third: Any, *args: Any, **_: Any) -> int:
+def quantized_rnn(x: Any, second: Any, third: Any, *args: Any, **_: Any) -> int | None:
     """Count all layers and directions of a dynamically quantized LSTM or GRU, whose weights are packed objects.
 
-    The packed form takes (data, batch_sizes, hx, params, ...), the padded one (input, hx, params, ...).
+    The packed form takes (data, batch_sizes, hx, params, ...), the padded one (input, hx, params, ...). Each layer and
+    direction is one cell with the weights of its input and of its hidden state.
     """
-    first = args[0] if args and isinstance(args[0], (list, tuple)) else third
-    weights = [tuple(weight.shape) for cell in first for weight in _unpacked(cell)]
+    cells = args[0] if args and isinstance(args[0], (list, tuple)) else third
+    weights = [shape for cell in cells for shape in packed_shapes(cell)]
+    if not cells or len(weights) != 2 * len(cells):
+        return None
     return steps(tuple(x.shape)) * matrices(weights)
 
 
@@ -138,13 +142,7 @@ def quantized_cell(x: Shape, hx: Any, w_ih: Shape, w_hh: Shape, *_: Any, **__: A
     "quantized::quantized_rnn_tanh_cell_dynamic",
     takes_tensors=True,
 )
-def quantized_cell_dynamic(x: Any, hx: Any, w_ih: Any, w_hh: Any, *_: Any, **__: Any) -> int:
+def quantized_cell_dynamic(x: Any, hx: Any, w_ih: Any, w_hh: Any, *_: Any, **__: Any) -> int | None:
     """Count one step of a dynamically quantized cell, whose weights are packed objects."""
-    weights = [tuple(packed.unpack()[0].shape) for packed in (w_ih, w_hh)]
-    return int(prod(x.shape[:-1])) * matrices(weights)
-
-
-def _unpacked(cell: Any) -> list[Any]:
-    """Return the weight matrices inside a packed recurrent cell, whose state ends in the packed weights."""
-    packed = [item for part in cell.__getstate__() if isinstance(part, (list, tuple)) for item in part]
-    return [item.unpack()[0] for item in packed if hasattr(item, "unpack")]
+    weights = [*packed_shapes(w_ih), *packed_shapes(w_hh)]
+    return int(prod(x.shape[:-1])) * matrices(weights) if len(weights) == 2 else None
