@@ -112,6 +112,12 @@ OPTIONAL = (
         "torch may wrap every mode",
         "slower modes",
     ),
+    *each(
+        "stale data read through dlpack is noticed only where it is asked of the tensor",
+        "torch._C._to_dlpack",
+        "torch._C._to_dlpack_versioned",
+        instead="Tensor.__dlpack__",
+    ),
     PrivateName("torch._subclasses.fake_tensor", "operators without a meta kernel have no shapes", "a real run"),
     PrivateName("torch._dynamo", "compiled modules cannot exist", "nothing is switched to eager"),
     PrivateName("torch._dynamo.OptimizedModule._orig_mod", "compiled models have no name of their own", "their class"),
@@ -162,6 +168,16 @@ storage_identity: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
 storage_of: Callable[[torch.Tensor], torch.UntypedStorage] = torch.Tensor.untyped_storage
 data_of: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 set_data_of: Callable[[torch.Tensor, torch.Tensor], None] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
+dlpack_functions = [
+    (owner, name)
+    for owner, name in (
+        (torch, "to_dlpack"),
+        (torch.utils.dlpack, "to_dlpack"),
+        (torch._C, "_to_dlpack"),
+        (torch._C, "_to_dlpack_versioned"),
+    )
+    if hasattr(owner, name)
+]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")

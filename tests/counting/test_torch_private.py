@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget import counting
-from pytest_modelbudget.counting.torch_private import OPTIONAL, REQUIRED, PrivateName, check, exists
+from pytest_modelbudget.counting.private_names import PrivateName, check, exists
+from pytest_modelbudget.counting.torch_private import OPTIONAL, REQUIRED
 
 PACKAGE = Path(counting.__file__).parent
 PATHS = [name.path for name in REQUIRED]
@@ -26,7 +27,8 @@ NOT_DELETED = {  # attributes of types written in C, and an operator, which is f
 
 DELETE_EACH = """
 import importlib, json, sys
-from pytest_modelbudget.counting.torch_private import REQUIRED, look_up
+from pytest_modelbudget.counting.private_names import look_up
+from pytest_modelbudget.counting.torch_private import REQUIRED
 
 def import_again():
     for name in [name for name in sys.modules if name.startswith("pytest_modelbudget")]:
@@ -150,7 +152,7 @@ def roots(node: ast.expr) -> Iterator[str]:
 
 
 ROOTS = {"F", "forward_ad", "func", "init", "model", "module", "nn", "node", "operator", "storage", "tensor", "torch"}
-OUR_OWN = {"_spec", "_fields"}  # of shape tensors, of named tuples
+OUR_OWN = {"_spec", "_base_storage", "_fields"}  # of shape tensors, of named tuples
 
 
 def private_names_of_torch(source: str) -> list[str]:

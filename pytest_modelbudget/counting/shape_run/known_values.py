@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import is_
 from typing import Any
 
@@ -17,10 +18,13 @@ class KnownValues:
     """Which tensors of a run have known values: those that are neither shape tensors, nor weights, nor overwritten.
 
     ``_weights`` are the specs of real tensors whose values are ignored, by the tensors' identity. ``_unknown`` are the
-    storages of real tensors that unknown values were written into: every view of them is unknown too.
+    storages of real tensors that unknown values were written into: every view of them is unknown too. ``_exported`` are
+    those whose memory others may read at any time. Storages are held, so that no other takes their address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_unknown: Callable[[], None]) -> None:
+        self._on_unknown = on_unknown
+        self._exported: dict[int, torch.UntypedStorage] = {}
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
         self._held: list[torch.Tensor] = []
@@ -52,10 +56,31 @@ class KnownValues:
                 set_data_of(weight, whole.set_(own, spec.offset, spec.shape, spec.stride))
         return True
 
-    def mark_unknown(self, tensor: torch.Tensor) -> None:
-        """Treat the values of a real tensor, of its base and of all its views as unknown."""
-        storage = storage_of(tensor)
-        self._unknown[storage_identity(storage)] = storage
+    def mark_unknown(self, storage: torch.UntypedStorage) -> None:
+        """Treat the values of all tensors that share a storage as unknown."""
+        identity = storage_identity(storage)
+        if identity in self._exported:
+            raise ShapeRunStop("unknown values are written where others may read them, as through a NumPy array")
+        if not self._unknown:
+            self._on_unknown()
+        self._unknown[identity] = storage
+
+    def mark_written(self, tensor: torch.Tensor) -> None:
+        """Treat what unknown values were written into as unknown: a real tensor, or the one that a view belongs to."""
+        if type(tensor) is not ShapeTensor:
+            self.mark_unknown(storage_of(tensor))
+        elif tensor._base_storage is not None:
+            self.mark_unknown(tensor._base_storage)
+
+    def has_stale_data(self, tensor: torch.Tensor) -> bool:
+        """Return whether a tensor has data that is not that of its values."""
+        return _has_memory(tensor) and storage_identity(storage_of(tensor)) in self._unknown
+
+    def note_exported(self, tensor: torch.Tensor) -> None:
+        """Note that others may read the data of a tensor from here on."""
+        if _has_memory(tensor):
+            storage = storage_of(tensor)
+            self._exported[storage_identity(storage)] = storage
 
     def mark_known_if_overwritten(self, args: Any) -> bool:
         """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
@@ -73,6 +98,7 @@ class KnownValues:
         """Let go of every tensor."""
         self._weights.clear()
         self._unknown.clear()
+        self._exported.clear()
         self._held.clear()
         self._storages.clear()
         self._sizes.clear()
@@ -145,3 +171,9 @@ class KnownValues:
         if type(tensor) is ShapeTensor:
             return tensor._spec
         return self._weights.get(id(tensor)) or spec_of(tensor)
+
+
+def _has_memory(tensor: torch.Tensor) -> bool:
+    return (
+        type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
+    )

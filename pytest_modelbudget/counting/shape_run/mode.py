@@ -8,81 +8,55 @@ What an operator does to shapes is found once, on meta tensors, and remembered.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import prod
 from typing import Any, NoReturn
-from weakref import ref
 
 import torch
 
 from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
-from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run import composites, memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, CompositeTrace, decomposes_unusually
 from pytest_modelbudget.counting.shape_run.evaluation import evaluate
-from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.operator_facts import SHAPE_RUN_FACTS, ShapeRunFacts
 from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, build_result, tensors_in
+from pytest_modelbudget.counting.shape_run.run_tensors import RunTensors
 from pytest_modelbudget.counting.shape_run.tensors import (
     ShapeTensor,
     Spec,
     change_metadata,
     is_inexact,
-    new_shape_tensor,
 )
+from pytest_modelbudget.counting.shape_run.work import SMALL, Work, may_be_much
 from pytest_modelbudget.counting.torch_private import (
     DispatchMode,
     OpOverload,
     decompose,
     records_gradients,
+    storage_of,
     tracing_state,
 )
 
-_MOST_KNOWN_FLOATS_BUILDING = 1 << 14
-_MOST_KNOWN_FLOATS = 1 << 20
-_MOST_KNOWN_INTEGERS = 1 << 22
-_MOST_WORK_OF_A_RUN = 1 << 26
-_SMALL_WORK = 1 << 11
-_MOST_BY_BROADCASTING = 1 << 20
 _known_facts = SHAPE_RUN_FACTS.known
 
 
-class ShapeRun(DispatchMode):
+class ShapeRun(RunTensors, DispatchMode):
     """The mode. ``stopped_by`` is the first exception that an operator raised in it; with one, its counts are void."""
 
     def __init__(self) -> None:
-        super().__init__()
+        DispatchMode.__init__(self)
+        RunTensors.__init__(self, self.stop)
         self.ledger: Ledger | None = None
         self.stopped_by: BaseException | None = None
-        self.storages = StorageSnapshot()
-        self.known_values = KnownValues()
         self.below_autograd = BelowAutograd()
-        self._created: list[ref[ShapeTensor]] = []
         self._trace: CompositeTrace | None = None
-        self._work = 0
-        self._most_known_floats = _MOST_KNOWN_FLOATS_BUILDING
+        self._work = Work()
 
     def begin_forward(self, weights: Iterable[torch.Tensor], ledger: Ledger) -> None:
         """Ignore the values of ``weights`` from here on, and charge what runs to ``ledger``."""
         self.ledger = ledger
-        self._most_known_floats = _MOST_KNOWN_FLOATS
+        self._work.begin_forward()
         self.known_values.ignore_values_of([tensor for tensor in weights if type(tensor) is not ShapeTensor])
-
-    def hold(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Remember the data of tensors that are no weights, to put it back."""
-        self.storages.hold([tensor for tensor in tensors if self.known_values.is_no_weight(tensor)])
-
-    def put_data_back(self) -> bool:
-        """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
-        self.storages.restore()
-        return self.known_values.put_weights_back()
-
-    def new_tensor(self, spec: Spec) -> ShapeTensor:
-        """Return a new shape tensor; :meth:`survivors` returns it as long as it lives."""
-        tensor = new_shape_tensor(spec)
-        self._created.append(ref(tensor))
-        return tensor
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
@@ -102,11 +76,7 @@ class ShapeRun(DispatchMode):
     def release(self) -> None:
         """Let go of everything the run held, so that only what others hold survives it."""
         self.ledger = self.stopped_by = None
-        self.known_values.release()
-
-    def survivors(self) -> list[ShapeTensor]:
-        """Return the shape tensors of this run that still live."""
-        return [tensor for tensor in (created() for created in self._created) if tensor is not None]
+        self.release_tensors()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer one operator; whatever it raises voids the run."""
@@ -193,6 +163,8 @@ class ShapeRun(DispatchMode):
         if facts.mutable_arguments:
             self._write(facts, args, kwargs or {}, outcome)
         result = outcome.result
+        if facts.may_alias:
+            return self.views(args[0], result, args, kwargs or {})
         if type(result) is Spec:
             return self.new_tensor(result)
         if type(result) is ArgumentAt and facts.mutable_arguments == (0,):
@@ -202,8 +174,7 @@ class ShapeRun(DispatchMode):
     def _write(self, facts: ShapeRunFacts, args: Any, kwargs: dict[str, Any], outcome: Outcome) -> None:
         """Mark real tensors that are written into as unknown; change the metadata of shape tensors."""
         for target in self._mutated_tensors(facts, args, kwargs):
-            if type(target) is not ShapeTensor:
-                self.known_values.mark_unknown(target)
+            self.known_values.mark_written(target)
         if outcome.changed_metadata:
             tensors = tensors_in(args, kwargs)
             for position, spec in outcome.changed_metadata:
@@ -233,19 +204,13 @@ class ShapeRun(DispatchMode):
         tensors = tensors_in(args, kwargs)
         numels = [tensor.numel() for tensor in tensors]
         work = sum(numels)
-        if not facts.mutable_arguments and (
-            facts.may_enlarge
-            or not tensors
-            or work > _SMALL_WORK
-            or facts.formula is not None
-            or prod(numels) > _MOST_BY_BROADCASTING
-        ):
+        if not facts.mutable_arguments and may_be_much(facts, tensors, numels):
             outcome = facts.outcomes.get(key) or self._outcome_if_any(facts, func, args, kwargs, key)
             if outcome is not None:
                 work += outcome.numel + outcome.macs
-                if work > _SMALL_WORK and not self._is_affordable(outcome, work):
+                if work > SMALL and not self._work.is_affordable(outcome, work):
                     return self._repeat(facts, outcome, args, kwargs)
-        self._work += work
+        self._work.done += work
         return self._run(facts, func, args, kwargs)
 
     def _outcome_if_any(
@@ -255,11 +220,6 @@ class ShapeRun(DispatchMode):
             return self._outcome_of(facts, func, args, kwargs, key)
         except ShapeRunStop:
             return None  # there are values: let the operator itself answer
-
-    def _is_affordable(self, outcome: Outcome, work: int) -> bool:
-        floats = any(spec.dtype.is_floating_point for spec in outcome.new_specs())
-        most = self._most_known_floats if floats else _MOST_KNOWN_INTEGERS
-        return outcome.numel <= most and work <= 4 * _MOST_KNOWN_INTEGERS and self._work + work <= _MOST_WORK_OF_A_RUN
 
     def _run(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run an operator on real tensors, and count it."""
@@ -280,13 +240,13 @@ class ShapeRun(DispatchMode):
         if facts.mutable_arguments:
             return self._answer_with_shapes(facts, func, args, kwargs, key)
         outcome = facts.outcomes.get(key) or self._outcome_of(facts, func, args, kwargs, key)
-        if facts.is_uninitialized and outcome.numel <= _SMALL_WORK:
+        if facts.is_uninitialized and outcome.numel <= SMALL:
             if outcome.numel == 0:
                 return func(*args, **kwargs)
             if type(outcome.result) is Spec and not is_inexact(outcome.result.dtype):
                 out = func(*args, **kwargs)
                 self.storages.note_created(out, ())
-                self.known_values.mark_unknown(out)
+                self.known_values.mark_unknown(storage_of(out))
                 return out
         return self._repeat(facts, outcome, args, kwargs)
 

@@ -30,6 +30,20 @@ _NUMBER_FROM_METADATA = frozenset(  # operators whose result is a number or flag
     )
 )
 _ENLARGING = frozenset(("aten::diag_embed", "aten::repeat_interleave"))  # by a number, not by a list of sizes
+_ALIASING = frozenset(  # that are no views by their tags, and give one now and then
+    f"aten::{name}"
+    for name in (
+        "_reshape_alias",
+        "chunk",
+        "contiguous",
+        "expand_as",
+        "flatten",
+        "reshape",
+        "to",
+        "type_as",
+        "unflatten",
+    )
+) | {"aten::_unsafe_view"}
 _OVERLOADS_WITH_RULES = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))
 _VALUE_TAGS = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
@@ -40,7 +54,8 @@ class ShapeRunFacts(OperatorFacts):
     ``needs_values``: its result or the shape of its result follows from values, by its tags; ``may_need_values``: or
     it has a ``value_handler``, which answers where the values are known. ``is_random`` and ``is_uninitialized`` have no
     determined values; ``is_number_from_metadata`` gives a number without needing any. ``may_enlarge``: the result may
-    be larger than the operands, as of ``repeat``. ``runs_unchanged``: it is run on the tensors as they are.
+    be larger than the operands, as of ``repeat``; ``may_alias``: or share their data, as a view does.
+    ``runs_unchanged``: it is run on the tensors as they are.
     ``outcomes`` and ``older_outcomes`` are the two generations of the memo.
     """
 
@@ -49,6 +64,7 @@ class ShapeRunFacts(OperatorFacts):
         "is_profiling",
         "is_random",
         "is_uninitialized",
+        "may_alias",
         "may_enlarge",
         "may_need_values",
         "needs_values",
@@ -72,6 +88,7 @@ class ShapeRunFacts(OperatorFacts):
         self.runs_unchanged = self.is_decomposed or self.is_profiling
         takes_sizes = any("List[int]" in str(argument.type) for argument in schema.arguments)
         self.may_enlarge = (takes_sizes or self.name in _ENLARGING) and not self.is_view
+        self.may_alias = self.is_view or self.name in _ALIASING
         rule = SHAPE_RULES.get(f"{self.name}.{schema.overload_name}")
         if rule is None and schema.overload_name in _OVERLOADS_WITH_RULES:
             rule = SHAPE_RULES.get(self.name)

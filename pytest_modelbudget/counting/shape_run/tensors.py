@@ -70,6 +70,7 @@ class ShapeTensor(torch.Tensor):
 
     __torch_function__ = disabled_torch_function
     _spec: Spec
+    _base_storage: torch.UntypedStorage | None = None  # of the real tensor that this is a view of
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, *_: Any) -> Any:
