@@ -42,12 +42,8 @@ class RealRun(DispatchMode):
         if facts.is_decomposed:
             with self:
                 return decompose(func, args, kwargs)
-        if facts.mutable_arguments and self._storages is not None:
-            for target in facts.mutated_tensors(args, kwargs):
-                self._storages.save_before_write(target)
-        out = func(*args, **kwargs)
-        if self._storages is not None and type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
-            self._storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
+        storages = self._storages
+        out = func(*args, **kwargs) if storages is None else _run_and_save(storages, facts, func, args, kwargs)
         if facts.formula is not None or facts.is_unknown:
             charge = self.charge_outside if self.ledger is None else self.ledger.charge
             charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
@@ -66,3 +62,13 @@ class RealRun(DispatchMode):
             charge=self.charge_outside if ledger is None else ledger.charge,
             backward_follows=ledger is not None and ledger.backward_follows,
         )
+
+
+def _run_and_save(storages: StorageSnapshot, facts: OperatorFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run one operator, and copy what it writes into before it does."""
+    for target in facts.mutated_tensors(args, kwargs) if facts.mutable_arguments else ():
+        storages.save_before_write(target)
+    out = func(*args, **kwargs)
+    if type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
+        storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
+    return out
