@@ -20,7 +20,7 @@ Count = Annotated[int, Meta(ge=0)]
 _SPECIAL = re.compile(r"[%.,{}]")
 
 
-class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """What each of some equal modules costs by itself.
 
     ``trainable_params`` is left out where it equals ``params``. Operators map to their calls, MACs and, where a
