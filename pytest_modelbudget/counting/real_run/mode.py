@@ -24,7 +24,10 @@ _known_facts = _FACTS.known
 
 
 class RealRun(DispatchMode):
-    """The mode. Charges ``ledger``, or ``charge_outside`` while there is none; saves in ``storages`` what is written."""
+    """The mode. It charges ``ledger``, or ``charge_outside`` while there is none.
+
+    What is written into is saved in ``storages``, if there are any.
+    """
 
     def __init__(self, storages: StorageSnapshot | None = None, charge_outside: Charge | None = None) -> None:
         super().__init__()
