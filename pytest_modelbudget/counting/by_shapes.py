@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import Any
@@ -10,21 +11,23 @@ import torch
 
 from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.model_code import asks_of_model
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import measurement, weights_only
 from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
-from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot
+from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
 from pytest_modelbudget.counting.shape_run.building import weightless
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
-from pytest_modelbudget.counting.shape_run.tensors import as_shapes
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
 from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_parameters
 from pytest_modelbudget.measurement import Measurement
 
 
@@ -96,11 +99,15 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
         if task.inputs is None:
             return weights_only(index, request)
+        roots = _existed_before(index) if task.is_factory else [built]
+        roots += hooks_around(index.parameters, task.backward)
+        classes = own_classes(node.module for node in index.nodes)
+        attributes = AttributeSnapshot((*roots, task.inputs), classes)
+        _check_code(task, index, attributes, run)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
         positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
-        attributes = AttributeSnapshot((task.inputs,) if task.is_factory else (built, task.inputs))
         try:
             run.hold(attributes.tensors)
             held = [*index.parameters, *attributes.tensors]
@@ -115,3 +122,40 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         if exchanged:
             raise ShapeRunStop("data was assigned to a weight")
         return result
+
+
+_PLAIN_VALUES = frozenset((bool, dict, float, int, OrderedDict, str, tuple, torch.Size, type(None)))
+
+
+def _existed_before(index: ModuleIndex) -> list[Any]:
+    """Return what a model that a factory has built may have in common with others, or may have looked at by its code.
+
+    Modules that have weights, all of them real, existed before, unless these are small; functions and helpers may.
+    """
+    if all(type(weight) is not ShapeTensor for weight in index.parameters):
+        return [index.nodes[0].module]
+    found: list[Any] = []
+    kinds: list[set[bool]] = []  # by module: whether weights in it and below it are shape tensors
+    for node in index.nodes:
+        kinds.append({type(weight) is ShapeTensor for weight in own_parameters(node.module).values()})
+        attributes = node.module.__dict__
+        if not _PLAIN_VALUES.issuperset(map(type, attributes.values())):
+            found.extend([value for value in attributes.values() if type(value) not in _PLAIN_VALUES])
+        found.extend([hooks for hooks in forward_hooks_of(node.module) if hooks])
+    for position in reversed(range(len(index.nodes))):  # children come after their parents
+        node = index.nodes[position]
+        kinds[position].update(*[kinds[child] for child in node.children])
+        if kinds[position] == {False}:
+            found.append(node.module)
+    return [found]
+
+
+def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
+    """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
+    classes = {type(node.module) for node in index.nodes}
+    functions = [*attributes.functions, task.model] if task.is_factory else attributes.functions
+    asks = asks_of_model(classes, attributes.helpers(), functions, is_built=task.is_factory)
+    if asks.exact_type:
+        raise ShapeRunStop("the model's code compares the exact types of tensors")
+    if asks.exports:
+        run.guards.install()

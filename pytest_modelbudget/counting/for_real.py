@@ -14,12 +14,13 @@ from pytest_modelbudget.counting.origins import asks_for_gradients
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot
+from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.torch_private import hooks_around
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 
@@ -73,7 +74,8 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     ledger, storages = Ledger(index), StorageSnapshot()
     run = RealRun(storages)
     run.ledger = ledger
-    attributes = AttributeSnapshot((built, task.inputs))
+    hooks = hooks_around(index.parameters, task.backward)
+    attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(node.module for node in index.nodes))
     index.replace_lazy_tensors()
     index.count_tensors()
     grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())

@@ -8,7 +8,7 @@ the tables are the names themselves, bound once, for all other modules.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from operator import attrgetter, methodcaller
 from typing import Any
@@ -81,6 +81,7 @@ REQUIRED = (
     ),
     PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
+    PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),
     PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
     PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
 )
@@ -179,6 +180,7 @@ dlpack_functions = [
     if hasattr(owner, name)
 ]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
+negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")
 tree_map = look_up("torch.utils._pytree.tree_map")
@@ -256,6 +258,23 @@ plain_call_of: Callable[[nn.Module], Callable[..., Any]] = attrgetter("_call_imp
 submodules: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
 own_parameters: Callable[[nn.Module], dict[str, Any]] = attrgetter("_parameters")
 own_buffers: Callable[[nn.Module], dict[str, Any]] = attrgetter("_buffers")
+forward_hooks_of: Callable[[nn.Module], tuple[dict[int, Any], ...]] = attrgetter("_forward_hooks", "_forward_pre_hooks")
+gradient_hooks_of: Callable[[torch.Tensor], tuple[Any, ...]] = attrgetter(
+    "_backward_hooks", "_post_accumulate_grad_hooks"
+)
+_global_hooks = [
+    hooks for name, hooks in vars(nn.modules.module).items() if name.startswith("_global") and "hooks" in name
+]
+
+
+def hooks_around(weights: Iterable[torch.Tensor], backward: bool) -> list[Any]:
+    """Return the hooks of all modules, and those of the gradients of weights, where there are any."""
+    found = [hooks for hooks in _global_hooks if hooks]
+    if backward:
+        found += [hooks for weight in weights for hooks in gradient_hooks_of(weight) if hooks]
+    return found
+
+
 attention_backends_enabled: list[Callable[[], bool]] = [look_up(path) for path in ATTENTION_BACKENDS if exists(path)]
 mkldnn_enabled, set_mkldnn_enabled = torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled
 cudnn_enabled, set_cudnn_enabled = torch._C._get_cudnn_enabled, torch._C._set_cudnn_enabled
@@ -269,3 +288,13 @@ def compiled_original(model: nn.Module) -> Any:
 def compiler_is_loaded() -> bool:
     """Return whether this process has imported the machinery of ``torch.compile``, which takes a second."""
     return "torch._dynamo" in sys.modules
+
+
+def backend_flags() -> tuple[Any, ...]:
+    """Return the flags of the process that kernels read: which backends may run, and whether deterministically."""
+    return (
+        mkldnn_enabled(),
+        cudnn_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        *[is_enabled() for is_enabled in attention_backends_enabled],
+    )

@@ -37,10 +37,11 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, measurement: Measurement) -> LockedModel:
         """Return what is kept of a measurement."""
         metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
-        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(fold(measurement).modules)))
+        modules = fold(structs.replace(measurement, operators=())).modules
+        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)))
 
     def measurement(self, name: str, flops_per_mac: int) -> Measurement:
-        """Return the measurement that was kept, without the details of its inputs. Raises ValueError if it is none."""
+        """Return the measurement that was kept, without inputs and operators. Raises ValueError if it is none."""
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
         return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True))

@@ -20,11 +20,12 @@ Count = Annotated[int, Meta(ge=0)]
 _SPECIAL = re.compile(r"[%.,{}]")
 
 
-class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """What each of some equal modules costs by itself.
 
-    ``trainable_params`` is left out where it equals ``params``. Operators map to their calls, MACs and, where a
-    backward was measured, training MACs. FLOPs follow from MACs and the convention of the file.
+    ``trainable_params`` is left out where it equals ``params``. FLOPs follow from MACs and the convention of the file.
+    Operators are not kept, for which of them run is a matter of the machine (its attention and recurrent kernels); what
+    they cost is not. ``unknown`` are those without a formula: their calls and MACs.
     """
 
     name: str
@@ -35,7 +36,6 @@ class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     weight_bytes: Count = 0
     macs: Count = 0
     training_macs: Count = 0
-    operators: Mapping[str, tuple[Count, ...]] = {}
     unknown: Mapping[str, tuple[Count, ...]] = {}
     aliases: tuple[str, ...] = ()
     at: tuple[Count, ...] = ()
@@ -53,7 +53,6 @@ def to_lines(module: FoldedModule, path: str = "") -> Iterator[ModuleLine]:
         weight_bytes=own.weight_bytes,
         macs=own.macs or 0,
         training_macs=own.training_macs or 0,
-        operators={name: _counts(operator) for name, *operator in module.operators},
         unknown={name: _counts(operator) for name, *operator in module.unknown},
         aliases=module.aliases,
         at=module.at,
@@ -128,7 +127,6 @@ def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Conve
         own=convention.costs(line),
         at=line.at,
         aliases=line.aliases,
-        operators=tuple(_operator(name, counts) for name, counts in line.operators.items()),
         unknown=tuple(_operator(name, counts) for name, counts in line.unknown.items()),
         children=tuple(children),
     )

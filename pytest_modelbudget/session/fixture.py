@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.budgets import BudgetError, Rules, rules_of_call
-from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, Rules, rules_of_call
+from pytest_modelbudget.measurement import Measurement, MeasurementError
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.session.guarded import failure_of, guarded_by_fixture
 from pytest_modelbudget.session.places import place_of_call
@@ -110,7 +110,7 @@ class ModelBudget:
 
 def _is_ours(error: Exception) -> bool:
     """Return whether the plugin raised ``error``; everything else is the model's own."""
-    return type(error).__name__ in ("BudgetExceeded", "BudgetError", "MeasurementError")
+    return isinstance(error, (BudgetExceeded, BudgetError, MeasurementError))
 
 
 def _is_empty(args: Any) -> bool:

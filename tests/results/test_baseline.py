@@ -35,7 +35,7 @@ def kept(measurement: Measurement) -> Measurement:
     ids=["equal", "alternating", "weights", "training", "empty"],
 )
 def test_nothing_is_lost(measured: Measurement) -> None:
-    assert kept(measured) == structs.replace(measured, inputs=(), run=None)
+    assert kept(measured) == structs.replace(measured, inputs=(), run=None, operators=())
 
 
 def test_models_and_inputs_are_sorted() -> None:

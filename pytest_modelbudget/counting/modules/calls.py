@@ -16,6 +16,9 @@ from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_
 Enter = Callable[[nn.Module, Any, Any], bool]
 Leave = Callable[[bool], None]
 
+OTHER_THREAD = "threading::call"
+"""Stands among the unknown operators for a module that was called in another thread."""
+
 _NOBODY = vars(nn.Module)[COMPILED_CALL]
 _followers: list[Any] = []
 
@@ -84,7 +87,10 @@ def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
 
     def enter(module: nn.Module, *_: Any) -> bool:
         position = positions.get(id(module))
-        if position is None or threading.get_ident() != thread:
+        if position is None:
+            return False
+        if threading.get_ident() != thread:
+            ledger.charge_unknown(position, OTHER_THREAD)  # the operators of another thread are not seen
             return False
         nodes[position].calls += 1
         running.append(position)

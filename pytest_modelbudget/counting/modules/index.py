@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -122,9 +123,32 @@ class ModuleIndex:
                     if tensor is not None and is_lazy(tensor):
                         by_name[name] = _uninitialized_twin(tensor)
 
+    def unseen_operators(self) -> Iterator[tuple[int, str]]:
+        """Yield the operators of TorchScript's own that no mode sees, each with the position of the module it is in.
+
+        Graphs that were frozen for inference hold them: ``prim::mkldnn_convolution``.
+        """
+        for position, node in enumerate(self.nodes):
+            if isinstance(node.module, torch.jit.ScriptModule) and node.calls:
+                yield from (
+                    (position, kind) for kind in _kinds(getattr(node.module, "graph", None)) if _is_unseen(kind)
+                )
+
     def has_scripted_modules(self) -> bool:
         """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
         return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
+
+
+def _kinds(graph: Any) -> Iterator[str]:
+    """Yield the kinds of the nodes in a graph of TorchScript and in the blocks below them."""
+    for node in graph.nodes() if graph is not None else ():
+        yield node.kind()
+        for block in node.blocks():
+            yield from _kinds(block)
+
+
+def _is_unseen(kind: str) -> bool:
+    return kind.lower().startswith(("prim::mkldnn", "mkldnn::", "tensorrt::"))
 
 
 def _uninitialized_twin(tensor: Any) -> Any:

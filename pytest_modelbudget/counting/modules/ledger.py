@@ -48,6 +48,10 @@ class Ledger:
             entry[0] += 1
             entry[1] += macs or 0
 
+    def charge_unknown(self, module: int, name: str) -> None:
+        """Add one call of something that was not counted, to the module at a position."""
+        self.unknown.setdefault((module, name), [0, 0])[0] += 1
+
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):

@@ -29,6 +29,8 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
+    for position, operator in index.unseen_operators() if index.has_scripted_modules() else ():
+        ledger.charge_unknown(position, operator)
     macs = [0] * len(index.nodes)
     for (position, _), (_, count) in ledger.forward.items():
         macs[position] += count

@@ -206,7 +206,8 @@ _NAMES = {
         signed_log1p to_copy to_maybe_copy_out
     """,
     "symm_mem": """
-        _barrier _low_contention_all_gather _low_contention_reduce_scatter _rendezvous all_to_all_vdev
+        _barrier _low_contention_all_gather _low_contention_all_gather_ce_multicast
+        _low_contention_all_gather_ce_multicast_out _low_contention_reduce_scatter _rendezvous all_to_all_vdev
         all_to_all_vdev_2d all_to_all_vdev_2d_offset get_remote_tensors memcpy_to_multicast_ memset32
         multi_root_tile_reduce multimem_all_gather_out multimem_all_reduce multimem_one_shot_all_reduce
         multimem_one_shot_all_reduce_out multimem_one_shot_reduce_out nccl_all_to_all_nd nccl_get nccl_get_out nccl_put

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,17 +16,24 @@ from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose, is_fake_tensor_type
 
 _PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
+Charge = Callable[[str, int | None], None]
+"""What is called with the name of an operator and its MACs, or None where it has no formula."""
+
 _FACTS = FactsTable(OperatorFacts)
 _known_facts = _FACTS.known
 
 
 class RealRun(DispatchMode):
-    """The mode. Charges ``ledger`` where there is one; copies what is written into where there are ``storages``."""
+    """The mode. It charges ``ledger``, or ``charge_outside`` while there is none.
 
-    def __init__(self, storages: StorageSnapshot | None = None) -> None:
+    What is written into is saved in ``storages``, if there are any.
+    """
+
+    def __init__(self, storages: StorageSnapshot | None = None, charge_outside: Charge | None = None) -> None:
         super().__init__()
         self.ledger: Ledger | None = None
         self._storages = storages
+        self._charge_outside = charge_outside or _charge_nobody
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator and count it."""
@@ -42,19 +50,12 @@ class RealRun(DispatchMode):
         if facts.is_decomposed:
             with self:
                 return decompose(func, args, kwargs)
-        if facts.mutable_arguments and self._storages is not None:
-            for target in facts.mutated_tensors(args, kwargs):
-                self._storages.save_before_write(target)
-        out = func(*args, **kwargs)
-        if self._storages is not None and type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
-            self._storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
+        storages = self._storages
+        out = func(*args, **kwargs) if storages is None else _run_and_save(storages, facts, func, args, kwargs)
         if facts.formula is not None or facts.is_unknown:
-            charge = self.charge_outside if self.ledger is None else self.ledger.charge
+            charge = self._charge_outside if self.ledger is None else self.ledger.charge
             charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
         return out
-
-    def charge_outside(self, name: str, macs: int | None) -> None:
-        """Charge an operator that runs while there is no ledger: to nobody."""
 
     def _run_higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         ledger = self.ledger
@@ -63,6 +64,20 @@ class RealRun(DispatchMode):
             args,
             kwargs,
             counting=self,
-            charge=self.charge_outside if ledger is None else ledger.charge,
+            charge=self._charge_outside if ledger is None else ledger.charge,
             backward_follows=ledger is not None and ledger.backward_follows,
         )
+
+
+def _charge_nobody(name: str, macs: int | None) -> None:
+    """Ignore an operator that runs while there is no ledger."""
+
+
+def _run_and_save(storages: StorageSnapshot, facts: OperatorFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run one operator, and copy what it writes into before it does."""
+    for target in facts.mutated_tensors(args, kwargs) if facts.mutable_arguments else ():
+        storages.save_before_write(target)
+    out = func(*args, **kwargs)
+    if type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
+        storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
+    return out

@@ -75,13 +75,12 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     if not _one_at_a_time.acquire(blocking=False):
         raise RuntimeError("another thread is observing: tests that observe models cannot run in parallel threads")
     seen = Observation()
-    mode = RealRun()
-    observer = _Observer(seen, mode, flops_per_mac)
+    observer = _Observer(seen, flops_per_mac)
     try:
         with ExitStack() as stack:
             stack.enter_context(_compiled_code_run_eagerly(stack))
             stack.enter_context(follow_calls(observer.enter, observer.leave))
-            stack.enter_context(mode)
+            stack.enter_context(observer.mode)
             yield seen
     finally:
         observer.end()
@@ -91,9 +90,9 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
 class _Observer:
     """Follows the module calls of one thread, and the operators that run outside of them."""
 
-    def __init__(self, seen: Observation, mode: RealRun, flops_per_mac: int) -> None:
+    def __init__(self, seen: Observation, flops_per_mac: int) -> None:
+        self.mode = RealRun(charge_outside=self._outside)
         self._seen = seen
-        self._mode = mode
         self._flops_per_mac = flops_per_mac
         self._thread = threading.get_ident()
         self._depth = 0
@@ -101,7 +100,6 @@ class _Observer:
         self._method: MethodCall | None = None
         self._methods: dict[int, MethodCall] = {}
         self._references: dict[int, Any] = {}
-        mode.charge_outside = self.charge_outside  # type: ignore[method-assign]
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
@@ -136,7 +134,7 @@ class _Observer:
         self._depth -= 1
         if self._depth:
             return
-        self._mode.ledger = self._call = self._method = None
+        self.mode.ledger = self._call = self._method = None
         if method is not None:
             method.raised = raised
         if call is method or raised:
@@ -146,7 +144,7 @@ class _Observer:
         else:
             method.add_call(call)
 
-    def charge_outside(self, name: str, macs: int | None) -> None:
+    def _outside(self, name: str, macs: int | None) -> None:
         """Charge an operator that runs outside of a module call to the module whose method runs it."""
         if threading.get_ident() != self._thread or _runs_backward():
             return
@@ -168,7 +166,7 @@ class _Observer:
             self._call = Call(module, input_specs((args, kwargs)))
         else:
             self._call = method
-        self._mode.ledger = self._call.ledger
+        self.mode.ledger = self._call.ledger
 
     def _method_call(self, part: nn.Module | None, frame: FrameType) -> MethodCall | None:
         """Return the call of the outermost method that is running, of a module that holds ``part``."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import types
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from functools import partial
 from operator import is_
 from typing import Any
 
 import torch
 from torch import nn
+
+from pytest_modelbudget.counting.restoring.contents import Undo, saved_content, saved_slots
 
 _NEVER_FOLLOWED = frozenset(
     (
@@ -21,9 +24,6 @@ _NEVER_FOLLOWED = frozenset(
         str,
         type,
         type(None),
-        types.BuiltinFunctionType,
-        types.FunctionType,
-        types.MethodType,
         types.ModuleType,
         nn.Parameter,
         torch.device,
@@ -31,24 +31,49 @@ _NEVER_FOLLOWED = frozenset(
         torch.Size,
     )
 )
+_OTHERS = frozenset(
+    (
+        "_pytest",
+        "asyncio",
+        "concurrent",
+        "contextvars",
+        "importlib",
+        "logging",
+        "multiprocessing",
+        "pluggy",
+        "pytest",
+        "subprocess",
+        "threading",
+        "weakref",
+    )
+)
+"""The packages whose objects belong to the process: they may be reached through a model, and are not rolled back."""
+_FUNCTIONS = frozenset((types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial))
+_HOLDING_HOOKS = _FUNCTIONS | {OrderedDict}
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
 class AttributeSnapshot:
     """The attributes and containers reachable from some objects, as they were when this was made.
 
-    Modules, plain objects, dicts, lists, sets and deques are followed, tensors are not: a write into a tensor's data is
-    undone by a ``StorageSnapshot``. ``tensors`` are the plain tensors found, such as buffers.
+    Modules, plain objects, dicts, lists, sets and deques are followed, and of hooks what their functions close over and
+    are bound to. Tensors are not: a write into a tensor's data is undone by a ``StorageSnapshot``. Nor is what belongs
+    to others: classes, Python modules, loggers, threads. Of ``classes`` their own attributes are saved too. ``tensors``
+    and ``functions`` are the plain tensors and the functions found.
     """
 
-    def __init__(self, roots: Iterable[Any]) -> None:
+    def __init__(self, roots: Iterable[Any], classes: Iterable[type] = ()) -> None:
         self._empty_containers: list[Any] = []
         self._mappings: list[tuple[Any, Any]] = []
         self._sequences: list[tuple[Any, list[Any]]] = []
         self._classes: list[tuple[Any, type]] = []
+        self._class_attributes: list[tuple[type, dict[str, Any]]] = []
+        self._undo: list[Undo] = []
         self.tensors: list[torch.Tensor] = []
+        self.functions: list[Any] = []
         seen: set[int] = set()
         pending = [root for root in roots if type(root) not in _NEVER_FOLLOWED]
+        pending += self._save_classes(classes)
         while pending:
             value = pending.pop()
             if id(value) in seen:
@@ -62,8 +87,16 @@ class AttributeSnapshot:
                     self._empty_containers.append(item)
                 elif kind is torch.Tensor:
                     self.tensors.append(item)
+                elif kind in _FUNCTIONS:
+                    self.functions.append(item)
+                    if type(value) in _HOLDING_HOOKS:
+                        pending.append(item)
                 elif kind is not tuple or not _NEVER_FOLLOWED.issuperset(map(type, item)):
                     pending.append(item)
+
+    def helpers(self) -> set[type]:
+        """Return the classes of the plain objects found."""
+        return {kind for value, kind in self._classes if not isinstance(value, nn.Module)}
 
     def _save_items(self, value: Any) -> Iterable[Any]:
         """Save what ``value`` holds, and return it."""
@@ -78,15 +111,61 @@ class AttributeSnapshot:
             return items
         if isinstance(value, tuple):
             return value
-        attributes = getattr(value, "__dict__", None)
-        if type(attributes) is not dict or isinstance(value, (torch.Tensor, type)):
+        if type(value) in _FUNCTIONS:
+            return self._save_function(value)
+        if isinstance(value, (torch.Tensor, type)) or _belongs_to_others(value):
             return ()
-        return self._save_object(value, attributes)
+        return self._save_other(value)
+
+    def _save_other(self, value: Any) -> Iterable[Any]:
+        """Save a plain object, or what has a state of its own."""
+        undo = saved_content(value)
+        if undo is not None:
+            self._undo.append(undo)
+            return ()
+        attributes = getattr(value, "__dict__", None)
+        items = list(self._save_object(value, attributes)) if type(attributes) is dict else []
+        slots = saved_slots(value)
+        if slots is not None:
+            self._undo.append(slots[1])
+            items += slots[0]
+        return items
 
     def _save_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
         self._classes.append((value, type(value)))
         self._mappings.append((attributes, dict(attributes)))
         return attributes.values()
+
+    def _save_function(self, function: Any) -> list[Any]:
+        """Save what a function closes over, and return that and what it is bound to."""
+        if isinstance(function, partial):
+            return [function.func, *function.args, *function.keywords.values()]
+        if not isinstance(function, types.FunctionType):
+            bound = getattr(function, "__self__", None)
+            inner = getattr(function, "__func__", None)
+            return [item for item in (bound, inner) if item is not None]
+        items: list[Any] = [
+            function.__dict__,
+            *(function.__defaults__ or ()),
+            *(function.__kwdefaults__ or {}).values(),
+        ]
+        for cell in function.__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                continue  # not assigned yet
+            items.append(content)
+            self._undo.append(partial(setattr, cell, "cell_contents", content))
+        return items
+
+    def _save_classes(self, classes: Iterable[type]) -> list[Any]:
+        """Save the attributes of classes, and return the containers among them."""
+        containers: list[Any] = []
+        for kind in classes:
+            before = dict(vars(kind))
+            self._class_attributes.append((kind, before))
+            containers += [value for value in before.values() if type(value) in _CONTAINERS]
+        return containers
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
@@ -98,9 +177,48 @@ class AttributeSnapshot:
                 container.clear()
         for mapping, before in self._mappings:
             if list(mapping) != list(before) or not all(map(is_, mapping.values(), before.values())):
-                mapping.clear()
-                mapping.update(before)
+                _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
-                sequence.clear()
-                (sequence.update if isinstance(sequence, set) else sequence.extend)(items)
+                _refill_sequence(sequence, items)
+        for undo in self._undo:
+            undo()
+        self._restore_classes()
+
+    def _restore_classes(self) -> None:
+        for kind, attributes in self._class_attributes:
+            if len(vars(kind)) != len(attributes) or not all(map(is_, vars(kind).values(), attributes.values())):
+                for name in [name for name in vars(kind) if name not in attributes]:
+                    type.__delattr__(kind, name)
+                for name, value in attributes.items():
+                    if vars(kind).get(name) is not value:
+                        type.__setattr__(kind, name, value)
+
+
+def own_classes(modules: Iterable[nn.Module]) -> list[type]:
+    """Return the classes of modules that are not torch's, with those that they derive from."""
+    found: dict[type, None] = {}
+    for kind in {type(module) for module in modules}:
+        if not kind.__module__.startswith("torch."):
+            for base in kind.__mro__:
+                if not base.__module__.startswith(("torch.", "builtins", "abc", "typing")):
+                    found[base] = None
+    return list(found)
+
+
+def _belongs_to_others(value: Any) -> bool:
+    return str(type(value).__module__).partition(".")[0] in _OTHERS
+
+
+def _refill_mapping(mapping: Any, items: dict[Any, Any]) -> None:
+    """Put the items back, past the methods of a subclass."""
+    kind = OrderedDict if isinstance(mapping, OrderedDict) else dict
+    kind.clear(mapping)
+    for key, value in items.items():
+        kind.__setitem__(mapping, key, value)
+
+
+def _refill_sequence(sequence: Any, items: list[Any]) -> None:
+    kind: Any = next(one for one in (list, set, deque) if isinstance(sequence, one))
+    kind.clear(sequence)
+    (kind.update if kind is set else kind.extend)(sequence, items)

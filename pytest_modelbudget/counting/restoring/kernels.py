@@ -32,6 +32,9 @@ def unfused_kernels(backward: bool) -> Iterator[None]:
         for get, put in _fused_training_flags():
             undo.append(partial(put, get()))
             put(False)
+        cuda = torch.backends.cuda
+        undo.append(partial(cuda.enable_math_sdp, cuda.math_sdp_enabled()))
+        cuda.enable_math_sdp(True)  # the caller may have left a fused one alone
     cond = torch.cond
     torch.cond = _eager_cond
     undo.append(partial(setattr, torch, "cond", cond))

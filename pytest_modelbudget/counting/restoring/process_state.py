@@ -1,4 +1,4 @@
-"""Restore the state of the process: random numbers, grad mode, the default dtype."""
+"""Restore the state of the process: random numbers, grad mode, the default dtype, determinism."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def restored_process_state() -> Iterator[None]:
-    """Restore random numbers, grad mode, default dtype and the autocast cache; collect no garbage meanwhile.
+    """Restore random numbers, modes, the default dtype and the autocast cache; collect no garbage meanwhile.
 
     Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.
     """
@@ -21,6 +21,7 @@ def restored_process_state() -> Iterator[None]:
     numpy_state = numpy.random.get_state() if numpy else None
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     dtype, collecting = torch.get_default_dtype(), gc.isenabled()
+    determinism, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
     gc.disable()
     torch.clear_autocast_cache()
     try:
@@ -33,5 +34,9 @@ def restored_process_state() -> Iterator[None]:
             numpy.random.set_state(numpy_state)
         if torch.get_default_dtype() is not dtype:
             torch.set_default_dtype(dtype)
+        if torch.get_deterministic_debug_mode() != determinism:
+            torch.set_deterministic_debug_mode(determinism)
+        if torch.get_float32_matmul_precision() != precision:
+            torch.set_float32_matmul_precision(precision)
         if collecting:
             gc.enable()

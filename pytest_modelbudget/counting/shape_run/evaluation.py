@@ -11,8 +11,8 @@ from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.operators.facts import OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.shape_run.operator_facts import ShapeRunFacts
 from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, tensors_in
-from pytest_modelbudget.counting.shape_run.tensors import Spec, spec_of
-from pytest_modelbudget.counting.torch_private import fake_tensor_mode, tree_map
+from pytest_modelbudget.counting.shape_run.tensors import CONJUGATED, NEGATED, Spec, spec_of
+from pytest_modelbudget.counting.torch_private import fake_tensor_mode, negated_view, tree_map
 
 
 def evaluate(facts: ShapeRunFacts, func: Any, args: Any, kwargs: Any, spec: Callable[[torch.Tensor], Spec]) -> Outcome:
@@ -30,7 +30,7 @@ def evaluate(facts: ShapeRunFacts, func: Any, args: Any, kwargs: Any, spec: Call
     device = _result_device(specs) if requested is None else torch.device(requested)
     if facts.formula is not None:
         _check_operands(facts, specs)
-    metas = [torch.empty_strided(s.shape, s.stride, dtype=s.dtype, device="meta") for s in specs]
+    metas = list(map(_meta_of, specs))
     meta_args, meta_kwargs = _on_meta(metas, args, kwargs)
     out = _run(facts, func, meta_args, meta_kwargs)
     result = _describe(out, facts, metas, device)
@@ -41,6 +41,14 @@ def evaluate(facts: ShapeRunFacts, func: Any, args: Any, kwargs: Any, spec: Call
         and (tuple(meta.shape) != specs[position].shape or meta.stride() != specs[position].stride)
     )
     return Outcome(result, changed, facts.charges(lambda: macs_of_call(facts, meta_args, meta_kwargs, out)))
+
+
+def _meta_of(spec: Spec) -> torch.Tensor:
+    """Return a meta tensor with a spec."""
+    meta = torch.empty_strided(spec.shape, spec.stride, dtype=spec.dtype, device="meta")
+    if spec.bits & CONJUGATED:
+        meta = torch.conj(meta)
+    return negated_view(meta) if spec.bits & NEGATED else meta
 
 
 def _by_rule(facts: ShapeRunFacts, args: Any, kwargs: Any, spec: Callable[[torch.Tensor], Spec]) -> Outcome | None:

@@ -11,7 +11,10 @@ import torch
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of
-from pytest_modelbudget.counting.torch_private import set_data_of, storage_identity, storage_of
+from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
+
+_known_flags: dict[tuple[Any, ...], int] = {}
+"""A number for each state of the backends' flags that kernels read: they decide what an operator runs and returns."""
 
 
 class KnownValues:
@@ -23,6 +26,7 @@ class KnownValues:
     """
 
     def __init__(self, on_unknown: Callable[[], None]) -> None:
+        self._flags = _known_flags.setdefault(backend_flags(), len(_known_flags))
         self._on_unknown = on_unknown
         self._exported: dict[int, torch.UntypedStorage] = {}
         self._weights: dict[int, Spec] = {}
@@ -83,10 +87,12 @@ class KnownValues:
             self._exported[storage_identity(storage)] = storage
 
     def mark_known_if_overwritten(self, args: Any) -> bool:
-        """Return whether a fill or copy from known values makes all of a real tensor's storage known again."""
+        """Return whether a fill, or a copy or storage of known values, makes all of a real tensor known again."""
         target, source = args[0], args[1:]
         if type(target) is ShapeTensor or id(target) in self._weights or target.is_meta:
             return False
+        if source and isinstance(source[0], torch.UntypedStorage):
+            return source[0].device == target.device and storage_identity(source[0]) not in self._unknown
         storage = storage_of(target)
         whole = target.numel() * target.element_size() == storage.nbytes()
         if not whole or any(isinstance(arg, torch.Tensor) and not self.is_known(arg) for arg in source):
@@ -110,7 +116,7 @@ class KnownValues:
         """
         unknown = False
         weights = self._weights
-        parts: list[Any] = [torch.get_default_dtype()]
+        parts: list[Any] = [torch.get_default_dtype(), self._flags]
         for arg in args:
             kind = type(arg)
             if kind is ShapeTensor:

@@ -25,7 +25,6 @@ _NUMBER_FROM_METADATA = frozenset(  # operators whose result is a number or flag
         "is_coalesced",
         "is_pinned",
         "is_same_size",
-        "is_set_to",
         "sparse_dim",
     )
 )

@@ -20,31 +20,45 @@ from pytest_modelbudget.counting.torch_private import (
 
 
 class Spec:
-    """Everything about a tensor but its values. Interned: equal specs are one object, so they hash by identity."""
+    """Everything about a tensor but its values. Interned: equal specs are one object, so they hash by identity.
 
-    __slots__ = ("device", "dtype", "offset", "shape", "stride")
+    ``bits`` says what is still to be done to every value that is read: ``CONJUGATED``, ``NEGATED``.
+    """
 
-    def __init__(self, shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device) -> None:
+    __slots__ = ("bits", "device", "dtype", "offset", "shape", "stride")
+
+    def __init__(
+        self, shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device, bits: int = 0
+    ) -> None:
         self.shape = shape
         self.stride = stride
         self.offset = offset
         self.dtype = dtype
         self.device = device
+        self.bits = bits
 
 
+CONJUGATED, NEGATED = 1, 2
 _MOST_INTERNED = 1 << 16
 _interned: dict[tuple[Any, ...], Spec] = {}
 
 
-def intern(shape: Shape, stride: Shape, offset: int | torch.SymInt, dtype: torch.dtype, device: torch.device) -> Spec:
+def intern(
+    shape: Shape,
+    stride: Shape,
+    offset: int | torch.SymInt,
+    dtype: torch.dtype,
+    device: torch.device,
+    bits: int = 0,
+) -> Spec:
     """Return the one spec with these values."""
-    key = (shape, stride, offset, dtype, device)
+    key = (shape, stride, offset, dtype, device, bits)
     spec = _interned.get(key)
     if spec is None:
         if len(_interned) >= _MOST_INTERNED:
             _interned.clear()  # an old spec stays valid: a new equal one only misses the memo once
-        spec = Spec(tuple(shape), stride, int(offset), dtype, device)
-        _interned[spec.shape, spec.stride, spec.offset, dtype, device] = spec
+        spec = Spec(tuple(shape), stride, int(offset), dtype, device, bits)
+        _interned[spec.shape, spec.stride, spec.offset, dtype, device, bits] = spec
     return spec
 
 
@@ -52,7 +66,11 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     """Return the spec of a strided tensor, optionally as if it lived on another device."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise ShapeRunStop(f"a tensor of layout {tensor.layout} or dtype {tensor.dtype} has more than a shape")
-    return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype, device or tensor.device)
+    dtype = tensor.dtype
+    bits = CONJUGATED if dtype.is_complex and tensor.is_conj() else 0
+    if tensor.is_neg():
+        bits |= NEGATED
+    return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, device or tensor.device, bits)
 
 
 def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:
@@ -77,6 +95,15 @@ class ShapeTensor(torch.Tensor):
         """Refuse to run outside of a shape run: there is nothing to compute with."""
         raise ShapeRunStop(f"{func} was called on a tensor without data, outside of the run that made it")
 
+    @property
+    def __class__(self) -> type:
+        """The class that a real tensor would have, for code that asks; ``type`` alone tells the truth."""
+        return torch.nn.Parameter if self.__dict__.get("_is_param") else torch.Tensor
+
+    @__class__.setter
+    def __class__(self, kind: type) -> NoReturn:
+        stop_for_values(self, f"making a tensor a {kind.__name__}")
+
     def __deepcopy__(self, memo: dict[int, Any]) -> ShapeTensor:
         """Return another tensor of the same spec, as a deep copy of a real one would be."""
         if id(self) in memo:
@@ -95,6 +122,22 @@ class ShapeTensor(torch.Tensor):
     @data.setter
     def data(self, value: torch.Tensor) -> None:
         change_metadata(self, value._spec if type(value) is ShapeTensor else spec_of(value))
+
+    def is_conj(self) -> bool:
+        """Return whether the values are still to be conjugated."""
+        return bool(self._spec.bits & CONJUGATED)
+
+    def is_neg(self) -> bool:
+        """Return whether the values are still to be negated."""
+        return bool(self._spec.bits & NEGATED)
+
+    def resolve_conj(self) -> torch.Tensor:
+        """Return a tensor whose values are conjugated."""
+        return self.clone() if self.is_conj() else self
+
+    def resolve_neg(self) -> torch.Tensor:
+        """Return a tensor whose values are negated."""
+        return self.clone() if self.is_neg() else self
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         stop_for_values(self, "formatting a tensor")
@@ -117,6 +160,10 @@ def _method_that_stops(name: str) -> Any:
 
 for _name in ("__array__", "__dlpack__", "data_ptr", "numpy", "share_memory_", "storage", "tolist", "untyped_storage"):
     setattr(ShapeTensor, _name, _method_that_stops(_name))
+
+
+# For code that asks for the name of its type.
+ShapeTensor.__name__, ShapeTensor.__qualname__, ShapeTensor.__module__ = "Tensor", "Tensor", "torch"
 
 
 def new_shape_tensor(spec: Spec) -> ShapeTensor:
@@ -155,6 +202,8 @@ def as_shapes(value: Any, new_tensor: Callable[[Spec], ShapeTensor], device: tor
         if type(leaf) not in PLAIN_TYPES or not (is_inexact(leaf.dtype) or leaf.is_meta):
             return leaf
         tensor = new_tensor(spec_of(leaf, device if leaf.is_meta else None))
+        if leaf.__dict__:
+            tensor.__dict__.update(leaf.__dict__)
         return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor
 
     return tree_map(replace, value)

@@ -70,4 +70,5 @@ VALUE_HANDLERS: dict[str, Callable[[Any, Any, IsKnown], Answer | None]] = {
     "aten::fill_": leave_to_the_run,
     "aten::zero_": leave_to_the_run,
     "aten::copy_": leave_to_the_run,
+    "aten::set_": leave_to_the_run,
 }

@@ -103,13 +103,13 @@ def test_a_mask_cached_outside_the_model_is_an_error_that_names_its_holder() -> 
         measure(Model(forward), rows(3))
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_a_factory_may_script() -> None:
     found = measure(lambda: torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU())), input_size=(3, 4))
     assert (found.macs, found.params, found.run) == (3 * 4 * 4, 20, "real")
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_a_factory_may_trace() -> None:
     found = measure(lambda: torch.jit.trace(nn.Linear(4, 4), torch.ones(3, 4)), input_size=(3, 4))
     assert (found.macs, found.params, found.run) == (3 * 4 * 4, 20, "real")

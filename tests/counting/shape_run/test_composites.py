@@ -101,7 +101,7 @@ def test_functional_gradients_that_the_forward_takes() -> None:
     assert both(forces).macs == LAYER + 3 * 4 * 4
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_tangents_that_the_forward_computes() -> None:
     def tangent(self: Model, x: torch.Tensor) -> Any:
         with forward_ad.dual_level():

@@ -1,0 +1,201 @@
+"""What the code of a model asks of its tensors that a shape run cannot answer, or has to watch from the start.
+
+A shape tensor is a tensor, but not of exactly the type that a real one is. A model whose own code compares exact types
+(``type(x) is torch.Tensor``, a dict keyed by type) belongs to a real run. The code tells: that of ``forward`` and of
+all that it may reach by name in the same package, outside of other installed ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from torch import nn
+
+from pytest_modelbudget.counting.origins import is_user_code
+from pytest_modelbudget.counting.type_comparisons import compares_exact_types
+
+_STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
+_SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
+_FLAGS_OF_TENSORS = frozenset(("is_conj", "is_neg", "is_set_to", "resolve_conj", "resolve_neg"))
+_EXPORTS = frozenset(
+    ("__array__", "array", "asarray", "data_ptr", "from_dlpack", "numpy", "storage", "to_dlpack", "untyped_storage")
+)
+_ALWAYS_RUN = ("__call__", "forward", "__init__", "__getattr__", "__torch_function__")
+_MOST_FUNCTIONS = 2000
+_MOST_ITEMS = 200  # of a table of functions
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What code asks of tensors: their ``exact_type``, or their memory (``exports``), which others read later."""
+
+    exact_type: bool = False
+    exports: bool = False
+
+    def __or__(self, other: Asks) -> Asks:
+        return Asks(self.exact_type or other.exact_type, self.exports or other.exports)
+
+
+_NOTHING = Asks()
+_MOST_REMEMBERED = 256
+_of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
+
+
+def asks_of_model(
+    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, is_built: bool = False
+) -> Asks:
+    """Return what the code of a model asks for when the model is called.
+
+    ``classes`` are those of its modules, ``helpers`` those of the plain objects that they hold, ``functions`` what they
+    hold beside, such as hooks. ``is_built``: the model was built meanwhile, and so its constructors ran too.
+    """
+    modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
+    plain = {one.__code__: one for function in functions for one in _functions_in(function)}
+    key = (tuple(map(id, modules)), tuple(map(id, others)), tuple(map(id, plain)), is_built)
+    references, found = _of_models.get(key, (None, _NOTHING))
+    if references is None or any(reference() is None for reference in references):
+        found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain.values()])
+        if is_built:
+            homes = frozenset(kind.__module__ for kind in modules)
+            found |= _Walk(modules, only_in=homes).run(_methods_of(modules, "__init__"))
+        if len(_of_models) >= _MOST_REMEMBERED:
+            _of_models.clear()
+        _of_models[key] = ([ref(one) for one in (*modules, *others, *plain)], found)
+    return found
+
+
+def _methods_of(classes: Iterable[type], name: str) -> Iterator[types.FunctionType]:
+    for kind in classes:
+        yield from _functions_in(getattr(kind, name, None))
+
+
+def _package_of(item: Any) -> str:
+    return str(item.__module__).partition(".")[0]
+
+
+def _is_own(kind: type) -> bool:
+    """Return whether the code of a class is not torch's, nor Python's."""
+    return _package_of(kind) not in ("torch", "builtins", "collections", "numpy")
+
+
+class _Walk:
+    """A walk through the functions that some code may reach by the names in it."""
+
+    def __init__(self, owners: Iterable[type], only_in: frozenset[str] | None = None) -> None:
+        self._only_in = only_in
+        self._methods: dict[str, list[Any]] = {}
+        self._owners: set[type] = set()
+        self._seen: set[types.CodeType] = set()
+        self._names: set[str] = set(_ALWAYS_RUN)
+        self._pending: list[types.FunctionType] = []
+        self._packages: set[str] = set()
+        for owner in owners:
+            self._packages.add(_package_of(owner))
+            self._add_methods(owner)
+
+    def run(self, start: Iterable[types.FunctionType]) -> Asks:
+        """Return what the functions ask for that are reached from ``start``."""
+        found = _NOTHING
+        self._pending = list(start)
+        self._packages.update(map(_package_of, self._pending))
+        while self._pending and len(self._seen) < _MOST_FUNCTIONS:
+            function = self._pending.pop()
+            if function.__code__ in self._seen or (self._only_in and function.__module__ not in self._only_in):
+                continue
+            if self._is_own_code(function):
+                self._seen.add(function.__code__)
+                found |= self._visit(function)
+                if found.exact_type:
+                    break
+        return found
+
+    def _is_own_code(self, function: types.FunctionType) -> bool:
+        """Return whether code is the project's, or of an installed package that the model's classes are from."""
+        path = function.__code__.co_filename
+        if _SITE_PACKAGES in path:
+            return _package_of(function) in self._packages and is_user_code(function.__code__)
+        return is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY)
+
+    def _visit(self, function: types.FunctionType) -> Asks:
+        names = set(_names_in(function.__code__))
+        for name in (names - self._names) & self._methods.keys():
+            for value in self._methods[name]:
+                self._pending.extend(_functions_in(value))
+        self._names |= names
+        for value in _values_of(function, names):
+            self._reach(value, names)
+        exact = not _FLAGS_OF_TENSORS.isdisjoint(names) or compares_exact_types(function, names)
+        return Asks(exact, not _EXPORTS.isdisjoint(names))
+
+    def _reach(self, value: Any, names: set[str]) -> None:
+        kind = type(value)
+        if kind is types.FunctionType:
+            self._pending.extend(_functions_in(value))
+        elif kind is types.ModuleType:
+            if not value.__name__.startswith(("torch", "numpy")):
+                for name in names & vars(value).keys():
+                    self._pending.extend(_functions_in(vars(value)[name]))
+        elif isinstance(value, (dict, list, tuple)):
+            for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
+                self._pending.extend(_functions_in(item))
+        elif isinstance(value, type):
+            if not issubclass(value, nn.Module):
+                self._add_methods(value)
+        else:
+            self._pending.extend(_functions_in(value))
+            self._add_methods(kind)
+
+    def _add_methods(self, owner: type) -> None:
+        """Let the methods of a class be reached by their names."""
+        for kind in owner.__mro__:
+            if kind in self._owners or not _is_own(kind):
+                continue
+            self._owners.add(kind)
+            members = vars(kind)
+            for name, value in members.items():
+                self._methods.setdefault(name, []).append(value)
+            if not issubclass(owner, nn.Module):
+                for name in self._names & members.keys():
+                    self._pending.extend(_functions_in(members[name]))
+
+
+def _functions_in(value: Any) -> Iterator[types.FunctionType]:
+    """Yield the Python functions behind a function, method, property, partial or decorated function."""
+    for _ in range(8):
+        if isinstance(value, types.FunctionType):
+            yield value
+            value = getattr(value, "__wrapped__", None)
+        elif isinstance(value, (types.MethodType, staticmethod, classmethod)):
+            value = value.__func__
+        elif isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, partial):
+            value = value.func
+        else:
+            return
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names_in(constant)
+
+
+def _values_of(function: types.FunctionType, names: set[str]) -> Iterator[Any]:
+    """Yield what the names in a function refer to: globals, and the variables that it closes over."""
+    known = function.__globals__
+    for name in names & known.keys():
+        yield known[name]
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue  # not assigned yet

@@ -1,0 +1,94 @@
+"""Restore what has a state of its own beside attributes: generators of random numbers, arrays, bytes and slots."""
+
+from __future__ import annotations
+
+import array
+import random
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+Undo = Callable[[], None]
+MOST_BYTES = 1 << 26
+"""The largest NumPy array that is copied, to be put back."""
+
+
+def saved_content(value: Any) -> Undo | None:
+    """Return what puts back the state of a generator, an array or bytes; None for anything else, or too large a one."""
+    if isinstance(value, random.Random):
+        return _of_python_generator(value)
+    if isinstance(value, torch.Generator):
+        state = value.get_state()
+        return partial(_set_state, value, state)
+    if isinstance(value, (bytearray, array.array)):
+        return _of_sequence(value)
+    return _of_numpy(value) if "numpy" in sys.modules else None
+
+
+def _set_state(generator: torch.Generator, state: torch.Tensor) -> None:
+    generator.set_state(state)
+
+
+def _of_python_generator(generator: random.Random) -> Undo | None:
+    try:
+        state = generator.getstate()
+    except NotImplementedError:
+        return None  # the system's own source has no state
+    return lambda: generator.setstate(state)
+
+
+def _of_sequence(value: Any) -> Undo:
+    copy = value[:]
+
+    def undo() -> None:
+        if value != copy:
+            value[:] = copy
+
+    return undo
+
+
+def _of_numpy(value: Any) -> Undo | None:
+    numpy = sys.modules["numpy"]
+    if isinstance(value, numpy.random.Generator):
+        value = value.bit_generator
+    if isinstance(value, numpy.random.BitGenerator):
+        state = value.state
+        return lambda: setattr(value, "state", state)
+    if isinstance(value, numpy.random.RandomState):
+        state = value.get_state()
+        return lambda: value.set_state(state)
+    if isinstance(value, numpy.ndarray) and value.flags.writeable and value.nbytes <= MOST_BYTES:
+        copy = value.copy()
+        return lambda: numpy.copyto(value, copy)
+    return None
+
+
+def saved_slots(value: Any) -> tuple[list[Any], Undo] | None:
+    """Return what the slots of an object hold, and what puts it back; None where it has none."""
+    names = [name for kind in type(value).__mro__ for name in _names_of_slots(kind)]
+    if not names:
+        return None
+    missing = object()
+    before = {name: getattr(value, name, missing) for name in names}
+
+    def undo() -> None:
+        for name, item in before.items():
+            if getattr(value, name, missing) is item:
+                continue
+            if item is missing:
+                object.__delattr__(value, name)
+            else:
+                object.__setattr__(value, name, item)  # also where the class is frozen
+
+    return [item for item in before.values() if item is not missing], undo
+
+
+def _names_of_slots(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    names = [slots] if isinstance(slots, str) else list(slots)
+    private = f"_{kind.__name__.lstrip('_')}"
+    names = [f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name for name in names]
+    return [name for name in names if name not in ("__dict__", "__weakref__")]

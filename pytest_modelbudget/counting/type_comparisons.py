@@ -1,0 +1,143 @@
+"""Find comparisons with the exact type of a tensor in the source of a function."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import linecache
+import re
+import textwrap
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+_CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b")
+_TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
+_NAMES_OF_WEIGHTS = frozenset(("Parameter", "Buffer"))
+_UNRESOLVED = object()
+Use = tuple[ast.Name, tuple[ast.AST, ...]]
+
+
+def compares_exact_types(function: types.FunctionType, names: set[str]) -> bool:
+    """Return whether a function compares the exact type of what may be a tensor; ``names`` are those in its code."""
+    if "type" not in names:
+        return False
+    code = function.__code__
+    last = max(code.co_firstlineno, _last_line(code))
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    own = lines[code.co_firstlineno - 1 : last]
+    if not any(map(_CALL_OF_TYPE.search, own)):
+        return not own and not _TENSOR_TYPES.isdisjoint(names)  # where there is no source, the names decide
+    uses = _uses_of_type(lines, code.co_firstlineno, last, is_lambda=code.co_name == "<lambda>")
+    if uses is None:
+        return not _TENSOR_TYPES.isdisjoint(names)
+    return any(_asks_for_tensor(call, parents, function, names) for call, parents in uses)
+
+
+_MOST_LINES_MORE = 60  # that the last statement of a function goes on
+
+
+def _uses_of_type(lines: list[str], first: int, last: int, *, is_lambda: bool) -> list[Use] | None:
+    """Return every place in the lines of a function that names ``type``, or None where they cannot be parsed."""
+    for end in range(last, last if is_lambda else min(last + _MOST_LINES_MORE, len(lines)) + 1):
+        try:
+            return list(_find(ast.parse(textwrap.dedent("".join(lines[first - 1 : end]))), ()))
+        except (SyntaxError, ValueError):
+            continue
+    try:
+        tree = ast.parse("".join(lines))  # a lambda is part of a statement
+    except (SyntaxError, ValueError):
+        return None
+    return [use for use in _find(tree, ()) if first <= use[0].lineno <= last]
+
+
+def _last_line(code: types.CodeType) -> int:
+    lines = [line or 0 for _, _, line in code.co_lines()]
+    return max(
+        [*lines, *(_last_line(inner) for inner in code.co_consts if isinstance(inner, types.CodeType))], default=0
+    )
+
+
+def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
+    """Yield every place that names ``type``, with the nodes around it, innermost first."""
+    if isinstance(node, ast.Name) and node.id == "type":
+        yield node, parents
+    for child in ast.iter_child_nodes(node):
+        yield from _find(child, (node, *parents[:4]))
+
+
+def _asks_for_tensor(
+    name: ast.Name, parents: tuple[ast.AST, ...], function: types.FunctionType, names: set[str]
+) -> bool:
+    """Return whether what is done with ``type`` may tell a shape tensor from a real one."""
+    mentioned = not _TENSOR_TYPES.isdisjoint(names)
+    call, *around = parents
+    if not (isinstance(call, ast.Call) and call.func is name):
+        return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))  # as in map(type, tensors)
+    if len(call.args) != 1 or _is_self(call.args[0], function):
+        return False
+    use = around[0] if around else None
+    if isinstance(use, (ast.Compare, ast.Tuple, ast.List, ast.Set)):
+        compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
+        return mentioned if compare is None else _compares_tensor_types(compare, call, function)
+    if isinstance(use, ast.Attribute):
+        return use.attr in ("__name__", "__qualname__") and _mentions_weights(function.__code__)
+    if isinstance(use, ast.Subscript) and use.slice is call:
+        return True
+    if isinstance(use, ast.Call):
+        if use.func is call:
+            return False  # it makes another one
+        return mentioned or (isinstance(use.func, ast.Attribute) and use.func.attr in ("get", "pop", "index"))
+    return mentioned and not isinstance(use, (ast.FormattedValue, ast.Raise))
+
+
+def _is_self(argument: ast.expr, function: types.FunctionType) -> bool:
+    code = function.__code__
+    first = code.co_varnames[0] if code.co_argcount else ""
+    return isinstance(argument, ast.Name) and argument.id == first and first in ("self", "cls")
+
+
+def _compares_tensor_types(compare: ast.Compare, call: ast.Call, function: types.FunctionType) -> bool:
+    """Return whether the other operands may be types of tensors."""
+    operands = [operand for operand in (compare.left, *compare.comparators) if operand is not call]
+    return any(_may_be_tensor_type(operand, function) for operand in operands)
+
+
+def _may_be_tensor_type(node: ast.expr, function: types.FunctionType) -> bool:
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return any(_may_be_tensor_type(item, function) for item in node.elts)
+    if isinstance(node, ast.Call):
+        is_type = isinstance(node.func, ast.Name) and node.func.id == "type"
+        return is_type and not (node.args and isinstance(node.args[0], ast.Constant))
+    if isinstance(node, ast.Constant):
+        return False
+    value = _value_of(node, function)
+    values = value if isinstance(value, (tuple, list, set, frozenset, dict)) else [value]
+    return any(one is _UNRESOLVED or (isinstance(one, type) and issubclass(one, torch.Tensor)) for one in values)
+
+
+def _value_of(node: ast.expr, function: types.FunctionType) -> Any:
+    """Return what a name or a chain of attributes refers to, without running any code."""
+    if isinstance(node, ast.Name):
+        code = function.__code__
+        if node.id in code.co_freevars and function.__closure__:
+            try:
+                return function.__closure__[code.co_freevars.index(node.id)].cell_contents
+            except ValueError:
+                return _UNRESOLVED
+        if node.id in code.co_varnames:
+            return _UNRESOLVED
+        return function.__globals__.get(node.id, getattr(builtins, node.id, _UNRESOLVED))
+    if isinstance(node, ast.Attribute):
+        owner = _value_of(node.value, function)
+        if isinstance(owner, (types.ModuleType, type)):
+            return getattr(owner, node.attr, _UNRESOLVED)
+    return _UNRESOLVED
+
+
+def _mentions_weights(code: types.CodeType) -> bool:
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    texts = {constant for constant in code.co_consts if isinstance(constant, str)}
+    return not _NAMES_OF_WEIGHTS.isdisjoint(texts) or any(map(_mentions_weights, inner))

@@ -1,0 +1,162 @@
+"""Values that are read past the dispatcher: what a run does not know it must not answer with stale memory."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import measure
+
+from .model import Model, both, rows
+
+READS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "tolist": lambda k: k.tolist()[0],
+    "numpy": lambda k: k.numpy()[0],
+    "asarray": lambda k: numpy.asarray(k)[0],
+    "array": lambda k: numpy.array(k)[0],
+    "item": lambda k: k[0].item(),
+    "int": lambda k: int(k),
+    "memoryview": lambda k: memoryview(k.numpy())[0],
+    "from_dlpack": lambda k: numpy.from_dlpack(k)[0],
+    "torch.from_dlpack": lambda k: torch.from_dlpack(k).numpy()[0],
+    "to_dlpack": lambda k: torch.from_dlpack(torch.utils.dlpack.to_dlpack(k)).numpy()[0],
+    "iterate": lambda k: next(iter(k)).item(),
+    "storage": lambda k: k.untyped_storage()[0],
+    "typed storage": lambda k: k.storage()[0],
+    "repr": lambda k: repr(k).partition("[")[2].partition("]")[0].rstrip("."),
+    "format": lambda k: f"{k}".partition("[")[2].partition("]")[0].rstrip("."),
+    "deepcopy": lambda k: copy.deepcopy(k).tolist()[0],
+    "view": lambda k: k.view(1, 1).tolist()[0][0],
+    "detach": lambda k: k.detach().numpy()[0],
+    "data": lambda k: k.data.tolist()[0],
+    "save": lambda k: torch.load(saved(k))[0].item(),
+    "list": lambda k: next(int(one) for one in k),
+    "unbind": lambda k: k.unbind()[0].tolist(),
+    "bool": lambda k: 3 if bool((k == 3).all()) else 0,
+}
+
+
+def saved(tensor: torch.Tensor) -> io.BytesIO:
+    file = io.BytesIO()
+    torch.save(tensor, file)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("write", ["in place", "view", "data", "index", "copy", "integers"])
+def test_a_buffer_that_the_forward_writes(read: str, write: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        if write == "in place":
+            self.k += 2
+        elif write == "view":
+            self.k.view(1, 1)[0].add_(2)
+        elif write == "data":
+            self.k.data.add_(2)
+        elif write == "index":
+            self.k[0] += 2
+        elif write == "copy":
+            self.k.copy_(self.k * 0 + 3)
+        else:
+            self.k = torch.ones(1, dtype=torch.long)
+            self.k += x.round().long().sum() * 0 + 2  # an unknown number, which is 2
+        for _ in range(int(READS[read](self.k))):
+            x = self.linear(x)
+        return x
+
+    model = Model(forward)
+    model.register_buffer("k", torch.ones(1))
+    if read == "storage":
+        pytest.skip("an untyped storage gives bytes")
+    found = measure(model, torch.ones(4, 4))
+    assert found.macs == 3 * 4 * 4 * 4  # three times (4, 4) @ (4, 4)
+    assert model.k.tolist() == [1]
+
+
+@pytest.mark.parametrize("read", ["tolist", "numpy", "asarray", "from_dlpack", "deepcopy", "repr"])
+def test_routing_by_counts(read: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        expert = self.linear(x).argmax(1) * 0  # every token is routed to the first expert
+        counts = torch.zeros(2, dtype=torch.long)
+        counts.scatter_add_(0, expert, torch.ones_like(expert))
+        number = counts.numpy()[0] if read == "repr" else numbers(counts)
+        return self.linear(x[: int(number)])
+
+    def numbers(counts: torch.Tensor) -> Any:
+        return READS[read](counts)
+
+    assert both(forward, rows(20), run="real").macs == 2 * 20 * 4 * 4
+
+
+def test_uninitialized_integers() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        size = torch.empty(1, dtype=torch.long)
+        size.copy_(x.long().sum().view(1))
+        return self.linear(x.expand(int(size.numpy()[0]), 4))
+
+    assert both(forward, torch.ones(1, 4), run="real").macs == 4 * 4 * 4  # the sum of the input is 4
+
+
+def test_memory_that_was_exported_before_it_is_written() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        counts = torch.zeros(1, dtype=torch.long)
+        shared = counts.numpy()
+        counts += x.long().sum()
+        return self.linear(x.expand(int(shared[0]), 4))
+
+    assert both(forward, torch.ones(1, 4), run="real").macs == 4 * 4 * 4
+
+
+def test_weights_that_nothing_writes_into_have_their_values() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(int(self.k.tolist()[0])):
+            x = self.linear(x)
+        return x
+
+    model = Model(forward)
+    model.k = nn.Parameter(torch.full((1,), 3.0))
+    assert measure(model, rows(4)).macs == 3 * 4 * 4 * 4
+
+
+def test_known_values_may_be_read_in_every_way() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        known = torch.arange(3, 4)
+        cache = torch.zeros(3, 4)
+        cache.copy_(x)  # from here on there are guards
+        for name in ("tolist", "numpy", "asarray", "from_dlpack", "deepcopy", "repr", "save"):
+            for _ in range(int(READS[name](known))):
+                x = self.linear(x)
+        return x
+
+    assert both(forward, rows(3)).macs == 7 * 3 * 3 * 4 * 4
+
+
+def test_a_cache_that_is_read_by_its_values() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        cache = torch.zeros(3, 4)
+        view = cache[1:]
+        cache.copy_(self.linear(x))
+        cache.fill_(1)  # known again
+        view.copy_(self.linear(x).detach()[1:] * 0 + 5)
+        return self.linear(x.expand(int(cache.tolist()[2][0]), 3, 4))
+
+    assert both(forward, rows(3), run="real").macs == 2 * 3 * 4 * 4 + 5 * 3 * 4 * 4
+
+
+def test_the_methods_of_tensors_are_as_before() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        cache = torch.zeros(3, 4)
+        cache.copy_(x)
+        return self.linear(x)
+
+    before = {name: vars(torch.Tensor).get(name) for name in dir(torch.Tensor)}
+    measure(Model(forward), rows(3))
+    assert {name: vars(torch.Tensor).get(name) for name in dir(torch.Tensor)} == before

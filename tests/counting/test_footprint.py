@@ -1,0 +1,294 @@
+"""What a forward does to objects around the model is undone; what belongs to others is left alone."""
+
+from __future__ import annotations
+
+import array
+import functools
+import logging
+import random
+import threading
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import force_real_run, measure
+
+from .shape_run.model import Model, rows
+
+ONE = 3 * 4 * 4
+
+
+def measured_in_every_way(model: nn.Module, *, macs: int = ONE) -> None:
+    """Measure an instance and a factory that returns it, by shapes and for real, forward and backward."""
+    for given in (model, lambda: model):
+        for backward in (False, True):
+            assert measure(given, rows(3), backward=backward).macs == macs
+            with force_real_run():
+                assert measure(given, rows(3), backward=backward).macs == macs
+
+
+def linear() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 4))
+
+
+# -- hooks -------------------------------------------------------------------------------------------------------------
+
+
+class Collector:
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.by_name: dict[str, Any] = {"before": 1}
+        self.count = 0
+
+    def hook(self, module: nn.Module, args: Any, out: Any) -> None:
+        self.seen.append(out)
+        self.by_name[str(len(self.seen))] = out
+        self.count += 1
+
+    def __call__(self, module: nn.Module, args: Any, out: Any) -> None:
+        self.hook(module, args, out)
+
+
+def test_hooks_that_collect_activations() -> None:
+    feats: list[Any] = []
+    named: dict[str, Any] = {}
+    last: Any = None
+    count = 0
+
+    def hook(module: nn.Module, args: Any, out: torch.Tensor) -> None:
+        nonlocal last, count
+        feats.append(out)
+        named["out"] = out
+        last = out
+        count += 1
+
+    def with_name(name: str, module: nn.Module, args: Any, out: torch.Tensor, *, store: dict[str, Any]) -> None:
+        store[name] = out
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        return lambda *args: function(*args)
+
+    model, collector, other = linear(), Collector(), Collector()
+    model[0].register_forward_hook(hook)
+    model[0].register_forward_hook(decorated(hook))
+    model[0].register_forward_hook(collector.hook)
+    model[0].register_forward_hook(other)
+    model[0].register_forward_pre_hook(lambda module, args: feats.extend(args))
+    model[0].register_forward_hook(functools.partial(with_name, "x", store=named))
+    measured_in_every_way(model)
+    assert (feats, named, last, count) == ([], {}, None, 0)
+    for one in (collector, other):
+        assert (one.seen, one.by_name, one.count) == ([], {"before": 1}, 0)
+
+
+def test_a_bound_method_of_a_list_as_a_hook() -> None:
+    feats: list[Any] = []
+    model = linear()
+    model[0].register_forward_hook(lambda *args: feats.append(args) or None)
+    model[0].__dict__["_forward_hooks"][10_000] = lambda *args: None
+    model[0].register_forward_pre_hook(lambda *args: None)
+    append: Any = functools.partial(feats.append)
+    model[0].register_forward_hook(lambda module, args, out: append(out))
+    measured_in_every_way(model)
+    assert feats == []
+
+
+def test_hooks_of_all_modules() -> None:
+    feats: list[Any] = []
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, out: feats.append(out))
+    try:
+        measured_in_every_way(linear())
+    finally:
+        handle.remove()
+    assert feats == []
+
+
+def test_hooks_of_gradients() -> None:
+    gradients: list[Any] = []
+    model = linear()
+    model[0].weight.register_hook(lambda gradient: gradients.append(gradient))
+    model[0].weight.register_post_accumulate_grad_hook(lambda weight: gradients.append(weight.grad))
+    measured_in_every_way(model)
+    assert gradients == []
+
+
+# -- state of every kind -----------------------------------------------------------------------------------------------
+
+
+class Slotted:
+    __slots__ = ("__private", "kept", "late")
+
+    def __init__(self) -> None:
+        self.kept = [1]
+        self.__private = 1
+
+    def change(self, x: Any) -> None:
+        self.kept.append(x)
+        self.late = x
+        self.__private = x
+
+    def private(self) -> Any:
+        return self.__private
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    items: list[Any]
+
+
+class Rich(nn.Module):
+    shared: list[Any] = []
+    counter = 0
+    by_class: dict[str, Any] = {"a": [1]}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.python = random.Random(1)
+        self.system = random.SystemRandom()
+        self.numpy = numpy.random.default_rng(1)
+        self.legacy = numpy.random.RandomState(1)
+        self.torch = torch.Generator().manual_seed(1)
+        self.array = numpy.arange(4)
+        self.objects = numpy.array([None, 1], dtype=object)
+        self.bytes = bytearray(b"abc")
+        self.numbers = array.array("i", [1, 2])
+        self.slotted = Slotted()
+        self.frozen = Frozen([1])
+        self.default: defaultdict[str, list[Any]] = defaultdict(list, {"a": [1]})
+        self.queue: deque[Any] = deque([1, 2], maxlen=2)
+        self.ordered = OrderedDict(a=1, b=2)
+        self.nested = ({"a": [1]}, [2])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.linear(x)
+        self.python.random()
+        self.system.random()
+        self.numpy.random()
+        self.legacy.rand()
+        torch.rand(3, generator=self.torch)
+        self.array[0] = 7
+        self.objects[0] = out
+        self.bytes += b"d"
+        self.numbers.append(3)
+        self.slotted.change(out)
+        self.frozen.items.append(out)
+        self.default["b"].append(out)
+        self.queue.append(out)
+        self.ordered.move_to_end("a")
+        self.nested[0]["a"].append(out)
+        self.linear.weight.tag = out  # type: ignore[attr-defined]
+        Rich.shared.append(out)
+        type(self).counter += 1
+        Rich.late = out  # type: ignore[attr-defined]
+        Rich.by_class["a"].append(out)
+        return out
+
+    def state(self) -> Any:
+        generators = (self.python.getstate(), self.numpy.bit_generator.state, self.legacy.get_state()[1].tolist())
+        generators += (self.torch.get_state().tolist(),)
+        arrays = (self.array.tolist(), self.objects.tolist(), bytes(self.bytes), self.numbers.tolist())
+        slots = (self.slotted.kept, hasattr(self.slotted, "late"), self.slotted.private(), self.frozen.items)
+        containers = (dict(self.default), list(self.queue), list(self.ordered), self.nested, vars(self.linear.weight))
+        classes = (Rich.shared, Rich.counter, hasattr(Rich, "late"), Rich.by_class)
+        return repr((generators, arrays, slots, containers, classes))
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_state_of_every_kind(raises: bool) -> None:
+    model = Rich()
+    before = model.state()
+    if raises:
+        model.linear.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyError("late")))
+        with pytest.raises(KeyError):
+            measure(model, rows(3))
+    else:
+        measured_in_every_way(model)
+    assert model.state() == before
+
+
+def test_determinism_and_precision() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_float32_matmul_precision("medium")
+        return self.linear(x)
+
+    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    measured_in_every_way(Model(forward))
+    assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == before
+
+
+def test_a_model_that_existed_before_its_factory_is_as_it_was() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.cache = x
+        self.steps.append(x)
+        self.count += 1
+        self.linear.seen = x
+        return self.linear(x)
+
+    model = Model(forward)
+    model.steps, model.count = [], 0
+    head = nn.Linear(4, 4)
+
+    def mixed() -> nn.Module:
+        return nn.Sequential(model, head, nn.Linear(4, 4))
+
+    before = [set(vars(part)) for part in (model, model.linear, head)]
+    for run in (False, True):
+        for given, macs in ((lambda: model, ONE), (lambda: nn.Sequential(model), ONE), (mixed, 3 * ONE)):
+            if run:
+                with force_real_run():
+                    assert measure(given, rows(3)).macs == macs
+            else:
+                found = measure(given, rows(3))
+                assert (found.macs, found.run) == (macs, "shape")
+            assert (model.steps, model.count) == ([], 0)
+            assert [set(vars(part)) for part in (model, model.linear, head)] == before
+    assert model(rows(3)).sum().item() is not None
+
+
+# -- what belongs to others --------------------------------------------------------------------------------------------
+
+
+class Bystander:
+    calls = 0
+
+
+def test_loggers_modules_classes_and_threads_are_not_rolled_back() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.log.getChild("made_in_forward").setLevel(logging.ERROR)
+        logging.getLogger("modelbudget.test.other").addHandler(logging.NullHandler())
+        self.bystander.calls += 1
+        self.module.made_in_forward = True
+        self.lock.acquire()
+        self.done.set()
+        return self.linear(x)
+
+    model = Model(forward)
+    model.log = logging.getLogger("modelbudget.test")
+    model.bystander, model.module = Bystander, threading
+    model.lock, model.done = threading.Semaphore(100), threading.Event()
+    try:
+        measure(model, rows(3))
+        assert "modelbudget.test.made_in_forward" in logging.Logger.manager.loggerDict
+        assert logging.getLogger("modelbudget.test.other").handlers
+        assert Bystander.calls == 1
+        assert threading.made_in_forward  # type: ignore[attr-defined]
+        assert model.done.is_set()
+    finally:
+        Bystander.calls = 0
+        del threading.made_in_forward  # type: ignore[attr-defined]
+
+
+def test_pools_that_a_model_holds_keep_working() -> None:
+    model = Model(lambda self, x: self.linear(x))
+    with ThreadPoolExecutor(1) as model.pool:
+        measure(model, rows(3))
+        assert model.pool.submit(lambda: 3).result() == 3
