@@ -20,6 +20,7 @@ ELSEWHERE = {
     "plugin/test_which_table.py": "Which table is in use",
     "plugin/test_table.py": "The table",
     "plugin/test_shared_mark.py": "A mark that another plugin has too",
+    "plugin/test_subtests.py": "Subtests",
     "plugin/test_completeness.py": "Runs that do not show everything",
     "plugin/test_gates.py": "What is wrong with the run as a whole",
     "plugin/test_broken_runs.py": "Broken runs",

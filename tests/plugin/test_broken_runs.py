@@ -54,6 +54,47 @@ def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], na
 
 
 @EVERY_MODE
+def test_models_that_raise_when_they_are_looked_at(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_net="""
+        class Broken(Net):
+            def broken(self, *_): raise ZeroDivisionError("looked at")
+            __repr__ = __str__ = __eq__ = __hash__ = __len__ = __bool__ = extra_repr = broken
+        @pytest.mark.budget(macs="21K")
+        def test_mark(): Broken()(X)
+        def test_call(model_budget): model_budget(Broken(), X, macs="21K")
+        def test_factory(model_budget): model_budget(Broken, X, macs="21K")
+        """,
+    )
+    result.assert_outcomes(failed=3)
+    shown = "\n".join(line for line in result.outlines if line.startswith("FAILED"))
+    assert shown.count("BudgetExceeded: Broken: macs") == 3
+
+
+@EVERY_MODE
+def test_a_wrong_hook_for_formulas_cannot_be_passed_by(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    pytester.makeconftest("def pytest_modelbudget_formulas(): return [1]")
+    result = run(
+        *mode,
+        test_net="""
+        import contextlib
+        def test_call(model_budget): model_budget(Net(), X, macs="1M")
+        def test_swallowed(model_budget):
+            with contextlib.suppress(Exception): model_budget(Net(), X, macs="1M")
+        @pytest.mark.xfail
+        def test_xfail(model_budget): model_budget(Net(), X, macs="1M")
+        @pytest.mark.budget(macs="1M")
+        def test_mark(): Net()(X)
+        @pytest.mark.xfail
+        @pytest.mark.budget(macs="1M")
+        def test_mark_under_xfail(): Net()(X)
+        """,
+    )
+    result.assert_outcomes(failed=5)
+
+
+@EVERY_MODE
 def test_properties_of_users_may_have_any_name(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,

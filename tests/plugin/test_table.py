@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
 
 NET = """
 @pytest.mark.budget
@@ -155,6 +155,38 @@ def test_observed(): Custom()(X)
 
 def test_measured(model_budget): model_budget(Custom(), X, macs="1M")
 """
+
+
+NEVER_CALLED = """
+import unittest
+@pytest.fixture
+def around(model_budget): return model_budget
+def test_by_name(model_budget): Net()(X)
+@pytest.mark.usefixtures("model_budget")
+def test_by_mark(): Net()(X)
+def test_around(around): Net()(X)
+def test_in_the_body(request): request.getfixturevalue("model_budget")
+class TestCase(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def budget(self, model_budget): pass
+    def test_case(self): Net()(X)
+"""
+
+
+@EVERY_MODE
+def test_a_fixture_that_nobody_calls_is_said(run: Run, mode: list[str]) -> None:
+    result = run(*mode, test_net=NEVER_CALLED)
+    result.assert_outcomes(passed=5)
+    said = " ".join(result.outlines).partition("model_budget was asked for and never called in ")[2]
+    for name in ("by_name", "by_mark", "around", "in_the_body", "case"):
+        assert f"test_{name}" in said
+
+
+@EVERY_MODE
+def test_a_fixture_that_nobody_calls_may_be_an_error(run: Run, mode: list[str]) -> None:
+    result = run(*mode, test_net=NEVER_CALLED, pyproject='[tool.modelbudget]\nunbudgeted = "error"\n')
+    result.assert_outcomes(failed=5)
+    assert "the test asked for model_budget and never called it" in result.stdout.str()
 
 
 def test_an_operator_without_a_formula_fails_by_default(run: Run) -> None:
