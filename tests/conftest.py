@@ -36,22 +36,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect what is known to fail where it does; a new failure is seen, and so is one that is gone."""
     reasons = dict(known_failures(KNOWN.read_text(encoding="utf-8")))
     for item in items:
-        reason = reasons.get(item.nodeid.removeprefix("tests/"))
+        reason, run = reasons.get(item.nodeid.removeprefix("tests/"), ("", True))
         if reason:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True, run=run))
 
 
-def known_failures(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the node ids below ``tests`` that are known to fail here, each with its reason.
+def known_failures(text: str) -> Iterator[tuple[str, tuple[str, bool]]]:
+    """Yield the node ids below ``tests`` that are known to fail here, each with its reason and whether it is run.
 
-    A heading ``# torch < 2.6: reason`` or ``# python < 3.11: reason`` says where, for the lines that follow.
+    A heading ``# torch < 2.6: reason`` or ``# python < 3.11: reason`` says where, for the lines that follow;
+    ``# torch < 2.6, not run: reason`` keeps away from the machine what would take all its memory.
     """
     versions = {"torch": version("torch"), "python": sys.version}
-    reason = ""
+    reason, run = "", True
     for line in text.splitlines():
-        heading = re.fullmatch(r"# (torch|python) < (\d+)\.(\d+): (.+)", line)
+        heading = re.fullmatch(r"# (torch|python) < (\d+)\.(\d+)(, not run)?: (.+)", line)
         if heading:
             release = tuple(map(int, versions[heading[1]].split(".")[:2]))
-            reason = heading[4] if release < (int(heading[2]), int(heading[3])) else ""
+            reason, run = heading[5], not heading[4]
+            reason = reason if release < (int(heading[2]), int(heading[3])) else ""
         elif line and reason:
-            yield line, reason
+            yield line, (reason, run)
