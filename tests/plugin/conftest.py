@@ -12,6 +12,9 @@ import pytest
 # In-process runs drop every module that they import: what can be imported only once has to be there before.
 import pytest_modelbudget.counting  # noqa: F401
 
+# A project of its own, run in a copy: its hooks must not meet the tests of ours.
+collect_ignore = ["behaviours"]
+
 MODELS = Path(__file__).parent / "behaviours" / "models.py"
 Run = Callable[..., pytest.RunResult]
 PLAIN, N0, N2 = (
