@@ -182,12 +182,12 @@ def _heaviest(measurement: Measurement, metrics: Iterable[str]) -> Iterator[str]
 
 def _worth_telling(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:
     """Return the heaviest groups, until they are most of the cost or many lines, and the others."""
-    total, covered = sum(group.cost for group in groups), 0
-    for place, group in enumerate(groups[:_MOST]):
-        covered += group.cost
-        if covered * 100 >= total * _ENOUGH:
-            return groups[: place + 1], groups[place + 1 :]
-    return groups[:_MOST], groups[_MOST:]
+    total, covered, shown = sum(group.cost for group in groups), 0, 0
+    while shown < min(len(groups), _MOST) and covered * 100 < total * _ENOUGH:
+        covered += groups[shown].cost
+        shown += 1
+    shown += shown == len(groups) - 1  # a line that says so is no shorter than the last one
+    return groups[:shown], groups[shown:]
 
 
 def _share(group: Group, metric: str, measurement: Measurement) -> str:

@@ -50,18 +50,16 @@ class Row:
         return "yellow"
 
 
-def rows_of(run: Run) -> list[Row]:
-    """Return a row for each model, called by its inputs too where a name has several."""
+def rows_of(run: Run, encoding: str = "utf-8") -> list[Row]:
+    """Return a row for each model, called by its inputs too where a name has several, in letters of ``encoding``."""
     several = Counter(name for name, _ in {(result.name, result.inputs) for result in run.models})
     contradicted = {place for pair in run.contradicting for place in pair}
-    return [
-        Row(
-            result,
-            f"{result.name} ({sizes(result.inputs)})" if several[result.name] > 1 else result.name,
-            place in contradicted,
-        )
-        for place, result in enumerate(run.models)
-    ]
+    rows = []
+    for place, result in enumerate(run.models):
+        name = f"{result.name} ({sizes(result.inputs)})" if several[result.name] > 1 else result.name
+        shown = name.encode(encoding, "backslashreplace").decode(encoding)
+        rows.append(Row(result, shown, place in contradicted))
+    return rows
 
 
 def others(verdict: Verdict) -> list[str]:

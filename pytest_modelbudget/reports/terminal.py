@@ -21,15 +21,15 @@ _DOZEN = 12
 _ALL_LEVELS = 1_000_000
 
 
-def summary(run: Run, width: int, verbosity: int = 0) -> list[Line]:
+def summary(run: Run, width: int, verbosity: int = 0, encoding: str = "utf-8") -> list[Line]:
     """Return the summary of all models for a screen of ``width`` columns, or nothing where there is nothing to say.
 
     Below zero ``verbosity`` leaves the rows that are not as they should be; at one it adds the module trees of the
     models that are over, warned or grown, as deep as a dozen lines show them, and above that the whole trees of all.
     Nothing is cut: a name too long for its column gets a line of its own, and where the columns do not fit either,
-    every model gets one line per metric.
+    every model gets one line per metric. What the screen's ``encoding`` does not have is escaped.
     """
-    models = rows_of(run)
+    models = rows_of(run, encoding)
     shown = [model for model in models if verbosity >= 0 or model.problem or model.contradicted]
     lines = []
     if shown:
