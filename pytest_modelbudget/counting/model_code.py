@@ -57,11 +57,11 @@ def asks_of_model(
     hold beside, such as hooks. ``is_built``: the model was built meanwhile, and so its constructors ran too.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
-    plain = {one.__code__: one for function in functions for one in _functions_in(function)}
+    plain = [one for function in functions for one in _functions_in(function)]
     key = (tuple(map(id, modules)), tuple(map(id, others)), tuple(map(id, plain)), is_built)
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
-        found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain.values()])
+        found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain])
         if is_built:
             homes = frozenset(kind.__module__ for kind in modules)
             found |= _Walk(modules, only_in=homes).run(_methods_of(modules, "__init__"))

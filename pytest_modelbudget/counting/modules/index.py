@@ -78,6 +78,7 @@ class ModuleIndex:
         self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
         self._add(model, "")
+        self._escape_names()
         self.count_tensors()
 
     def _add(self, module: nn.Module, name: str) -> None:
@@ -89,12 +90,16 @@ class ModuleIndex:
             if child is None:
                 continue
             known = self.positions.get(id(child))
-            qualified = prefix + (key if key.isprintable() else escaped(key))
             if known is None:
                 node.children.append(len(self.nodes))
-                self._add(child, qualified)
+                self._add(child, prefix + key)
             else:
-                self.nodes[known].aliases.append(qualified)
+                self.nodes[known].aliases.append(escaped(prefix + key))
+
+    def _escape_names(self) -> None:
+        if not "".join([node.name for node in self.nodes]).isprintable():
+            for node in self.nodes:
+                node.name = escaped(node.name)
 
     def count_tensors(self) -> None:
         """Count params, trainable params and bytes as they are now."""

@@ -28,7 +28,7 @@ class RunTensors:
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors that are no weights, to put it back."""
-        self.storages.hold([tensor for tensor in tensors if self.known_values.is_no_weight(tensor)])
+        self.storages.hold(self.known_values.without_weights(tensors))
 
     def put_data_back(self) -> bool:
         """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
