@@ -27,6 +27,7 @@ from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives,
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
 from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_parameters
 from pytest_modelbudget.measurement import Measurement
 
@@ -111,7 +112,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         try:
             run.hold(attributes.tensors)
             held = [*index.parameters, *attributes.tensors]
-            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward):
+            threads = followed_threads(run.refuse_threads)
+            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward), threads:
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")

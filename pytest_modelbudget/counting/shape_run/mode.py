@@ -63,6 +63,10 @@ class ShapeRun(RunTensors, DispatchMode):
         self.stopped_by = ShapeRunStop(reason)
         raise self.stopped_by
 
+    def refuse_threads(self, function: Any) -> NoReturn:
+        """End the run where another thread is to run something, which no mode would see."""
+        self.stop(f"{getattr(function, '__qualname__', function)}() in another thread")
+
     def check_not_stopped(self, who: str) -> None:
         """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
         if self.stopped_by is not None:
