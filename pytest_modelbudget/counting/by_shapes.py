@@ -155,8 +155,8 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
 def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
     """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
     classes = {type(node.module) for node in index.nodes}
-    functions = [*attributes.functions, task.model] if task.is_factory else attributes.functions
-    asks = asks_of_model(classes, attributes.helpers(), functions, is_built=task.is_factory)
+    factory = task.model if task.is_factory else None
+    asks = asks_of_model(classes, attributes.helpers(), attributes.functions, factory=factory)
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
     if asks.exports:

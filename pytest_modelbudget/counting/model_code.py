@@ -49,25 +49,27 @@ _of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
 
 
 def asks_of_model(
-    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, is_built: bool = False
+    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, factory: Any = None
 ) -> Asks:
     """Return what the code of a model asks for when the model is called.
 
     ``classes`` are those of its modules, ``helpers`` those of the plain objects that they hold, ``functions`` what they
-    hold beside, such as hooks. ``is_built``: the model was built meanwhile, and so its constructors ran too.
+    hold beside, such as hooks. Where a ``factory`` built the model meanwhile, it ran too, and so did the constructors;
+    of those only the code counts that is in the same files: what builds models in general looks at many types.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
     plain = [one for function in functions for one in _functions_in(function)]
-    key = (tuple(map(id, modules)), tuple(map(id, others)), tuple(map(id, plain)), is_built)
+    builders = list(_functions_in(factory))
+    key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
         found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain])
-        if is_built:
-            homes = frozenset(kind.__module__ for kind in modules)
-            found |= _Walk(modules, only_in=homes).run(_methods_of(modules, "__init__"))
+        if factory is not None:
+            homes = frozenset(one.__module__ for one in (*modules, *builders))
+            found |= _Walk(modules, only_in=homes).run([*_methods_of(modules, "__init__"), *builders])
         if len(_of_models) >= _MOST_REMEMBERED:
             _of_models.clear()
-        _of_models[key] = ([ref(one) for one in (*modules, *others, *plain)], found)
+        _of_models[key] = ([ref(one) for one in (*modules, *others, *plain, *builders)], found)
     return found
 
 

@@ -39,7 +39,7 @@ def followed_threads(around: Around) -> Iterator[None]:
         return run
 
     undo = [(threading.Thread, "start", threading.Thread.start)]
-    threading.Thread.start = _starting(followed, wrapped)  # type: ignore[method-assign,assignment]
+    threading.Thread.start = _starting(followed, wrapped)  # type: ignore[method-assign, assignment]
     for module, name, methods in _POOLS:
         if module in sys.modules:
             pool = getattr(sys.modules[module], name)

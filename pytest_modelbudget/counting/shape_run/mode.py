@@ -138,9 +138,10 @@ class ShapeRun(RunTensors, DispatchMode):
         finally:
             self._trace = None
         outcome = trace.outcome(out, args, kwargs)
-        if outcome is not None:
-            memo.remember(facts, key, outcome)
-        return out
+        if outcome is None:
+            return out
+        memo.remember(facts, key, outcome)
+        return self._result_of(facts, outcome, args, kwargs)  # where torch makes views, they must not be views already
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with self.below_autograd.paused(), self:
@@ -166,6 +167,9 @@ class ShapeRun(RunTensors, DispatchMode):
             self._charge(self.ledger, outcome.charges)
         if facts.mutable_arguments:
             self._write(facts, args, kwargs or {}, outcome)
+        return self._result_of(facts, outcome, args, kwargs)
+
+    def _result_of(self, facts: ShapeRunFacts, outcome: Outcome, args: Any, kwargs: dict[str, Any] | None) -> Any:
         result = outcome.result
         if facts.may_alias:
             return self.views(args[0], result, args, kwargs or {})
