@@ -133,7 +133,8 @@ class _Walk:
         self._names |= names
         for value in _values_of(function, names):
             self._reach(value, names)
-        exact = not _FLAGS_OF_TENSORS.isdisjoint(names) or compares_exact_types(function, names)
+        exact = not _FLAGS_OF_TENSORS.isdisjoint(names)
+        exact = exact or compares_exact_types(function, names, surely=self._only_in is not None)
         return Asks(exact, not _EXPORTS.isdisjoint(names))
 
     def _reach(self, value: Any, names: set[str]) -> None:
