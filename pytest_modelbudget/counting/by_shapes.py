@@ -111,7 +111,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
         try:
             run.hold(attributes.tensors)
-            held = [*index.parameters, *attributes.tensors]
+            held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
             threads = followed_threads(run.refuse_threads)
             with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward), threads:
                 announce("a run on shapes")
@@ -134,22 +134,29 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
 
     Modules that have weights, all of them real, existed before, unless these are small; functions and helpers may.
     """
-    if all(type(weight) is not ShapeTensor for weight in index.parameters):
+    shapes = [type(weight) is ShapeTensor for weight in index.parameters]
+    if not any(shapes):
         return [index.nodes[0].module]
-    found: list[Any] = []
-    kinds: list[set[bool]] = []  # by module: whether weights in it and below it are shape tensors
+    found: list[Any] = [] if all(shapes) else _modules_with_real_weights(index)
     for node in index.nodes:
-        kinds.append({type(weight) is ShapeTensor for weight in own_parameters(node.module).values()})
-        attributes = node.module.__dict__
-        if not _PLAIN_VALUES.issuperset(map(type, attributes.values())):
-            found.extend([value for value in attributes.values() if type(value) not in _PLAIN_VALUES])
-        found.extend([hooks for hooks in forward_hooks_of(node.module) if hooks])
+        module = node.module
+        if not module.__module__.startswith("torch."):
+            found += [value for value in module.__dict__.values() if type(value) not in _PLAIN_VALUES]
+        found += [hooks for hooks in forward_hooks_of(module) if hooks]
+    return [found]
+
+
+def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
+    """Return the modules that have weights in them or below them, and none that are shape tensors."""
+    found: list[Any] = []
+    kinds: list[set[bool]] = [set()] * len(index.nodes)
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
-        kinds[position].update(*[kinds[child] for child in node.children])
+        own = {type(weight) is ShapeTensor for weight in own_parameters(node.module).values()}
+        kinds[position] = own.union(*[kinds[child] for child in node.children])
         if kinds[position] == {False}:
             found.append(node.module)
-    return [found]
+    return found
 
 
 def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
@@ -160,4 +167,4 @@ def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, r
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
     if asks.exports:
-        run.guards.install()
+        run.guard_values()

@@ -104,7 +104,8 @@ class KnownValues:
         return True
 
     def release(self) -> None:
-        """Let go of every tensor."""
+        """Let go of every tensor, and of the run."""
+        self._on_unknown = _nothing
         self._weights.clear()
         self._unknown.clear()
         self._exported.clear()
@@ -185,3 +186,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
     return (
         type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
     )
+
+
+def _nothing() -> None:
+    """Follow a run that has ended."""

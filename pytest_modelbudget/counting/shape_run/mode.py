@@ -45,7 +45,7 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def __init__(self) -> None:
         DispatchMode.__init__(self)
-        RunTensors.__init__(self, self.stop)
+        RunTensors.__init__(self)
         self.ledger: Ledger | None = None
         self.stopped_by: BaseException | None = None
         self.below_autograd = BelowAutograd()
@@ -167,12 +167,15 @@ class ShapeRun(RunTensors, DispatchMode):
             self._charge(self.ledger, outcome.charges)
         if facts.mutable_arguments:
             self._write(facts, args, kwargs or {}, outcome)
+        result = outcome.result
+        if type(result) is Spec and not facts.may_alias:
+            return self.new_tensor(result)
         return self._result_of(facts, outcome, args, kwargs)
 
     def _result_of(self, facts: ShapeRunFacts, outcome: Outcome, args: Any, kwargs: dict[str, Any] | None) -> Any:
         result = outcome.result
         if facts.may_alias:
-            return self.views(args[0], result, args, kwargs or {})
+            return self.views(args[0], result, args, kwargs)
         if type(result) is Spec:
             return self.new_tensor(result)
         if type(result) is ArgumentAt and facts.mutable_arguments == (0,):
