@@ -138,11 +138,17 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
     if not any(shapes):
         return [index.nodes[0].module]
     found: list[Any] = [] if all(shapes) else _modules_with_real_weights(index)
+    kinds = {type(node.module) for node in index.nodes}
+    of_torch = {kind for kind in kinds if kind.__module__.startswith("torch.")}
     for node in index.nodes:
         module = node.module
-        if not module.__module__.startswith("torch."):
-            found += [value for value in module.__dict__.values() if type(value) not in _PLAIN_VALUES]
-        found += [hooks for hooks in forward_hooks_of(module) if hooks]
+        if type(module) not in of_torch:
+            values = module.__dict__.values()
+            if not _PLAIN_VALUES.issuperset(map(type, values)):
+                found += [value for value in values if type(value) not in _PLAIN_VALUES]
+        hooks = forward_hooks_of(module)
+        if hooks[0] or hooks[1]:
+            found += hooks
     return [found]
 
 

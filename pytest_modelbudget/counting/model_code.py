@@ -64,10 +64,11 @@ def asks_of_model(
     key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
-        found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain])
+        walk = _Walk([*modules, *others])
+        found = walk.run([*_methods_of(modules, "forward"), *plain])
         if factory is not None:
-            homes = frozenset(one.__module__ for one in (*modules, *builders))
-            found |= _Walk(modules, only_in=homes).run([*_methods_of(modules, "__init__"), *builders])
+            walk.only_in = frozenset(one.__module__ for one in (*modules, *builders))
+            found |= walk.run([*_methods_of(modules, "__init__"), *builders])
         if len(_of_models) >= _MOST_REMEMBERED:
             _of_models.clear()
         _of_models[key] = ([ref(one) for one in (*modules, *others, *plain, *builders)], found)
@@ -89,10 +90,13 @@ def _is_own(kind: type) -> bool:
 
 
 class _Walk:
-    """A walk through the functions that some code may reach by the names in it."""
+    """A walk through the functions that some code may reach by the names in it.
 
-    def __init__(self, owners: Collection[type], only_in: frozenset[str] | None = None) -> None:
-        self._only_in = only_in
+    ``only_in`` bounds it to some modules, where only comparisons with what is surely a type of tensors are found.
+    """
+
+    def __init__(self, owners: Collection[type]) -> None:
+        self.only_in: frozenset[str] | None = None
         self._methods: dict[str, list[Any]] = {}
         self._owners: set[type] = set()
         self._seen: set[types.CodeType] = set()
@@ -109,7 +113,7 @@ class _Walk:
         self._homes.update([function.__module__ for function in self._pending])
         while self._pending and len(self._seen) < _MOST_FUNCTIONS:
             function = self._pending.pop()
-            if function.__code__ in self._seen or (self._only_in and function.__module__ not in self._only_in):
+            if function.__code__ in self._seen or (self.only_in and function.__module__ not in self.only_in):
                 continue
             if self._is_own_code(function):
                 self._seen.add(function.__code__)
@@ -134,7 +138,7 @@ class _Walk:
         for value in _values_of(function, names):
             self._reach(value, names)
         exact = not _FLAGS_OF_TENSORS.isdisjoint(names)
-        exact = exact or compares_exact_types(function, names, surely=self._only_in is not None)
+        exact = exact or compares_exact_types(function, names, surely=self.only_in is not None)
         return Asks(exact, not _EXPORTS.isdisjoint(names))
 
     def _reach(self, value: Any, names: set[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-_CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b")
+_CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))")
 _TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
 _NAMES_OF_WEIGHTS = frozenset(("Parameter", "Buffer"))
 _UNRESOLVED = object()
