@@ -61,7 +61,8 @@ class ModuleNode:
     def note_output(self, output: Any) -> None:
         """Keep the shapes of what the first call returned."""
         if self.outputs is None:
-            self.outputs = tuple(_shapes(output))
+            plain = type(output) is torch.Tensor and not output.is_nested  # by far the most common
+            self.outputs = (tuple(output.shape),) if plain else tuple(_shapes(output))
 
     def add_tensor(self, tensor: torch.Tensor, is_parameter: bool) -> None:
         """Add the size of a tensor that this module holds."""
