@@ -80,6 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
+    if session.declares_models:
+        from pytest_modelbudget.session.declared import collect_declared
+
+        collect_declared(config)
     if session.is_controller:
         if config.getoption("modelbudget_report"):
             from pytest_modelbudget.session.reporting import destinations

@@ -4,6 +4,7 @@ Pure functions from values to values, which know neither torch nor pytest.
 """
 
 from pytest_modelbudget.budgets.config import Table
+from pytest_modelbudget.budgets.declared import DeclaredModel
 from pytest_modelbudget.budgets.errors import BudgetError, TableError
 from pytest_modelbudget.budgets.judging import Baseline, BudgetExceeded, Check, Problem, Verdict, judge
 from pytest_modelbudget.budgets.limits import Limit, parse_limit
@@ -17,6 +18,7 @@ __all__ = [
     "BudgetError",
     "BudgetExceeded",
     "Check",
+    "DeclaredModel",
     "Limit",
     "Place",
     "Problem",

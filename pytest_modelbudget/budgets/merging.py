@@ -50,8 +50,11 @@ def budget_for(table: Table, names: tuple[str, ...], declared: Iterable[Rules] =
 
 
 def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
-    """Return the entries for one exact name that none of the measured models, by ``names``, has."""
-    measured = set(names)
+    """Return the entries for one exact name that none of the measured models, by ``names``, has.
+
+    What is wrong with a model that an entry declares, its own item says.
+    """
+    measured = {*names, *(one.name for one in table.declared)}
     return {
         name: rules for name, rules in table.models.items() if name not in measured and not _GLOB.intersection(name)
     }

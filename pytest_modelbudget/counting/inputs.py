@@ -50,6 +50,13 @@ def check_built(model: Any, factory: Any) -> nn.Module:
     return model
 
 
+def check_convention(flops_per_mac: Any) -> int:
+    """Return the number of FLOPs of one MAC, or raise ``ValueError``."""
+    if flops_per_mac not in (1, 2):
+        raise ValueError(f"flops_per_mac must be 2, or 1 for the convention of most papers, not {flops_per_mac!r}")
+    return int(flops_per_mac)
+
+
 def check_method(method: Any) -> str:
     """Return the name of the method to run, or raise ``TypeError``."""
     if not isinstance(method, str) or not method.isidentifier():

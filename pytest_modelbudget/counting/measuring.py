@@ -48,8 +48,7 @@ def measure(
 ) -> Measurement:
     """Measure the params, MACs and FLOPs of a model for one set of inputs.
 
-    Nothing is computed where shapes suffice, and nothing changes: model, inputs, random numbers and torch itself are
-    left as they were, also when ``forward`` raises.
+    Nothing is computed where shapes suffice, and nothing changes: model, inputs, random numbers and torch itself.
 
     :param model: a module, or a callable without required arguments that returns one. A callable is built without
         allocating or initialising its weights.
@@ -58,8 +57,7 @@ def measure(
     :param input_size: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec
         such as ``"1x128 int64"``, or a list or dict (by keyword) of them. Without a dtype an input has that of the
         model's floating-point weights; integers are zeros, booleans are true, and floats have no values.
-    :param method: the name of the method to run instead of the model itself, such as ``"training_step"``, ``"encode"``
-        or ``"generate"``, whose loop needs values and so a real run.
+    :param method: what to run instead of the model itself: ``"encode"``, or ``"generate"``, which needs a real run.
     :param name: the model's name in reports; by default the factory's name or the class.
     :param backward: measure the training cost too: forward, and backward of the sum of every output that requires grad.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
@@ -73,12 +71,9 @@ def measure(
     """
     __tracebackhide__ = True
     inputs.check_model(model)
-    if flops_per_mac not in (1, 2):
-        raise ValueError(f"flops_per_mac must be 2, or 1 for the convention of most papers, not {flops_per_mac!r}")
-    name = inputs.check_name(name)
-    method = inputs.check_method(method)
+    scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
-    task = Task(model, call_inputs, input_size is not None, name, backward, int(flops_per_mac), method)
+    task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
     with _one_at_a_time, ExitStack() as stack:
         if dispatch_mode_stack_length():
             stack.enter_context(disable_current_modes())

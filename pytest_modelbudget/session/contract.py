@@ -10,7 +10,7 @@ from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.session.places import place_of_mark, place_of_test
 from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
-from pytest_modelbudget.session.state import MARKS, SESSION, our_marks
+from pytest_modelbudget.session.state import DECLARED, MARKS, SESSION, our_marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,7 @@ class Contract:
     def without_marks(cls, item: pytest.Item) -> Contract:
         """Return the contract of a test whose marks have not been read."""
         table = item.config.stash[SESSION].table
-        uses_fixture = "model_budget" in fixture_names(item)
-        return cls((), place_of_test(item), uses_fixture, (), table.path, table.unbudgeted == "error")
+        return cls((), place_of_test(item), _measures(item), (), table.path, table.unbudgeted == "error")
 
     @property
     def marked(self) -> bool:
@@ -46,10 +45,9 @@ def contract_of(item: pytest.Item) -> Contract:
 
     Raises BudgetError for a malformed mark, with the place of the mark.
     """
-    names = fixture_names(item)
-    uses_fixture = "model_budget" in names
+    names, uses_fixture = fixture_names(item), _measures(item)
     of_parameters = marks_of_parameters(item)
-    outer_first = [pair for pair in reversed([*item.iter_markers_with_node()]) if pair[1].name in MARKS]
+    outer_first = [pair for pair in reversed([*item.iter_markers_with_node()]) if _is_ours(pair[1], item)]
     pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
     shared = item.config.stash[SESSION].shares_mark
     found = []
@@ -67,6 +65,14 @@ def contract_of(item: pytest.Item) -> Contract:
     place = closest if closest is not None and closest.line is not None else place_of_test(item)
     table = item.config.stash[SESSION].table
     return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path, table.unbudgeted == "error")
+
+
+def _is_ours(mark: pytest.Mark, item: pytest.Item) -> bool:
+    return mark.name in MARKS and mark is not item.stash.get(DECLARED, None)
+
+
+def _measures(item: pytest.Item) -> bool:
+    return "model_budget" in fixture_names(item) or DECLARED in item.stash
 
 
 def refuse_training(rules: Rules) -> None:

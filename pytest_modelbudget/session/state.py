@@ -115,6 +115,11 @@ class Session:
         return asked_for or bool(self.tests or self.internal_errors or self.config.getoption("modelbudget_report"))
 
     @property
+    def declares_models(self) -> bool:
+        """Whether the table declares models that need no test."""
+        return bool(self.table_data and self.table_data["declared"])
+
+    @property
     def lock(self) -> Lock | None:
         """The project's baseline, if it has one; the controller has checked it."""
         if self._lock is None and self.lock_text is not None:
@@ -158,6 +163,8 @@ class Session:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
+DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
+"""On the items of declared models, which measure by themselves: the mark that they have from the start."""
 
 
 def is_under_budget(item: pytest.Item) -> bool:

@@ -1,0 +1,153 @@
+"""The models that the table declares, as items of pytest: ``pyproject.toml::resnet50``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+
+from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
+from pytest_modelbudget.measurement import MeasurementError
+from pytest_modelbudget.session.fixture import ModelBudget
+from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.state import DECLARED, SESSION
+
+_MACHINERY = [
+    Path(__file__).parents[1],
+    *(Path(module.__file__ or "").parent for module in (pluggy, importlib)),
+    Path(inspect.getfile(pytest.Item)).parent,
+    Path(contextlib.__file__),
+]
+"""Where the code is that stands between the runner of tests and the project."""
+
+
+class DeclaredModels:
+    """The hooks of a project whose table declares models."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.File | None:
+        """Collect the declared models where the file with the table is collected."""
+        return TableFile.from_parent(parent, path=file_path) if file_path == self.path else None
+
+
+def collect_declared(config: pytest.Config) -> None:
+    """See to it that the declared models are collected, in the default collection too where that is ``testpaths``."""
+    asked_for = config.getoption("modelbudget_config")
+    path = config.invocation_params.dir / asked_for if asked_for else config.rootpath / "pyproject.toml"
+    path = Path(os.path.normpath(path))
+    config.pluginmanager.register(DeclaredModels(path), "modelbudget-declared")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        given = [Path(os.path.normpath(config.invocation_params.dir / argument)) for argument in config.args]
+        if not {path, *path.parents}.intersection(given):
+            config.args.append(str(path))
+
+
+class TableFile(pytest.File):
+    """The file that holds the table."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield an item for each declared model, in the order of the file."""
+        for declared in self.config.stash[SESSION].table.declared:
+            yield DeclaredItem.from_parent(self, name=declared.name, declared=declared)
+
+
+class DeclaredItem(pytest.Item):
+    """The test of one declared model: build it, measure it, and hold it against its budget."""
+
+    def __init__(self, *, declared: DeclaredModel, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.declared = declared
+        self.add_marker(pytest.mark.modelbudget)
+        self.stash[DECLARED] = next(self.iter_markers(pytest.mark.modelbudget.name))
+
+    def runtest(self) -> None:
+        """Measure the model. What its own code raises is shown with its traceback, and with where it is declared."""
+        __tracebackhide__ = True
+        try:
+            model = model_of(self.declared, self.path.parent)
+            inputs = self.declared.inputs
+            budget = ModelBudget(self)
+            budget(
+                model,
+                input_size=None if inputs is None else inputs.as_input_size(),
+                method=self.declared.method,
+                name=self.name,
+                backward=self.declared.backward,
+            )
+        except (BudgetError, BudgetExceeded, MeasurementError) as error:
+            raise_at(error, self.declared.place, self.config, self.name)
+        except Exception as error:
+            if hasattr(error, "add_note"):
+                error.add_note(self._declaration())
+            frames = traceback.walk_tb(error.__traceback__)
+            if all(_is_machinery(Path(frame.f_code.co_filename)) for frame, _ in frames):
+                raise_at(error, self.declared.place, self.config, self.name)
+            raise
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return what is shown of a failure: of its traceback what is the project's own."""
+        excinfo.traceback = excinfo.traceback.filter(lambda entry: not _is_machinery(Path(entry.path)))
+        return super().repr_failure(excinfo, style)
+
+    def _declaration(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.declared.arguments.items())
+        return f"{self.name} is {self.declared.factory}({arguments}), declared at {self.declared.place}"
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return the line of the declaration."""
+        line = self.declared.place.line
+        return self.path, None if line is None else line - 1, self.name
+
+    def _initrequest(self) -> None:
+        """Do nothing: plugins that run a test again call this on every item."""
+
+
+def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any]:
+    """Return the factory of a declared model with its arguments, imported as if pytest ran in ``folder``.
+
+    Raises BudgetError for a module or an attribute that is not there; what the module itself raises is not changed.
+    """
+    __tracebackhide__ = True
+    where, _, attribute = declared.factory.partition(":")
+    _make_importable(where.partition(".")[0], folder)
+    try:
+        found: Any = importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
+            raise
+        raise BudgetError(f"{declared.factory} cannot be imported: there is no module {error.name}") from None
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            meant = get_close_matches(name, dir(found), 1)
+            hint = f"; did you mean {meant[0]}?" if meant else ""
+            raise BudgetError(f"{declared.factory} cannot be imported: {where} has no {name}{hint}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise BudgetError(f"{declared.factory} is no factory: name a class or a function that returns a model")
+    return partial(found, **declared.arguments) if declared.arguments else found
+
+
+def _is_machinery(path: Path) -> bool:
+    return str(path).startswith("<frozen ") or any(one in (path, *path.parents) for one in _MACHINERY)
+
+
+def _make_importable(package: str, folder: Path) -> None:
+    """Put the project, or its ``src``, first on the path of imports, as ``python -m pytest`` does."""
+    source = folder / "src"
+    inside = (source / package).is_dir() or (source / f"{package}.py").is_file()
+    place = str(source if inside else folder)
+    if place not in sys.path:
+        sys.path.insert(0, place)
