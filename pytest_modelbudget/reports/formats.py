@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_modelbudget.reports import exports, markdown
+from pytest_modelbudget.reports import exports, html, markdown
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.store import write_report
 
 FORMATS: Final[dict[str, tuple[str, Callable[[Run], str]]]] = {
     "json": ("modelbudget.json", write_report),
     "markdown": ("modelbudget.md", markdown.of_run),
+    "html": ("modelbudget.html", html.of_run),
     "metrics": ("metrics.txt", exports.metrics),
     "codequality": ("gl-code-quality-report.json", exports.code_quality),
     "benchmark": ("benchmark.json", exports.benchmark),

@@ -1,0 +1,111 @@
+// The module tree as an icicle: the height of a box is its share.
+
+const DEEPEST = 5;
+const SMALLEST = 0.004; // of what is shown; smaller siblings share a box, which says how many they are
+
+let plotly = null;
+
+function loadPlotly() {
+  plotly ||= inflated("chart").then((text) => {
+    document.head.append(element("script", {}, text));
+    return window.Plotly;
+  });
+  return plotly;
+}
+
+function escaped(text) {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+// Boxes for a module and what is below it. The value of a box is what no box inside it shows.
+function boxes(model, top, metric, deepest) {
+  const positive = new Map();
+  const amount = (row) => (row.own[metric] > 0n ? row.own[metric] : 0n);
+  const add = (row) => row.children.reduce((sum, child) => sum + add(child), amount(row));
+  const measureAll = (row) => { for (const child of row.children) measureAll(child); positive.set(row, add(row)); };
+  measureAll(top);
+  const whole = positive.get(top);
+  const found = [];
+  const visit = (row, parent, depth) => {
+    const value = positive.get(row);
+    const box = { id: String(row.place), parent, row, value, own: value, text: "" };
+    found.push(box);
+    if (depth === deepest) return;
+    const small = [];
+    for (const child of row.children.filter((one) => positive.get(one) > 0n)) {
+      if (share(positive.get(child), whole) < SMALLEST) small.push(child);
+      else { box.own -= positive.get(child); visit(child, box.id, depth + 1); }
+    }
+    if (small.length === 1 && box.own > 0n) { box.own -= positive.get(small[0]); visit(small[0], box.id, depth + 1); }
+    else if (small.length) {
+      const sum = small.reduce((total, child) => total + positive.get(child), 0n);
+      box.own -= sum;
+      found.push({ id: `small ${row.place}`, parent: box.id, row: null, value: sum, own: sum, text: `${small.length} smaller ones` });
+    }
+  };
+  visit(top, "", 0);
+  return { found, whole };
+}
+
+function kinds(model) {
+  const metric = model.metrics.includes("macs") ? "macs" : "params";
+  const sums = new Map();
+  for (const row of model.rows) sums.set(row.cls, (sums.get(row.cls) || 0n) + row.own[metric]);
+  const ranked = [...sums].filter(([, sum]) => sum > 0n).sort((one, other) => (one[1] < other[1] ? 1 : -1));
+  return new Map(ranked.map(([cls], rank) => [cls, Math.min(rank, 7)]));
+}
+
+async function drawIcicle(place, model, top, metric, zoom) {
+  const Plotly = await loadPlotly();
+  const narrow = place.clientWidth < 600;
+  const { found, whole } = boxes(model, top, metric, narrow ? 3 : DEEPEST);
+  const palette = Array.from({ length: 8 }, (_, rank) => colour(`--c${rank}`));
+  const text = colour("--text");
+  const colours = found.map((box) => {
+    if (!box.row) return colour("--sunk");
+    const isLeaf = !found.some((other) => other.parent === box.id);
+    return isLeaf && model.kinds.has(box.row.cls) ? palette[model.kinds.get(box.row.cls)] : colour("--box");
+  });
+  const trace = {
+    type: "icicle",
+    ids: found.map((box) => box.id),
+    parents: found.map((box) => box.parent),
+    labels: found.map((box) => escaped(box.row ? named(model, box.row) : box.text)),
+    values: found.map((box) => Number(box.own)),
+    text: found.map((box) => `${box.row ? `${escaped(box.row.cls)} ` : ""}${percent(box.value, whole)}`),
+    customdata: found.map((box) => escaped(`${measured(box.value, metric)} (${exactly(box.value, metric)})`)),
+    branchvalues: "remainder",
+    sort: false,
+    textinfo: "label+text",
+    textfont: { color: text, size: 13 },
+    hovertemplate: "<b>%{label}</b><br>%{text}<br>%{customdata}<extra></extra>",
+    marker: { colors: colours, line: { color: colour("--card"), width: 1.5 } },
+    tiling: { orientation: "h", pad: 0 },
+    pathbar: { visible: false },
+    root: { color: colour("--box") },
+  };
+  const layout = {
+    margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: colour("--card"), font: { family: "inherit", color: text },
+    hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: text } },
+    uniformtext: { minsize: 10, mode: "hide" },
+  };
+  await Plotly.react(place, [trace], layout, { displayModeBar: false, responsive: true });
+  place.removeAllListeners("plotly_icicleclick");
+  place.on("plotly_icicleclick", (event) => {
+    const row = model.rows[Number(event.points[0].id)];
+    if (row && row.children.length) zoom(row === top && row.parent >= 0 ? model.rows[row.parent] : row);
+    return false;
+  });
+  place.setAttribute("aria-label", described(found, whole, model, top, metric));
+}
+
+function named(model, row) {
+  return (row.segment || model.name) + (row.many > 1 ? ` \u00d7${row.many}` : "");
+}
+
+function described(found, whole, model, top, metric) {
+  const parts = found.filter((box) => box.parent === String(top.place))
+    .map((box) => `${box.row ? named(model, box.row) : box.text} ${percent(box.value, whole)}`);
+  return `Icicle of the ${labelled(metric)} of ${titled(model, top)}: ${parts.join(", ") || "it has no parts"}. ` +
+    "The table of modules has every number.";
+}
