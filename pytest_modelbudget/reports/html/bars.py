@@ -123,9 +123,16 @@ def _row(check: Check, model: ModelResult) -> Row:
         state=_state(check, model),
         warn=check.warn.text if check.warn else "",
         before="" if check.before is None else exactly(metric, check.before),
-        growth=f"{check.growth.text}, up to {exactly(metric, check.allowed)}" if check.growth and check.allowed else "",
+        growth=_growth(check),
         place=str(place.place) if place else "",
     )
+
+
+def _growth(check: Check) -> str:
+    if check.growth is None or check.allowed is None:
+        return ""
+    rises = check.allowed != check.before
+    return check.growth.text + (f", up to {exactly(check.metric, check.allowed)}" if rises else "")
 
 
 def _human(check: Check) -> str:

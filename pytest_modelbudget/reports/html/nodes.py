@@ -40,7 +40,8 @@ def _add(found: list[Node], node: Node) -> None:
     place = len(found) - 1
     folds = sum(len(child.keys) > 1 for child in node.module.children)
     for child in node.module.children:
-        segment = child.keys[0] if len(child.keys) == 1 else "*" if folds == 1 else f"{{{ranges(child.keys)}}}"
+        all_of_them = folds == 1 and all(key.isdecimal() for key in child.keys)
+        segment = child.keys[0] if len(child.keys) == 1 else "*" if all_of_them else f"{{{ranges(child.keys)}}}"
         path = f"{node.path}.{segment}" if node.path else segment
         _add(found, Node(place, segment, path, node.count * len(child.keys), child))
 

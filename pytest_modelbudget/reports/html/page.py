@@ -19,6 +19,7 @@ from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
 from pytest_modelbudget.reports.html.status import WORDS, Status, headline, status_of, worst_first
 from pytest_modelbudget.reports.html.where import problems, where
+from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.wording import circumstances, convention
 from pytest_modelbudget.results import ModelResult, Run
 
@@ -98,7 +99,7 @@ def _facts(values: dict[str, int]) -> Iterator[str]:
     """Yield the metrics that say what kind of model it is, limited or not."""
     for metric, known in METRICS.items():
         if metric in values and (known.column or known.needs == "backward"):
-            yield f"{human(values[metric], metric)} {known.label}"
+            yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
 
 
 def _sortable(cards: list[Card]) -> list[tuple[str, str]]:

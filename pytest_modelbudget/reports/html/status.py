@@ -34,6 +34,7 @@ _PHRASES: Final[dict[str, str]] = {
     "not_measured": "not measured",
     "unbudgeted": "without a budget",
     "new": "not in the baseline",
+    "expected": "over as xfail expects",
 }
 
 
@@ -83,20 +84,21 @@ def worst_first(models: Sequence[ModelResult]) -> list[ModelResult]:
 
 def headline(run: Run, faults: int) -> tuple[State, str, str]:
     """Return the colour, the verdict in a word, and in a sentence; ``faults`` counts those of the run itself."""
-    failing = [model for model in run.models if fails(model)]
     number = counted(len(run.models), "model")
     if not run.models and not faults:
         return "plain", "Nothing measured", "No model was measured."
-    if not failing and not faults:
-        within = sum(status_of(model).group in ("within", "warned") for model in run.models)
-        return "good", "Passed", f"{number if within == len(run.models) else f'{within} of {number}'} within budget."
-    groups = Counter(status_of(model).group for model in failing)
+    failing = [model for model in run.models if fails(model)]
+    groups = Counter(status_of(model).group for model in failing or run.models)
     parts: list[str] = []
     for group, phrase in _PHRASES.items():
-        if groups[group]:
-            parts.append(f"{groups[group] if parts else f'{groups[group]} of {number}'} {phrase}")
-    parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []
-    return "bad", "Failed", f"{', '.join(parts)}."
+        if groups[group] and (failing or group not in ("within", "warned")):
+            parts.append(f"{groups[group] if parts or not failing else f'{groups[group]} of {number}'} {phrase}")
+    if failing or faults:
+        parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []
+        return "bad", "Failed", f"{', '.join(parts)}."
+    within = groups["within"] + groups["warned"]
+    parts.insert(0, f"{number if within == len(run.models) else f'{within} of {number}'} within budget")
+    return "good", "Passed", f"{', '.join(parts)}."
 
 
 def _fine(verdict: Verdict) -> Status:

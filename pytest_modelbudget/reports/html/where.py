@@ -19,8 +19,7 @@ _SHOWN = 3
 def problems(model: ModelResult) -> Iterator[tuple[str, str]]:
     """Yield what each problem of a model says, and how to go on or where it was declared."""
     for problem in telling_excesses(model.verdict.problems):
-        sentence = said(problem, model).partition("\n")[0]
-        yield f"{sentence[0].upper()}{sentence[1:]}", _remedy(problem, model)
+        yield said(problem, model).partition("\n")[0], _remedy(problem, model)
 
 
 def where(model: ModelResult) -> Iterator[str]:

@@ -27,24 +27,41 @@ function boxes(model, top, metric, deepest) {
   const whole = positive.get(top);
   const found = [];
   const visit = (row, parent, depth) => {
-    const value = positive.get(row);
-    const box = { id: String(row.place), parent, row, value, own: value, text: "" };
+    const first = row;
+    let only = row === top ? null : onlyPart(row, positive);
+    while (only) { row = only; only = onlyPart(row, positive); }
+    const label = first === top ? named(model, top) : chained(first, row);
+    const box = { id: String(row.place), parent, row, label, value: positive.get(row), own: positive.get(row) };
     found.push(box);
     if (depth === deepest) return;
-    const small = [];
-    for (const child of row.children.filter((one) => positive.get(one) > 0n)) {
-      if (share(positive.get(child), whole) < SMALLEST) small.push(child);
-      else { box.own -= positive.get(child); visit(child, box.id, depth + 1); }
+    const parts = row.children.filter((one) => positive.get(one) > 0n);
+    let small = parts.filter((one) => share(positive.get(one), whole) < SMALLEST);
+    if (small.length === 1) small = [];
+    for (const part of parts.filter((one) => !small.includes(one))) {
+      box.own -= positive.get(part);
+      visit(part, box.id, depth + 1);
     }
-    if (small.length === 1 && box.own > 0n) { box.own -= positive.get(small[0]); visit(small[0], box.id, depth + 1); }
-    else if (small.length) {
-      const sum = small.reduce((total, child) => total + positive.get(child), 0n);
-      box.own -= sum;
-      found.push({ id: `small ${row.place}`, parent: box.id, row: null, value: sum, own: sum, text: `${small.length} smaller ones` });
-    }
+    const rest = (id, label, value) => {
+      if (value === 0n) return;
+      box.own -= value;
+      found.push({ id: `${id} ${row.place}`, parent: box.id, row: null, cls: id === "itself" ? row.cls : null, label, value, own: value });
+    };
+    rest("small", `${small.length} smaller ones`, small.reduce((sum, part) => sum + positive.get(part), 0n));
+    if (parts.length) rest("itself", "by itself", amount(row));
   };
   visit(top, "", 0);
   return { found, whole };
+}
+
+// The one part that has the whole cost of a module: both are one box.
+function onlyPart(row, positive) {
+  return row.children.find((one) => positive.get(one) === positive.get(row)) || null;
+}
+
+function chained(first, last) {
+  const path = first.path === first.segment ? last.path : last.path.slice(first.path.length - first.segment.length);
+  const count = last.count / (first.count / first.many);
+  return path + (count > 1 ? ` \u00d7${count}` : "");
 }
 
 function kinds(model) {
@@ -61,18 +78,19 @@ async function drawIcicle(place, model, top, metric, zoom) {
   const { found, whole } = boxes(model, top, metric, narrow ? 3 : DEEPEST);
   const palette = Array.from({ length: 8 }, (_, rank) => colour(`--c${rank}`));
   const text = colour("--text");
+  const [grey, sunk] = [colour("--box"), colour("--sunk")];
+  const painted = (cls) => (model.kinds.has(cls) ? palette[model.kinds.get(cls)] : grey);
   const colours = found.map((box) => {
-    if (!box.row) return colour("--sunk");
-    const isLeaf = !found.some((other) => other.parent === box.id);
-    return isLeaf && model.kinds.has(box.row.cls) ? palette[model.kinds.get(box.row.cls)] : colour("--box");
+    if (!box.row) return box.cls ? painted(box.cls) : sunk;
+    return 2n * box.row.own[metric] >= box.value ? painted(box.row.cls) : grey;
   });
   const trace = {
     type: "icicle",
     ids: found.map((box) => box.id),
     parents: found.map((box) => box.parent),
-    labels: found.map((box) => escaped(box.row ? named(model, box.row) : box.text)),
+    labels: found.map((box) => escaped(box.label)),
     values: found.map((box) => Number(box.own)),
-    text: found.map((box) => `${box.row ? `${escaped(box.row.cls)} ` : ""}${percent(box.value, whole)}`),
+    text: found.map((box) => `${escaped(box.row ? `${box.row.cls} ` : "")}${percent(box.value, whole)}`),
     customdata: found.map((box) => escaped(`${measured(box.value, metric)} (${exactly(box.value, metric)})`)),
     branchvalues: "remainder",
     sort: false,
@@ -82,7 +100,7 @@ async function drawIcicle(place, model, top, metric, zoom) {
     marker: { colors: colours, line: { color: colour("--card"), width: 1.5 } },
     tiling: { orientation: "h", pad: 0 },
     pathbar: { visible: false },
-    root: { color: colour("--box") },
+    root: { color: grey },
   };
   const layout = {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: colour("--card"), font: { family: "inherit", color: text },
@@ -105,7 +123,7 @@ function named(model, row) {
 
 function described(found, whole, model, top, metric) {
   const parts = found.filter((box) => box.parent === String(top.place))
-    .map((box) => `${box.row ? named(model, box.row) : box.text} ${percent(box.value, whole)}`);
+    .map((box) => `${box.label} ${percent(box.value, whole)}`);
   return `Icicle of the ${labelled(metric)} of ${titled(model, top)}: ${parts.join(", ") || "it has no parts"}. ` +
     "The table of modules has every number.";
 }

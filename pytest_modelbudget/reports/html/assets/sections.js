@@ -1,10 +1,14 @@
 // What is shown of one model: the icicle, its modules, its operators, and what changed since the baseline.
 
+// FLOPs follow from MACs, and mostly all params are trainable.
+function isTelling(metric) {
+  return !metric.endsWith("flops") && metric !== "trainable_params";
+}
+
 function sections(model) {
   model.kinds = kinds(model);
   const state = { metric: model.metrics.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
   const parts = [];
-  const redraw = [];
   const chart = element("div", { class: "icicle", role: "img" });
   const crumbs = element("nav", { class: "crumbs", "aria-label": "Modules above" });
   const modules = moduleTable(model, state, zoom);
@@ -17,9 +21,8 @@ function sections(model) {
     fillCrumbs(crumbs, model, state, zoom);
     return drawIcicle(chart, model, state.top, state.metric, zoom);
   }
-  const grown = model.grown.filter((metric) => model.rows[0].total[`growth of ${metric}`] !== undefined)
-    .map((metric) => `growth of ${metric}`);
-  const shown = model.metrics.filter((metric) => !metric.endsWith("flops"));
+  const shown = model.metrics.filter(isTelling);
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
   const switcher = choice("Area of the boxes", [...shown, ...grown].map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
     state.metric = metric;
     modules.follow();
@@ -29,7 +32,6 @@ function sections(model) {
   parts.push(...changes(model));
   parts.push(element("h3", {}, "Modules"), ...modules.parts);
   parts.push(element("h3", {}, "Operators"), ...operatorTable(model));
-  redraw.push(draw);
   return { parts, draw };
 }
 
@@ -82,14 +84,14 @@ function moduleTable(model, state, zoom) {
     const also = row.aliases.length ? element("span", { class: "times" }, " also ", element("bdi", {}, row.aliases.join(", "))) : null;
     return pathCell(inside, also);
   };
-  const shown = model.metrics.filter((metric) => !metric.endsWith("flops") && metric !== "trainable_params");
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
   const columns = [
     { title: "module", key: (row) => row.place, cell: name },
     { title: "class", key: (row) => row.cls.toLowerCase(), cell: (row) => element("td", {}, element("bdi", {}, row.cls)) },
     { title: "how many", number: true, key: (row) => BigInt(row.count), cell: (row) => numberCell(row.count > 1 ? `\u00d7${row.count}` : "") },
     { title: "calls", number: true, key: (row) => BigInt(row.calls), cell: (row) => numberCell(String(row.calls)) },
-    ...[...shown, ...model.grown.filter((metric) => !metric.endsWith("flops") && metric !== "trainable_params").map((metric) => `growth of ${metric}`)].map(numeric),
-    { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true },
+    ...[...model.metrics.filter(isTelling), ...grown].map(numeric),
+    { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
   ];
   const last = columns.length - 1;
   const made = table(`Modules of ${model.name}`, columns, model.rows, {
@@ -133,7 +135,7 @@ function operatorTable(model) {
     { title: "calls", number: true, key: (one) => one.calls, cell: (one) => numberCell(exactly(one.calls, "")) },
     { title: "MACs", number: true, key: (one) => one.macs, cell: (one) => numberCell(one.unknown ? "unknown" : human(one.macs, ""), exactly(one.macs, "")) },
     ...(trained ? [{ title: "training MACs", number: true, key: (one) => one.training || 0n, cell: (one) => numberCell(one.training === null ? "-" : human(one.training, ""), one.training === null ? null : exactly(one.training, "")) }] : []),
-    { title: "share of MACs", number: true, key: (one) => one.macs, cell: (one) => shareCell(one.macs, whole) },
+    { title: "share of MACs", number: true, left: true, key: (one) => one.macs, cell: (one) => shareCell(one.macs, whole) },
   ];
   const made = table(`Operators of ${model.name}`, columns, known, {
     sorted: columns.length - 1, noun: "operator", matches: (one) => `${one.name} ${one.row ? titled(model, one.row) : ""}`,

@@ -9,13 +9,13 @@ function table(label, columns, rows, { sorted = 0, descending = true, matches = 
   const status = element("span", { role: "status", class: "quiet" });
   const more = element("button", { type: "button", class: "more", onclick: () => { state.shown = Infinity; fillBody(); } });
   const heads = columns.map((column, place) =>
-    element("th", { scope: "col", class: column.number ? "number" : null },
+    element("th", { scope: "col", class: column.number && !column.left ? "number" : null },
       element("button", { type: "button", class: "plainly", onclick: () => {
         state.descending = state.sorted === place ? !state.descending : Boolean(column.number);
         state.sorted = place;
         fillBody();
       } }, column.title)));
-  const search = element("input", { type: "search", placeholder: "name or class", oninput: () => {
+  const search = element("input", { type: "search", placeholder: `${noun}s`, oninput: () => {
     state.text = search.value.toLowerCase();
     fillBody();
   } });
