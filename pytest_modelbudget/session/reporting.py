@@ -11,6 +11,7 @@ import pytest
 from pytest_modelbudget.reports import markdown
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.github import workflow_commands
+from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.results import Run
 
 OPTION = "--modelbudget-report"
@@ -29,6 +30,9 @@ def destinations(config: pytest.Config) -> list[tuple[str, Path]]:
             meant = get_close_matches(kind, FORMATS, n=1)
             hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(FORMATS)}"
             raise pytest.UsageError(f"{OPTION}={asked_for}: no such type of report; {hint}")
+        lacking = lacks() if kind == "html" else None
+        if lacking:
+            raise pytest.UsageError(f"{OPTION}={asked_for}: {lacking}")
         path = config.invocation_params.dir / (name or FORMATS[kind][0])
         if path.is_dir() or any(parent.exists() and not parent.is_dir() for parent in path.parents):
             raise pytest.UsageError(f"{OPTION}={asked_for}: {path} cannot be written; name a file, {kind}:FILE")

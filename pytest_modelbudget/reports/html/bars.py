@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pytest_modelbudget.budgets import Check
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.changes import change_in_percent
+from pytest_modelbudget.reports.changes import change_in_percent, telling
 from pytest_modelbudget.reports.html.status import State
 from pytest_modelbudget.reports.wording import compared, exactly, excess, percent
 from pytest_modelbudget.results import ModelResult
@@ -45,8 +45,13 @@ class Row:
 
 
 def bars(model: ModelResult) -> list[Bar]:
-    """Return a bar for each metric that is held against something, or has moved since the baseline."""
-    return [_bar(check, model) for check in model.verdict.checks if _is_held(check)]
+    """Return a bar for each metric that is limited, or has moved since the baseline by itself."""
+    follows = {one.metric for one in model.differences} - {one.metric for one in telling(model.differences)}
+    return [
+        _bar(check, model)
+        for check in model.verdict.checks
+        if check.limit or check.warn or (_is_held(check) and check.metric not in follows)
+    ]
 
 
 def rows(model: ModelResult) -> list[Row]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pytest_modelbudget.budgets import Problem, Verdict
+from pytest_modelbudget.reports.changes import telling_excesses
 from pytest_modelbudget.reports.lines import is_less
 from pytest_modelbudget.reports.wording import beyond, counted, excess, percent
 from pytest_modelbudget.results import ModelResult, Run
@@ -55,9 +56,10 @@ def status_of(model: ModelResult) -> Status:
     worst = verdict.problems[0]
     state: State = "bad" if fails(model) else "warn"
     if worst.is_excess:
-        most = max(verdict.over, key=in_relation)
-        grown = all(problem.kind == "grown" for problem in verdict.over)
-        more = f" in {len(verdict.over)} metrics, at most" if len(verdict.over) > 1 else ""
+        over = telling_excesses(verdict.over)
+        grown = all(problem.kind == "grown" for problem in over)
+        most = max(over, key=in_relation)
+        more = f" in {len(over)} metrics, at most" if len(over) > 1 else ""
         text = f"{'grew' if grown else 'over'}{more} by {excess(most)}"
         if model.excused and state == "warn":
             return Status("expected", state, f"{text}, as xfail expects")
@@ -91,7 +93,7 @@ def headline(run: Run, faults: int) -> tuple[State, str, str]:
     groups = Counter(status_of(model).group for model in failing or run.models)
     parts: list[str] = []
     for group, phrase in _PHRASES.items():
-        if groups[group] and (failing or group not in ("within", "warned")):
+        if groups[group]:
             parts.append(f"{groups[group] if parts or not failing else f'{groups[group]} of {number}'} {phrase}")
     if failing or faults:
         parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []

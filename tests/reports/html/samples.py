@@ -25,7 +25,7 @@ def leaf(name: str, cls: str, params: int, macs: int, **more: Any) -> ModuleCost
 def parent(name: str, cls: str, *children: ModuleCost, own: Costs | None = None) -> ModuleCost:
     own = own or Costs(macs=0, flops=0)
     sums = zip(*[structs.astuple(one) for one in (own, *[child.total for child in children])], strict=True)
-    total = Costs(*[None if None in column else sum(column) for column in sums])
+    total = Costs(*[None if None in column else sum(column) for column in sums])  # type: ignore[arg-type]
     return ModuleCost(name, cls, 1, own, total, children=children)
 
 

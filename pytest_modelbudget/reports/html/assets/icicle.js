@@ -61,7 +61,7 @@ function onlyPart(row, positive) {
 function chained(first, last) {
   const path = first.path === first.segment ? last.path : last.path.slice(first.path.length - first.segment.length);
   const count = last.count / (first.count / first.many);
-  return path + (count > 1 ? ` \u00d7${count}` : "");
+  return path + (count > 1 ? ` x${count}` : "");
 }
 
 function kinds(model) {
@@ -75,7 +75,7 @@ function kinds(model) {
 async function drawIcicle(place, model, top, metric, zoom) {
   const Plotly = await loadPlotly();
   const narrow = place.clientWidth < 600;
-  const { found, whole } = boxes(model, top, metric, narrow ? 3 : DEEPEST);
+  const { found, whole } = boxes(model, top, metric, narrow ? 2 : DEEPEST);
   const palette = Array.from({ length: 8 }, (_, rank) => colour(`--c${rank}`));
   const text = colour("--text");
   const [grey, sunk] = [colour("--box"), colour("--sunk")];
@@ -90,7 +90,7 @@ async function drawIcicle(place, model, top, metric, zoom) {
     parents: found.map((box) => box.parent),
     labels: found.map((box) => escaped(box.label)),
     values: found.map((box) => Number(box.own)),
-    text: found.map((box) => `${escaped(box.row ? `${box.row.cls} ` : "")}${percent(box.value, whole)}`),
+    text: found.map((box) => `${escaped(box.row && !narrow ? `${box.row.cls} ` : "")}${percent(box.value, whole)}`),
     customdata: found.map((box) => escaped(`${measured(box.value, metric)} (${exactly(box.value, metric)})`)),
     branchvalues: "remainder",
     sort: false,
@@ -118,7 +118,7 @@ async function drawIcicle(place, model, top, metric, zoom) {
 }
 
 function named(model, row) {
-  return (row.segment || model.name) + (row.many > 1 ? ` \u00d7${row.many}` : "");
+  return (row.segment || model.name) + (row.many > 1 ? ` x${row.many}` : "");
 }
 
 function described(found, whole, model, top, metric) {

@@ -10,7 +10,7 @@ function sections(model) {
   const state = { metric: model.metrics.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
   const parts = [];
   const chart = element("div", { class: "icicle", role: "img" });
-  const crumbs = element("nav", { class: "crumbs", "aria-label": "Modules above" });
+  const crumbs = element("nav", { class: "crumbs", "aria-label": `Modules above, in ${model.name}` });
   const modules = moduleTable(model, state, zoom);
 
   function zoom(row) {
@@ -28,10 +28,10 @@ function sections(model) {
     modules.follow();
     draw();
   });
-  parts.push(element("h3", {}, "Where it is"), element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
+  parts.push(element("h2", {}, "Where it is"), element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
   parts.push(...changes(model));
-  parts.push(element("h3", {}, "Modules"), ...modules.parts);
-  parts.push(element("h3", {}, "Operators"), ...operatorTable(model));
+  parts.push(element("h2", {}, "Modules"), ...modules.parts);
+  parts.push(element("h2", {}, "Operators"), ...operatorTable(model));
   return { parts, draw };
 }
 
@@ -88,7 +88,7 @@ function moduleTable(model, state, zoom) {
   const columns = [
     { title: "module", key: (row) => row.place, cell: name },
     { title: "class", key: (row) => row.cls.toLowerCase(), cell: (row) => element("td", {}, element("bdi", {}, row.cls)) },
-    { title: "how many", number: true, key: (row) => BigInt(row.count), cell: (row) => numberCell(row.count > 1 ? `\u00d7${row.count}` : "") },
+    { title: "how many", number: true, key: (row) => BigInt(row.count), cell: (row) => numberCell(row.count > 1 ? `x${row.count}` : "") },
     { title: "calls", number: true, key: (row) => BigInt(row.calls), cell: (row) => numberCell(String(row.calls)) },
     ...[...model.metrics.filter(isTelling), ...grown].map(numeric),
     { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
@@ -131,7 +131,7 @@ function operatorTable(model) {
   const trained = known.some((one) => one.training !== null);
   const columns = [
     { title: "operator", key: (one) => one.name, cell: (one) => pathCell(element("bdi", {}, one.name), one.unknown ? element("b", { class: "grew" }, " without a formula") : null) },
-    { title: "modules", number: false, key: (one) => (one.row ? one.row.place : BigInt(one.modules)), cell: (one) => element("td", { class: "path" }, one.row ? element("bdi", {}, `${titled(model, one.row)}${one.row.count > 1 ? ` \u00d7${one.row.count}` : ""}`) : exactly(BigInt(one.modules), "")) },
+    { title: "modules", number: false, key: (one) => (one.row ? one.row.place : BigInt(one.modules)), cell: (one) => element("td", { class: "path" }, one.row ? element("bdi", {}, `${titled(model, one.row)}${one.row.count > 1 ? ` x${one.row.count}` : ""}`) : exactly(BigInt(one.modules), "")) },
     { title: "calls", number: true, key: (one) => one.calls, cell: (one) => numberCell(exactly(one.calls, "")) },
     { title: "MACs", number: true, key: (one) => one.macs, cell: (one) => numberCell(one.unknown ? "unknown" : human(one.macs, ""), exactly(one.macs, "")) },
     ...(trained ? [{ title: "training MACs", number: true, key: (one) => one.training || 0n, cell: (one) => numberCell(one.training === null ? "-" : human(one.training, ""), one.training === null ? null : exactly(one.training, "")) }] : []),
@@ -153,7 +153,7 @@ function changes(model) {
     const after = BigInt(difference.after);
     const rose = after > before;
     const items = difference.changes.map(([kind, name, cls, count, amount, from]) => {
-      const many = count > 1 ? ` \u00d7${count}` : "";
+      const many = count > 1 ? ` x${count}` : "";
       if (kind === "moved") return element("li", {}, element("bdi", {}, from), " is now ", element("bdi", {}, name), many);
       const value = BigInt(amount);
       return element("li", {}, element("bdi", {}, name || "the model itself"), ` ${cls}${many}: `,
@@ -164,5 +164,5 @@ function changes(model) {
         element("b", { class: rose ? "grew" : "shrank" }, signed(after - before, metric))),
       element("ul", { class: "changes" }, ...items));
   });
-  return [element("h3", {}, "Since the baseline"), ...parts];
+  return [element("h2", {}, "Since the baseline"), ...parts];
 }
