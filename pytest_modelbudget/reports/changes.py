@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.outline import pattern
 from pytest_modelbudget.results.difference import Change, Difference
 
 _SHOWN = 8
@@ -52,14 +53,6 @@ def change_in_percent(before: int, after: int) -> str:
     tenths = (2000 * abs(after - before) + before) // (2 * before)
     sign = "+" if after > before else "-"
     return f"{sign}{tenths // 10:,}.{tenths % 10}%" if tenths else f"<{sign}0.1%"
-
-
-def pattern(names: Sequence[str]) -> str:
-    """Return names that differ in some parts as one: ``layers.*.up``."""
-    parts = [name.split(".") for name in names]
-    if len({len(one) for one in parts}) != 1:
-        return ", ".join(names)
-    return ".".join(column[0] if len(set(column)) == 1 else "*" for column in zip(*parts, strict=True))
 
 
 def _change(change: Change, metric: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from wcwidth import wrap
 
 from pytest_modelbudget.budgets import Table, Verdict
 from pytest_modelbudget.reports.wording import counted, outside_of_modules
@@ -66,5 +67,5 @@ def is_less(verdict: Verdict) -> bool:
 def wrapped(text: str, width: int, *, break_words: bool = False) -> list[Line]:
     """Return ``text`` on as many lines as it needs, the further ones indented."""
     indent = text[: len(text) - len(text.lstrip())] + GAP
-    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
+    lines = wrap(text, width, subsequent_indent=indent, break_long_words=break_words, break_on_hyphens=False)
     return [Line(line.replace(NO_BREAK, " ")) for line in lines]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Check, Verdict
-from pytest_modelbudget.measurement import human
+from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
-from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent, sizes
+from pytest_modelbudget.reports.wording import compared, convention, counted, excess, has_moved, sizes
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
 from pytest_modelbudget.results.difference import Difference
@@ -121,8 +121,7 @@ def _badness(model: ModelResult) -> tuple[bool, bool, str]:
 
 def _is_unchanged(model: ModelResult) -> bool:
     verdict = model.verdict
-    moved = any(check.before not in (None, check.value) for check in verdict.checks)
-    return not verdict.problems and not moved and not (verdict.baseline == "new" and verdict.named)
+    return not verdict.problems and not has_moved(verdict) and not (verdict.baseline == "new" and verdict.named)
 
 
 def _row(model: ModelResult) -> list[str]:

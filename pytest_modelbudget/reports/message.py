@@ -8,7 +8,8 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
-from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost, human
+from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
+from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.wording import (
     beyond,
@@ -17,16 +18,16 @@ from pytest_modelbudget.reports.wording import (
     compared_numbers,
     counted,
     excess,
+    listed,
     outside_of_modules,
-    percent,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
 
-_HEAVIEST = 5
-
+_ENOUGH = 80  # percent of the cost
+_MOST = 8  # lines
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
@@ -144,32 +145,53 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
     yield from (f"  since the baseline: {because(difference)}" for difference in telling(changed))
     if any(problem.kind == "grown" for problem in verdict.over):
         yield "  accept it, if it is meant: pytest --modelbudget-update"
-    yield from _heaviest(measurement, verdict.over[0].metric)
+    yield from _heaviest(measurement, (problem.metric for problem in verdict.over))
     for problem in verdict.over:
         yield from _hint(problem, measurement)
     if verdict.message:
         yield f"  note: {verdict.message}"
 
 
-def _heaviest(measurement: Measurement, metric: str) -> Iterator[str]:
-    """Yield the modules that cost most by themselves."""
-    costs = [(getattr(module.own, metric) or 0, module) for module in measurement.modules.walk()]
-    ranked = sorted((pair for pair in costs if pair[0]), key=lambda pair: -pair[0])
-    total = getattr(measurement, metric) or 0
-    if not ranked:
-        return
-    yield f"  heaviest modules by {metric}:"
-    rows = [
-        (_name(module, measurement), module.cls, human(cost, metric), percent(cost, total)) for cost, module in ranked
-    ]
-    yield from _aligned(rows[:_HEAVIEST], indent=4)
-    if len(rows) > _HEAVIEST:
-        rest = sum(cost for cost, _ in ranked[_HEAVIEST:])
-        yield f"    + {counted(len(rows) - _HEAVIEST, 'more module')} with {percent(rest, total)}"
+def _heaviest(measurement: Measurement, metrics: Iterable[str]) -> Iterator[str]:
+    """Yield the modules that cost most by themselves, for each metric; what is the same for several is said once."""
+    told: dict[tuple[tuple[tuple[str, ...], str], ...], list[str]] = {}
+    for metric in metrics:
+        shown = _worth_telling(heaviest(measurement.modules, metric))[0]
+        told.setdefault(tuple((group.names, _share(group, metric, measurement)) for group in shown), []).append(metric)
+    for alike in told.values():
+        metric, total = alike[0], getattr(measurement, alike[0]) or 0
+        shown, rest = _worth_telling(heaviest(measurement.modules, metric))
+        if not shown:
+            continue
+        yield f"  heaviest modules by {listed(alike)}:"
+        rows = [
+            (
+                group.name or f"{measurement.name} itself",
+                group.cls,
+                f"x{len(group.names):,}" if len(group.names) > 1 else "",
+                human(group.cost, metric),
+                _share(group, metric, measurement),
+            )
+            for group in shown
+        ]
+        yield from _aligned(rows, indent=4)
+        if rest:
+            number = sum(len(group.names) for group in rest)
+            yield f"    + {counted(number, 'more module')} with {percent(sum(one.cost for one in rest), total)}"
 
 
-def _name(module: ModuleCost, measurement: Measurement) -> str:
-    return module.name or f"{measurement.name} itself"
+def _worth_telling(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:
+    """Return the heaviest groups, until they are most of the cost or many lines, and the others."""
+    total, covered, shown = sum(group.cost for group in groups), 0, 0
+    while shown < min(len(groups), _MOST) and covered * 100 < total * _ENOUGH:
+        covered += groups[shown].cost
+        shown += 1
+    shown += shown == len(groups) - 1  # a line that says so is no shorter than the last one
+    return groups[:shown], groups[shown:]
+
+
+def _share(group: Group, metric: str, measurement: Measurement) -> str:
+    return percent(group.cost, getattr(measurement, metric) or 0)
 
 
 def _hint(problem: Problem, measurement: Measurement) -> Iterator[str]:
@@ -193,5 +215,7 @@ def _half_of_last_digit(limit: Limit) -> Fraction:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:
-    for line in tabulate(rows, tablefmt="plain", disable_numparse=True).splitlines():
+    """Yield rows below each other, without the columns that are empty."""
+    columns = [column for column in zip(*rows, strict=True) if any(column)]
+    for line in tabulate(list(zip(*columns, strict=True)), tablefmt="plain", disable_numparse=True).splitlines():
         yield (" " * indent + line).rstrip()

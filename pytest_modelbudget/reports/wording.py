@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_modelbudget.budgets import Limit, Problem
-from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, human
+from pytest_modelbudget.budgets import Limit, Problem, Verdict
+from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.folding import FoldedMeasurement
 
@@ -13,31 +13,19 @@ from pytest_modelbudget.results.folding import FoldedMeasurement
 def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
     """Return value and limit for people: rounded, and the limit as it was declared.
 
-    Where the two would look equal and are not, both are exact.
+    Where the two would look equal and are not, both are exact. Parameters have the letter of their limit: ``1.1 B``.
     """
     if value is None or value == limit.value or human(value, metric) != human(limit.value, metric):
-        return human(value, metric), limit.text
-    return exactly(metric, value), exactly(metric, limit.value)
+        billions = METRICS[metric].billions and limit.text.endswith("B")
+        return human(value, metric).replace("G", "B") if billions else human(value, metric), limit.text
+    return exactly(value, metric), exactly(limit.value, metric)
 
 
 def compared_numbers(metric: str, value: int, other: int) -> tuple[str, str]:
     """Return two values for people; where they would look equal and are not, both are exact."""
     if value == other or human(value, metric) != human(other, metric):
         return human(value, metric), human(other, metric)
-    return exactly(metric, value), exactly(metric, other)
-
-
-def exactly(metric: str, value: int) -> str:
-    """Return every digit, with separators."""
-    return f"{value:,} {METRICS[metric].unit}".rstrip()
-
-
-def percent(part: int, whole: int) -> str:
-    """Return ``part`` of ``whole`` as a percentage with one decimal, and never as a zero that is none."""
-    if whole == 0:
-        return ""
-    tenths = (2000 * part + whole) // (2 * whole)
-    return "<0.1%" if part and not tenths else f"{tenths // 10:,}.{tenths % 10}%"
+    return exactly(value, metric), exactly(other, metric)
 
 
 def excess(problem: Problem) -> str:
@@ -53,6 +41,11 @@ def beyond(problem: Problem) -> tuple[int, int]:
     if problem.value is None or above is None:
         raise ValueError(f"a problem of the kind {problem.kind} has no excess")
     return problem.value - above, above
+
+
+def has_moved(verdict: Verdict) -> bool:
+    """Return whether any metric is not what it was in the baseline."""
+    return any(check.before not in (None, check.value) for check in verdict.checks)
 
 
 def convention(flops_per_mac: int) -> str:
@@ -86,6 +79,16 @@ def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     parts = [f"{human(macs)} MACs"] if macs else []
     parts += [f"operators without a formula ({', '.join(unknown)})"] if unknown else []
     return f"{' and '.join(parts)} ran outside of modules"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return ``params``, ``params and macs``, or ``params, macs and flops``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def of_all(part: int, number: int, noun: str) -> str:
+    """Return ``1 of 3 models``, and ``0 of 1 models``."""
+    return f"{part:,} of {number:,} {noun}s"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

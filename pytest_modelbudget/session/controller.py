@@ -10,6 +10,7 @@ from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Incomplete, Run, decode, gather
+from pytest_modelbudget.session.pytest_private import encoding_of
 from pytest_modelbudget.session.reporting import tell_github, write_reports
 from pytest_modelbudget.session.state import Session
 
@@ -42,7 +43,8 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     config = session.config
     run, width = run_of(session), config.get_terminal_writer().fullwidth
     texts = [*session.notes, *write_reports(config, run)]
-    lines = [*summary(run, width, config.get_verbosity()), *notes(texts, width)]
+    encoding = encoding_of(terminal)
+    lines = [*summary(run, width, config.get_verbosity(), encoding), *notes(texts, width)]
     if lines:
         terminal.write_sep("=", "model budgets")
     for line in lines:

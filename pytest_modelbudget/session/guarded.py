@@ -24,6 +24,7 @@ from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
     own_exception,
+    say_once,
     show_as_failed,
     watch_expected_failure,
     xfail_expects_excess,
@@ -132,6 +133,8 @@ class GuardedTest:
                 show_as_failed(report, None if error is raised else self.item.repr_failure(self._as_raised(error)))
             else:
                 self.record.excused |= expected
+        if report.failed and (raised is None or isinstance(raised, (BudgetError, BudgetExceeded))):
+            say_once(report)
         if raised is not None or report.failed:
             self.record.settle()
         if call.when == "teardown":

@@ -73,6 +73,24 @@ def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:
         report.longrepr = longrepr
 
 
+def say_once(report: pytest.TestReport) -> None:
+    """Leave the first line of a failure to the short summary.
+
+    Without it the summary would repeat the whole message where pytest does not cut it: in CI, and with ``-vv``.
+    """
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = crash.message.partition("\n")[0]
+
+
+def encoding_of(terminal: pytest.TerminalReporter) -> str:
+    """Return the encoding of the screen.
+
+    Without it pytest would escape a whole line for one letter that the screen does not have, and columns would shift.
+    """
+    return getattr(terminal._tw._file, "encoding", None) or "utf-8"
+
+
 def report_of_run_failure(
     name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["call", "teardown"]
 ) -> pytest.TestReport:
@@ -80,7 +98,7 @@ def report_of_run_failure(
 
     Without it such a failure would be in no JUnit file and in no short summary.
     """
-    return pytest.TestReport(
+    report = pytest.TestReport(
         nodeid=f"modelbudget::{name}",
         location=("modelbudget", None, name),
         keywords={},
@@ -88,6 +106,8 @@ def report_of_run_failure(
         longrepr=None if excinfo is None else excinfo.getrepr(style="value"),
         when=when,
     )
+    say_once(report)
+    return report
 
 
 def forget_last_failed(config: pytest.Config, report: pytest.TestReport) -> None:

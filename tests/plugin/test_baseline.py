@@ -52,7 +52,7 @@ def test_a_life(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
             "E * since the baseline: +2200 MACs: first Linear (+2000), last Linear (+200)",
             "E * accept it, if it is meant: pytest --modelbudget-update",
             "net *24.43 K (+10.0%) *24.20 K (+10.0%) *48.40 K (+10.0%)*GREW in 5, 10.0%",
-            "1 of 1 model above the baseline*",
+            "1 model above the baseline*",
         ]
     )
     assert "net: params 24.43 K" in (folder / "junit.xml").read_text().replace("&gt;", ">")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
 
 
 def test_the_whole_message(run: Run) -> None:
@@ -33,16 +33,34 @@ def test_the_whole_message(run: Run) -> None:
         "E         flops   44.00 K  43 K    1000 (2.3%)  pyproject.toml:2 [tool.modelbudget.models.net]",
         "E         within: params 22.21 K / 23 K",
         "E         counted: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; shape run",
-        "E         heaviest modules by macs:",
+        "E         heaviest modules by macs and flops:",
         "E           first  Linear  20.00 K  90.9%",
         "E           last   Linear  2000     9.1%",
         "E         note: See docs/latency.md.",
     ]
 
 
-def test_the_short_summary_says_it_in_one_line(run: Run) -> None:
-    result = run(test_net='@pytest.mark.budget(macs="21K")\ndef test(): Net()(X)')
-    result.stdout.fnmatch_lines(["FAILED test_net.py::test - BudgetExceeded: Net: macs 22.00 K > 21 K (+4.8%)"])
+@EVERY_MODE
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_the_short_summary_says_it_in_one_line(
+    run: Run, mode: list[str], ci: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ci:
+        monkeypatch.setenv("CI", ci)
+    tests = """
+    @pytest.mark.budget(macs="21K")
+    def test_m(): Net()(X)
+
+    def test_f(model_budget): model_budget(net, X, macs="21K")
+    """
+    result = run(*mode, test_net=tests)
+    lines = [line for line in result.outlines if "BudgetExceeded:" in line and not line.startswith("E ")]
+    assert sorted(line.partition(" - ")[2] for line in lines) == [
+        "BudgetExceeded: Net: macs 22.00 K > 21 K (+4.8%)",
+        "BudgetExceeded: net: macs 22.00 K > 21 K (+4.8%)",
+    ]
+    start = next(number for number, line in enumerate(result.outlines) if "short test summary" in line)
+    assert all(line.startswith(("FAILED ", "XFAIL ", "=")) for line in result.outlines[start:]), result.outlines[start:]
 
 
 def test_the_traceback_of_a_call_ends_at_the_users_line(run: Run) -> None:

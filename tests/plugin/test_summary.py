@@ -21,8 +21,10 @@ SUMMARY = [
     "Net       22.21 K / 22.3 K  22.00 K / 22 K    44.00 K  ok, at the limit",
     "Backbone  22.21 K           22.00 K / 21.5 K  44.00 K  OVER by 500 (2.3%)",
     "Head      22                -                 -        no budget",
-    "1 of 3 models over budget, 1 without a budget (1 MAC = 2 FLOPs). Limits:",
-    "  test_three.py:5 @pytest.mark.budget",
+    "1 of 3 models over budget, 1 within budget, 1 without a budget",
+    "  (1 MAC = 2 FLOPs).",
+    "Closest to its limit: Net's macs, at the limit.",
+    "Limit of Backbone's macs: test_three.py:5 @pytest.mark.budget",
 ]
 
 
@@ -52,18 +54,27 @@ def test_quiet_says_nothing_where_all_is_well(run: Run) -> None:
     assert block(result) == []
 
 
-def test_verbose_adds_the_module_trees(run: Run) -> None:
-    shown = block(run("-v", test_one='@pytest.mark.budget(macs="22K")\ndef test(): Net()(X)'))
-    assert shown[2:-1] == [
-        "Net    22.21 K  22.00 K / 22 K  44.00 K  ok, at the limit",
-        "",
-        "Net: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; real run",
-        "module              params     MACs",
-        "Net (Net)          22.21 K  22.00 K",
-        "  first (Linear)   20.20 K  20.00 K",
-        "  last (Linear)       2010     2000",
+def test_verbose_adds_the_trees_of_models_that_are_over(run: Run) -> None:
+    test = """
+    @pytest.mark.budget(macs="22K")
+    def test_fine(): Net()(X)
+
+    @pytest.mark.budget(macs="21K")
+    def test_over(): Backbone()(X)
+    """
+    tree = [
+        "Backbone: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; real run",
+        "module                 params     MACs    of MACs",
+        "Backbone (Backbone)   22.21 K  22.00 K     100.0%",
+        "  first (Linear)      20.20 K  20.00 K      90.9%",
+        "  last (Linear)          2010     2000       9.1%",
         "",
     ]
+    shown = block(run("-v", test_two=test))
+    assert shown[4:11] == ["", *tree]
+    everything = block(run("-vv", test_two=test))
+    assert everything[9:16] == ["", *tree]
+    assert everything[5] == "Net: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; real run"
 
 
 def test_colours_follow_the_terminal(run: Run) -> None:
@@ -101,6 +112,7 @@ def test_one_row_for_each_distinct_measurement_of_an_implicit_name(run: Run) -> 
         "Net (2x100)   22.21 K / 23 K  44.00 K  88.00 K  ok, 3.4% left",
         "Net (10x100)  22.21 K / 23 K  220.0 K  440.0 K  ok, 3.4% left",
         "3 models within budget (1 MAC = 2 FLOPs).",
+        "Closest to its limit: Net (1x100)'s params, 3.4% left.",
     ]
 
 
@@ -145,4 +157,5 @@ def test_a_rerun_replaces_what_was_measured_before(run: Run, pytester: pytest.Py
     assert block(result)[2:] == [
         "Net    22.21 K  22.00 K / 22 K  44.00 K  ok, at the limit",
         "1 model within budget (1 MAC = 2 FLOPs).",
+        "Closest to its limit: Net's macs, at the limit.",
     ]

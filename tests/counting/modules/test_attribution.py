@@ -174,7 +174,7 @@ def test_the_operator_table() -> None:
         ("aten::mm", "", 1, 3 * 4 * 2),
         ("aten::addmm", "a", 1, ONE),
     ]
-    assert found.table().splitlines()[1].split() == ["aten::addmm", "a", "1", "48"]
+    assert found.table().splitlines()[1].split() == ["aten::addmm", "a", "1", "48", "66.7%"]
 
 
 def test_the_backward_belongs_to_the_modules_whose_gradients_it_computes() -> None:
@@ -207,9 +207,9 @@ def test_work_that_checkpoint_repeats_belongs_to_the_module_that_repeats_it(reen
 def test_tree_as_text() -> None:
     found = measure(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), X, name="small")
     assert found.tree().splitlines() == [
-        "module                params    MACs",
-        "small (Sequential)        20      48",
-        "  0 (Linear)              20      48",
+        "module                params    MACs    of MACs",
+        "small (Sequential)        20      48     100.0%",
+        "  0 (Linear)              20      48     100.0%",
         "  1 (ReLU)                 0       0",
     ]
-    assert found.tree(depth=0).splitlines() == found.tree().splitlines()[:2]
+    assert found.tree(depth=0).splitlines() == [*found.tree().splitlines()[:2], "+ 2 more modules further below"]

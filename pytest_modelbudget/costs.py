@@ -1,0 +1,130 @@
+"""What a module and an operator cost: plain, frozen values, and how people read their numbers.
+
+Every number is an exact ``int``; rounding happens in :func:`human` and :func:`percent`, when a person reads it, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unicodedata import category
+
+from msgspec import Struct
+
+from pytest_modelbudget.metrics import METRICS
+
+
+class Costs(Struct, frozen=True, gc=False):
+    """The metrics of a model or of one of its modules.
+
+    ``macs`` and ``flops`` are ``None`` where nothing was run, ``training_*`` where no backward was asked for.
+    """
+
+    params: int = 0
+    trainable_params: int = 0
+    macs: int | None = None
+    flops: int | None = None
+    training_macs: int | None = None
+    training_flops: int | None = None
+    weight_bytes: int = 0
+
+
+class TensorSpec(Struct, frozen=True, gc=False):
+    """Shape and dtype of one input; ``name`` is its place in the call, as in ``args[0]`` or ``kwargs['mask']``.
+
+    A dimension whose size differs within a nested tensor is -1.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> str:
+        """The shape as people write it: ``1x3x224x224``."""
+        return "x".join(map(str, self.shape)) or "scalar"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.size} {self.dtype}"
+
+
+class OperatorCost(Struct, frozen=True, gc=False):
+    """What one operator costs inside one module.
+
+    ``name`` is the operator's qualified name (``aten::convolution``), ``module`` the qualified name of the innermost
+    running module (``""`` is the model itself), ``macs`` the MACs of its ``calls`` in the forward pass and
+    ``training_macs`` those of forward and backward (``None`` where no backward was asked for).
+    """
+
+    name: str
+    module: str
+    calls: int
+    macs: int
+    training_macs: int | None = None
+
+
+class ModuleCost(Struct, frozen=True, gc=False):
+    """What one module costs: by itself (``own``) and with everything below it (``total``).
+
+    ``name`` is the first qualified name under which the model holds the module, ``aliases`` are the others. A
+    parameter shared by several modules belongs to the first of them. ``own`` over the whole tree sums exactly to the
+    model's metrics. ``outputs`` are the shapes of the tensors that its first call returned.
+    """
+
+    name: str
+    cls: str
+    calls: int
+    own: Costs
+    total: Costs
+    aliases: tuple[str, ...] = ()
+    children: tuple[ModuleCost, ...] = ()
+    outputs: tuple[tuple[int, ...], ...] = ()
+
+    def walk(self) -> Iterator[ModuleCost]:
+        """Yield this module and all below it, parents before children, in the order of definition."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def is_printable(name: str) -> bool:
+    """Return whether every report can show a name: without control characters and lone surrogates."""
+    return not any(category(letter) in ("Cc", "Cs") for letter in name)
+
+
+def human(value: int | None, metric: str = "") -> str:
+    """Return ``value`` for people: four significant digits and a decimal SI prefix (``4.089 G``).
+
+    ``weight_bytes`` carries its unit (``102.2 MB``); ``None`` is ``-``. Numbers below 10 000 are shown exactly.
+    """
+    if value is None:
+        return "-"
+    unit = METRICS[metric].unit if metric else ""
+    sign, magnitude = ("-" if value < 0 else ""), abs(value)
+    if magnitude < 10_000:
+        return f"{sign}{magnitude} {unit}".rstrip()
+    digits = len(str(magnitude))
+    step = 10 ** (digits - 4)
+    rounded = (magnitude + step // 2) // step  # 4 digits, or 10000 when the rounding carries
+    digits = len(str(rounded)) + digits - 4
+    prefix = (digits - 1) // 3
+    if prefix > 5:
+        return f"{sign}{magnitude:,} {unit}".rstrip()
+    text = str(rounded)[:4]
+    whole = digits - 3 * prefix
+    return f"{sign}{text[:whole]}.{text[whole:]} {' KMGTP'[prefix]}{unit}".replace(". ", " ")
+
+
+def exactly(value: int | None, metric: str = "") -> str:
+    """Return every digit, with separators: ``4,089,184,256``; ``None`` is ``-``."""
+    if value is None:
+        return "-"
+    return f"{value:,} {METRICS[metric].unit if metric else ''}".rstrip()
+
+
+def percent(part: int, whole: int) -> str:
+    """Return ``part`` of ``whole`` as a percentage with one decimal, and never as a zero that is none."""
+    if whole == 0:
+        return ""
+    tenths = (2000 * part + whole) // (2 * whole)
+    return "<0.1%" if part and not tenths else f"{tenths // 10:,}.{tenths % 10}%"

@@ -1,0 +1,76 @@
+"""What stands below the rows: how many models are how, of which metric least is left, and where limits stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pytest_modelbudget.reports.lines import NO_BREAK, Line, wrapped
+from pytest_modelbudget.reports.rows import Row, left_in_relation, room, tightest
+from pytest_modelbudget.reports.wording import convention, counted, listed, of_all
+
+_KINDS = {
+    "over": "over budget",
+    "grown": "above the baseline",
+    "contradicted": "under a name that another model has",
+    "unknown_operators": "with only a lower bound",
+    "not_measured": "not measured",
+    "new": "not in the baseline",
+    "within": "within budget",
+    "warned": "above a warning",
+    "expected": "over as xfail expects",
+    "unbudgeted": "without a budget",
+}
+"""How a model can be, in the order in which that is said."""
+
+
+def footer(models: Sequence[Row], flops_per_mac: int, width: int, *, brief: bool) -> list[Line]:
+    """Return the lines below the rows of all models; each is counted once, and ``brief`` tells only what is wrong."""
+    found = Counter(_kind(model) for model in models)
+    parts = []
+    for kind, words in _KINDS.items():
+        if found[kind] == len(models):
+            parts.append(f"{counted(len(models), 'model')} {words}")
+        elif found[kind]:
+            parts.append(
+                f"{found[kind]:,} {words}" if parts else f"{of_all(found[kind], len(models), 'model')} {words}"
+            )
+    text = f"{', '.join(parts)} ({convention(flops_per_mac).replace(' ', NO_BREAK)})."
+    parts = [text, *([] if brief else _least_left(models)), *_limits(models)]
+    return [line for part in parts for line in wrapped(part, width)]
+
+
+def _kind(model: Row) -> str:
+    problem = model.problem
+    if model.contradicted:
+        return "contradicted"
+    if problem is None:
+        return "within" if model.verdict.budgeted else "unbudgeted"
+    if problem.is_excess:
+        only_grown = all(one.kind == "grown" for one in model.verdict.over)
+        return "expected" if not model.fails else "grown" if only_grown else "over"
+    return problem.kind
+
+
+def _least_left(models: Sequence[Row]) -> Iterator[str]:
+    """Yield of which metric the least is left, among several that have limits and are within them."""
+    limited = [
+        (check, model)
+        for model in models
+        if _kind(model) == "within" and (check := tightest(model.verdict)) is not None
+    ]
+    if limited:
+        check, model = min(limited, key=lambda one: left_in_relation(one[0]))
+        yield f"Closest to its limit: {model.name}'s {check.metric}, {room(check)}."
+
+
+def _limits(models: Sequence[Row]) -> Iterator[str]:
+    """Yield which limit stands where, of those that fail."""
+    places: dict[str, dict[str, list[str]]] = {}
+    for model in models:
+        for problem in model.verdict.over if _kind(model) in ("over", "grown") else ():
+            if problem.place:
+                places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.metric)
+    for place, limited in places.items():
+        whose = [f"{name}'s {listed(metrics)}" for name, metrics in limited.items()]
+        yield f"Limit of {', '.join(whose)}: {place}"
