@@ -11,8 +11,8 @@ LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invari
 
 # What `make example` writes: type and file.
 REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:reports/modelbudget.html \
-	metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json benchmark:reports/benchmark.json \
-	bmf:reports/bmf.json
+	csv:reports/modelbudget.csv metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json \
+	benchmark:reports/benchmark.json bmf:reports/bmf.json
 
 .PHONY: test quick example pictures clean
 

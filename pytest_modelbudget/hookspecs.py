@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_modelbudget.results import Run
 
 
 def pytest_modelbudget_formulas() -> Mapping[str, Callable[..., int]]:  # type: ignore[empty-body]
@@ -11,4 +15,17 @@ def pytest_modelbudget_formulas() -> Mapping[str, Callable[..., int]]:  # type: 
     Each is called as ``f(*args, out_shape, **kwargs)`` with every tensor replaced by its shape, and returns MACs, as
     with ``@pytest_modelbudget.formula("my_ops::fused_linear")``. They are registered once, before the first
     measurement of the run.
+    """
+
+
+def pytest_modelbudget_report_formats() -> Mapping[str, tuple[str, Callable[[Run], str]]]:  # type: ignore[empty-body]
+    """Return further types of reports for ``--modelbudget-report`` by their names.
+
+    Each is its default file and a function from the run to the text that is written, by the process that reports::
+
+        def pytest_modelbudget_report_formats():
+            return {"names": ("names.txt", lambda run: "".join(f"{model.name}\\n" for model in run.models))}
+
+    ``run.models`` has the models in the order of their names, each with ``name``, ``inputs``, ``verdict`` (``checks``
+    and ``problems``), ``tests`` and ``measurement``.
     """

@@ -27,6 +27,7 @@ from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives,
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
 from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_parameters
 from pytest_modelbudget.measurement import Measurement
 
@@ -110,8 +111,9 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
         try:
             run.hold(attributes.tensors)
-            held = [*index.parameters, *attributes.tensors]
-            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward):
+            held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
+            threads = followed_threads(run.refuse_threads)
+            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward), threads:
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
@@ -132,30 +134,43 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
 
     Modules that have weights, all of them real, existed before, unless these are small; functions and helpers may.
     """
-    if all(type(weight) is not ShapeTensor for weight in index.parameters):
+    shapes = [type(weight) is ShapeTensor for weight in index.parameters]
+    if not any(shapes):
         return [index.nodes[0].module]
-    found: list[Any] = []
-    kinds: list[set[bool]] = []  # by module: whether weights in it and below it are shape tensors
+    found: list[Any] = [] if all(shapes) else _modules_with_real_weights(index)
+    kinds = {type(node.module) for node in index.nodes}
+    of_torch = {kind for kind in kinds if kind.__module__.startswith("torch.")}
     for node in index.nodes:
-        kinds.append({type(weight) is ShapeTensor for weight in own_parameters(node.module).values()})
-        attributes = node.module.__dict__
-        if not _PLAIN_VALUES.issuperset(map(type, attributes.values())):
-            found.extend([value for value in attributes.values() if type(value) not in _PLAIN_VALUES])
-        found.extend([hooks for hooks in forward_hooks_of(node.module) if hooks])
+        module = node.module
+        if type(module) not in of_torch:
+            values = module.__dict__.values()
+            if not _PLAIN_VALUES.issuperset(map(type, values)):
+                found += [value for value in values if type(value) not in _PLAIN_VALUES]
+        hooks = forward_hooks_of(module)
+        if hooks[0] or hooks[1]:
+            found += hooks
+    return [found]
+
+
+def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
+    """Return the modules that have weights in them or below them, and none that are shape tensors."""
+    found: list[Any] = []
+    kinds: list[set[bool]] = [set()] * len(index.nodes)
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
-        kinds[position].update(*[kinds[child] for child in node.children])
+        own = {type(weight) is ShapeTensor for weight in own_parameters(node.module).values()}
+        kinds[position] = own.union(*[kinds[child] for child in node.children])
         if kinds[position] == {False}:
             found.append(node.module)
-    return [found]
+    return found
 
 
 def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
     """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
     classes = {type(node.module) for node in index.nodes}
-    functions = [*attributes.functions, task.model] if task.is_factory else attributes.functions
-    asks = asks_of_model(classes, attributes.helpers(), functions, is_built=task.is_factory)
+    factory = task.model if task.is_factory else None
+    asks = asks_of_model(classes, attributes.helpers(), attributes.functions, factory=factory)
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
     if asks.exports:
-        run.guards.install()
+        run.guard_values()

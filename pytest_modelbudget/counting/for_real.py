@@ -20,6 +20,7 @@ from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import hooks_around
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
@@ -82,8 +83,10 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
     storages.hold((*held, *index.buffers))
     try:
-        with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward):
+        threads = followed_threads(run.in_other_threads)
+        with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
+        ledger.join()
         index.count_tensors()
         _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
         return measurement(index, ledger, request, "real")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -76,8 +77,8 @@ def check_name(name: Any) -> str | None:
 def shapes_of(input_size: Any) -> list[tuple[int, ...]]:
     """Return the shapes that ``input_size`` names: one shape, or a list of shapes, each with the batch dimension."""
     if isinstance(input_size, Sequence) and not isinstance(input_size, str):
-        if all(type(size) is int and size >= 0 for size in input_size):
-            return [tuple(input_size)]
+        if all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in input_size):
+            return [tuple(map(int, input_size))]
         if all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in input_size):
             return [shape for item in input_size for shape in shapes_of(item)]
     raise TypeError(f"input_size must be a shape such as (1, 3, 224, 224), or a list of shapes, not {input_size!r}")

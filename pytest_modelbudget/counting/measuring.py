@@ -73,7 +73,7 @@ def measure(
         raise ValueError(f"flops_per_mac must be 2, or 1 for the convention of most papers, not {flops_per_mac!r}")
     name = inputs.check_name(name)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
-    task = Task(model, call_inputs, input_size is not None, name, backward, flops_per_mac)
+    task = Task(model, call_inputs, input_size is not None, name, backward, int(flops_per_mac))
     with _one_at_a_time, ExitStack() as stack:
         if dispatch_mode_stack_length():
             stack.enter_context(disable_current_modes())

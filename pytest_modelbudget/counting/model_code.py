@@ -2,15 +2,16 @@
 
 A shape tensor is a tensor, but not of exactly the type that a real one is. A model whose own code compares exact types
 (``type(x) is torch.Tensor``, a dict keyed by type) belongs to a real run. The code tells: that of ``forward`` and of
-all that it may reach by name in the same package, outside of other installed ones.
+all that it may reach by name, in the project or in the same files of an installed package.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -49,25 +50,28 @@ _of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
 
 
 def asks_of_model(
-    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, is_built: bool = False
+    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, factory: Any = None
 ) -> Asks:
     """Return what the code of a model asks for when the model is called.
 
     ``classes`` are those of its modules, ``helpers`` those of the plain objects that they hold, ``functions`` what they
-    hold beside, such as hooks. ``is_built``: the model was built meanwhile, and so its constructors ran too.
+    hold beside, such as hooks. Where a ``factory`` built the model meanwhile, it ran too, and so did the constructors;
+    of those only the code counts that is in the same files: what builds models in general looks at many types.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
-    plain = {one.__code__: one for function in functions for one in _functions_in(function)}
-    key = (tuple(map(id, modules)), tuple(map(id, others)), tuple(map(id, plain)), is_built)
+    plain = [one for function in functions for one in _functions_in(function)]
+    builders = list(_functions_in(factory))
+    key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
-        found = _Walk([*modules, *others]).run([*_methods_of(modules, "forward"), *plain.values()])
-        if is_built:
-            homes = frozenset(kind.__module__ for kind in modules)
-            found |= _Walk(modules, only_in=homes).run(_methods_of(modules, "__init__"))
+        walk = _Walk([*modules, *others])
+        found = walk.run([*_methods_of(modules, "forward"), *plain])
+        if factory is not None:
+            walk.only_in = frozenset(one.__module__ for one in (*modules, *builders))
+            found |= walk.run([*_methods_of(modules, "__init__"), *builders])
         if len(_of_models) >= _MOST_REMEMBERED:
             _of_models.clear()
-        _of_models[key] = ([ref(one) for one in (*modules, *others, *plain)], found)
+        _of_models[key] = ([ref(one) for one in (*modules, *others, *plain, *builders)], found)
     return found
 
 
@@ -86,28 +90,30 @@ def _is_own(kind: type) -> bool:
 
 
 class _Walk:
-    """A walk through the functions that some code may reach by the names in it."""
+    """A walk through the functions that some code may reach by the names in it.
 
-    def __init__(self, owners: Iterable[type], only_in: frozenset[str] | None = None) -> None:
-        self._only_in = only_in
+    ``only_in`` bounds it to some modules, where only comparisons with what is surely a type of tensors are found.
+    """
+
+    def __init__(self, owners: Collection[type]) -> None:
+        self.only_in: frozenset[str] | None = None
         self._methods: dict[str, list[Any]] = {}
         self._owners: set[type] = set()
         self._seen: set[types.CodeType] = set()
         self._names: set[str] = set(_ALWAYS_RUN)
         self._pending: list[types.FunctionType] = []
-        self._packages: set[str] = set()
+        self._homes = {owner.__module__ for owner in owners}
         for owner in owners:
-            self._packages.add(_package_of(owner))
             self._add_methods(owner)
 
     def run(self, start: Iterable[types.FunctionType]) -> Asks:
         """Return what the functions ask for that are reached from ``start``."""
         found = _NOTHING
         self._pending = list(start)
-        self._packages.update(map(_package_of, self._pending))
+        self._homes.update([function.__module__ for function in self._pending])
         while self._pending and len(self._seen) < _MOST_FUNCTIONS:
             function = self._pending.pop()
-            if function.__code__ in self._seen or (self._only_in and function.__module__ not in self._only_in):
+            if function.__code__ in self._seen or (self.only_in and function.__module__ not in self.only_in):
                 continue
             if self._is_own_code(function):
                 self._seen.add(function.__code__)
@@ -117,10 +123,10 @@ class _Walk:
         return found
 
     def _is_own_code(self, function: types.FunctionType) -> bool:
-        """Return whether code is the project's, or of an installed package that the model's classes are from."""
+        """Return whether code is the project's, or in an installed file that classes of the model are from."""
         path = function.__code__.co_filename
         if _SITE_PACKAGES in path:
-            return _package_of(function) in self._packages and is_user_code(function.__code__)
+            return function.__module__ in self._homes and is_user_code(function.__code__)
         return is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY)
 
     def _visit(self, function: types.FunctionType) -> Asks:
@@ -131,7 +137,8 @@ class _Walk:
         self._names |= names
         for value in _values_of(function, names):
             self._reach(value, names)
-        exact = not _FLAGS_OF_TENSORS.isdisjoint(names) or compares_exact_types(function, names)
+        exact = not _FLAGS_OF_TENSORS.isdisjoint(names)
+        exact = exact or compares_exact_types(function, names, surely=self.only_in is not None)
         return Asks(exact, not _EXPORTS.isdisjoint(names))
 
     def _reach(self, value: Any, names: set[str]) -> None:
@@ -146,16 +153,23 @@ class _Walk:
             for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
                 self._pending.extend(_functions_in(item))
         elif isinstance(value, type):
-            if not issubclass(value, nn.Module):
+            if not issubclass(value, nn.Module) and not self._is_installed_elsewhere(value):
                 self._add_methods(value)
         else:
             self._pending.extend(_functions_in(value))
-            self._add_methods(kind)
+            if not self._is_installed_elsewhere(kind):
+                self._add_methods(kind)
+
+    def _is_installed_elsewhere(self, kind: type) -> bool:
+        path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+        return _SITE_PACKAGES in path and kind.__module__ not in self._homes
 
     def _add_methods(self, owner: type) -> None:
         """Let the methods of a class be reached by their names."""
         for kind in owner.__mro__:
             if kind in self._owners or not _is_own(kind):
+                continue
+            if kind is not owner and self._is_installed_elsewhere(kind):
                 continue
             self._owners.add(kind)
             members = vars(kind)

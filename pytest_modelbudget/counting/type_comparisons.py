@@ -13,15 +13,18 @@ from typing import Any
 
 import torch
 
-_CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b")
+_CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))")
 _TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
 _NAMES_OF_WEIGHTS = frozenset(("Parameter", "Buffer"))
 _UNRESOLVED = object()
 Use = tuple[ast.Name, tuple[ast.AST, ...]]
 
 
-def compares_exact_types(function: types.FunctionType, names: set[str]) -> bool:
-    """Return whether a function compares the exact type of what may be a tensor; ``names`` are those in its code."""
+def compares_exact_types(function: types.FunctionType, names: set[str], *, surely: bool = False) -> bool:
+    """Return whether a function compares the exact type of what may be a tensor; ``names`` are those in its code.
+
+    With ``surely``, only where the type that it is compared with is known to be that of a tensor.
+    """
     if "type" not in names:
         return False
     code = function.__code__
@@ -33,7 +36,8 @@ def compares_exact_types(function: types.FunctionType, names: set[str]) -> bool:
     uses = _uses_of_type(lines, code.co_firstlineno, last, is_lambda=code.co_name == "<lambda>")
     if uses is None:
         return not _TENSOR_TYPES.isdisjoint(names)
-    return any(_asks_for_tensor(call, parents, function, names) for call, parents in uses)
+    mentioned = not surely and not _TENSOR_TYPES.isdisjoint(names)
+    return any(_asks_for_tensor(call, parents, function, mentioned, surely) for call, parents in uses)
 
 
 _MOST_LINES_MORE = 60  # that the last statement of a function goes on
@@ -69,10 +73,12 @@ def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
 
 
 def _asks_for_tensor(
-    name: ast.Name, parents: tuple[ast.AST, ...], function: types.FunctionType, names: set[str]
+    name: ast.Name, parents: tuple[ast.AST, ...], function: types.FunctionType, mentioned: bool, surely: bool
 ) -> bool:
-    """Return whether what is done with ``type`` may tell a shape tensor from a real one."""
-    mentioned = not _TENSOR_TYPES.isdisjoint(names)
+    """Return whether what is done with ``type`` may tell a shape tensor from a real one.
+
+    ``mentioned``: the function names a type of tensors somewhere.
+    """
     call, *around = parents
     if not (isinstance(call, ast.Call) and call.func is name):
         return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))  # as in map(type, tensors)
@@ -81,15 +87,16 @@ def _asks_for_tensor(
     use = around[0] if around else None
     if isinstance(use, (ast.Compare, ast.Tuple, ast.List, ast.Set)):
         compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
-        return mentioned if compare is None else _compares_tensor_types(compare, call, function)
+        return mentioned if compare is None else _compares_tensor_types(compare, call, function, surely)
     if isinstance(use, ast.Attribute):
         return use.attr in ("__name__", "__qualname__") and _mentions_weights(function.__code__)
     if isinstance(use, ast.Subscript) and use.slice is call:
-        return True
+        return not surely
     if isinstance(use, ast.Call):
         if use.func is call:
             return False  # it makes another one
-        return mentioned or (isinstance(use.func, ast.Attribute) and use.func.attr in ("get", "pop", "index"))
+        looks_up = isinstance(use.func, ast.Attribute) and use.func.attr in ("get", "pop", "index")
+        return mentioned or (looks_up and not surely)
     return mentioned and not isinstance(use, (ast.FormattedValue, ast.Raise))
 
 
@@ -99,23 +106,25 @@ def _is_self(argument: ast.expr, function: types.FunctionType) -> bool:
     return isinstance(argument, ast.Name) and argument.id == first and first in ("self", "cls")
 
 
-def _compares_tensor_types(compare: ast.Compare, call: ast.Call, function: types.FunctionType) -> bool:
+def _compares_tensor_types(compare: ast.Compare, call: ast.Call, function: types.FunctionType, surely: bool) -> bool:
     """Return whether the other operands may be types of tensors."""
     operands = [operand for operand in (compare.left, *compare.comparators) if operand is not call]
-    return any(_may_be_tensor_type(operand, function) for operand in operands)
+    return any(_may_be_tensor_type(operand, function, surely) for operand in operands)
 
 
-def _may_be_tensor_type(node: ast.expr, function: types.FunctionType) -> bool:
+def _may_be_tensor_type(node: ast.expr, function: types.FunctionType, surely: bool) -> bool:
     if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-        return any(_may_be_tensor_type(item, function) for item in node.elts)
+        return any(_may_be_tensor_type(item, function, surely) for item in node.elts)
     if isinstance(node, ast.Call):
         is_type = isinstance(node.func, ast.Name) and node.func.id == "type"
-        return is_type and not (node.args and isinstance(node.args[0], ast.Constant))
+        return not surely and is_type and not (node.args and isinstance(node.args[0], ast.Constant))
     if isinstance(node, ast.Constant):
         return False
     value = _value_of(node, function)
     values = value if isinstance(value, (tuple, list, set, frozenset, dict)) else [value]
-    return any(one is _UNRESOLVED or (isinstance(one, type) and issubclass(one, torch.Tensor)) for one in values)
+    if any(one is _UNRESOLVED for one in values):
+        return not surely
+    return any(isinstance(one, type) and issubclass(one, torch.Tensor) for one in values)
 
 
 def _value_of(node: ast.expr, function: types.FunctionType) -> Any:

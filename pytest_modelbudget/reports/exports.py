@@ -1,4 +1,4 @@
-"""A run in the formats of other tools: GitLab's widgets, and the histories that follow numbers over time.
+"""A run in the formats of other tools: spreadsheets, GitLab's widgets, and histories of numbers over time.
 
 Each has its consumer's format: https://docs.gitlab.com/ci/testing/metrics_reports and .../code_quality,
 github-action-benchmark's ``customSmallerIsBetter``, and Bencher's metric format.
@@ -6,7 +6,9 @@ github-action-benchmark's ``customSmallerIsBetter``, and Bencher's metric format
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterator
 
 import msgspec
@@ -16,6 +18,23 @@ from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.github import said
 from pytest_modelbudget.reports.wording import sizes
 from pytest_modelbudget.results import ModelResult, Run
+
+
+def spreadsheet(run: Run) -> str:
+    """Return comma-separated values (RFC 4180): a row for each metric of each model, integers without separators."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["model", "inputs", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
+    for model in run.models:
+        problems = {problem.metric: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
+        for check in model.verdict.checks:
+            limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
+            kind = problems.get(check.metric)
+            writer.writerow([model.name, sizes(model.inputs), check.metric, check.value, *limits, kind])
+        for problem in model.verdict.problems:
+            if not problem.metric:
+                writer.writerow([model.name, sizes(model.inputs), *[None] * 6, problem.kind])
+    return text.getvalue()
 
 
 def metrics(run: Run) -> str:

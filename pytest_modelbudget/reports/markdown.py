@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
@@ -10,10 +10,10 @@ from pytest_modelbudget.budgets import Check, Verdict
 from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
-from pytest_modelbudget.reports.wording import compared, convention, counted, excess, has_moved, sizes
+from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.wording import compared, convention, counted, excess, has_moved, listed, sizes
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
-from pytest_modelbudget.results.difference import Difference
 
 LONGEST = 60_000
 """Characters: a comment on GitHub may have 65 536."""
@@ -40,7 +40,7 @@ def of_run(run: Run, longest: int = LONGEST) -> str:
         tail += [f"{counted(len(quiet), 'model')} within budget and unchanged: {_names(quiet)}.", ""]
     tail += [f"{convention(run.flops_per_mac)}."]
     rows = [_row(model) for model in told]
-    why = [_why(model.name, model.differences) for model in told if model.differences]
+    why = [_why(model.name, _reasons(model)) for model in told if model.differences or model.verdict.over]
     return _bounded(head, rows, _HEADINGS, why, tail, longest)
 
 
@@ -55,7 +55,7 @@ def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> 
         cells = (_moved(one.before.get(metric), one.after.get(metric), metric) for metric in _COLUMNS)
         rows.append([escaped(one.name), one.kind, *cells])
     headings = ["model", "", *(METRICS[metric].label for metric in _COLUMNS)]
-    why = [_why(one.name, one.differences) for one in told if one.differences]
+    why = [_why(one.name, map(because, telling(one.differences))) for one in told if one.differences]
     tail = [f"{counted(same, 'model')} unchanged."] if same else []
     return _bounded([f"## {verdict}", ""], rows, headings, why, tail, longest)
 
@@ -174,8 +174,17 @@ def _moved(before: int | None, after: int | None, metric: str) -> str:
     return f"{human(before, metric)} -> {human(after, metric)} ({change_in_percent(before, after)})"
 
 
-def _why(name: str, changed: tuple[Difference, ...]) -> str:
-    lines = "".join(f"\n  - {escaped(because(difference))}" for difference in telling(changed))
+def _reasons(model: ModelResult) -> Iterator[str]:
+    """Yield what grew, and for a model over a limit where its cost is."""
+    yield from map(because, telling(model.differences))
+    over = [problem.metric for problem in model.verdict.over if problem.kind == "over"]
+    for part in where_it_is(model.measurement, over) if over else ():
+        modules = [" ".join(filter(None, (name, times, share))) for name, _, times, _, share in part.rows]
+        yield f"{listed(part.metrics)}: {', '.join([*modules, *filter(None, [part.rest])])}"
+
+
+def _why(name: str, reasons: Iterable[str]) -> str:
+    lines = "".join(f"\n  - {escaped(reason)}" for reason in reasons)
     return f"- {escaped(name)}{lines}"
 
 

@@ -8,15 +8,14 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
-from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
-from pytest_modelbudget.outline import Group, heaviest
+from pytest_modelbudget.measurement import Measurement, OperatorCost, percent
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
+from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.wording import (
     beyond,
     circumstances,
     compared,
     compared_numbers,
-    counted,
     excess,
     listed,
     outside_of_modules,
@@ -25,9 +24,6 @@ from pytest_modelbudget.reports.wording import (
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
-
-_ENOUGH = 80  # percent of the cost
-_MOST = 8  # lines
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
@@ -153,45 +149,11 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
 
 
 def _heaviest(measurement: Measurement, metrics: Iterable[str]) -> Iterator[str]:
-    """Yield the modules that cost most by themselves, for each metric; what is the same for several is said once."""
-    told: dict[tuple[tuple[tuple[str, ...], str], ...], list[str]] = {}
-    for metric in metrics:
-        shown = _worth_telling(heaviest(measurement.modules, metric))[0]
-        told.setdefault(tuple((group.names, _share(group, metric, measurement)) for group in shown), []).append(metric)
-    for alike in told.values():
-        metric, total = alike[0], getattr(measurement, alike[0]) or 0
-        shown, rest = _worth_telling(heaviest(measurement.modules, metric))
-        if not shown:
-            continue
-        yield f"  heaviest modules by {listed(alike)}:"
-        rows = [
-            (
-                group.name or f"{measurement.name} itself",
-                group.cls,
-                f"x{len(group.names):,}" if len(group.names) > 1 else "",
-                human(group.cost, metric),
-                _share(group, metric, measurement),
-            )
-            for group in shown
-        ]
-        yield from _aligned(rows, indent=4)
-        if rest:
-            number = sum(len(group.names) for group in rest)
-            yield f"    + {counted(number, 'more module')} with {percent(sum(one.cost for one in rest), total)}"
-
-
-def _worth_telling(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:
-    """Return the heaviest groups, until they are most of the cost or many lines, and the others."""
-    total, covered, shown = sum(group.cost for group in groups), 0, 0
-    while shown < min(len(groups), _MOST) and covered * 100 < total * _ENOUGH:
-        covered += groups[shown].cost
-        shown += 1
-    shown += shown == len(groups) - 1  # a line that says so is no shorter than the last one
-    return groups[:shown], groups[shown:]
-
-
-def _share(group: Group, metric: str, measurement: Measurement) -> str:
-    return percent(group.cost, getattr(measurement, metric) or 0)
+    for part in where_it_is(measurement, metrics):
+        yield f"  heaviest modules by {listed(part.metrics)}:"
+        yield from _aligned(part.rows, indent=4)
+        if part.rest:
+            yield f"    {part.rest}"
 
 
 def _hint(problem: Problem, measurement: Measurement) -> Iterator[str]:

@@ -8,6 +8,7 @@ import traceback
 from collections import namedtuple
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -273,3 +274,53 @@ def test_tensors_held_as_plain_attributes_and_in_tuples_are_as_before() -> None:
         for leaf, gradient in zip((model.anchor, model.pair[0]), gradients, strict=True):
             assert leaf.requires_grad
             assert leaf.grad is gradient
+
+
+# -- names and numbers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\x1b[31mred", "lone \ud800", "\x7f", "tab\t"])
+def test_names_with_control_characters_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="control characters or lone surrogates") as caught:
+        measure(small(), input_size=(1, 4), name=name)
+    str(caught.value).encode()  # it can be shown
+
+
+def test_names_are_exact_strings() -> None:
+    class Shouting(str):
+        def __str__(self) -> str:
+            return self.upper()
+
+    for name in (numpy.str_("mine"), Shouting("mine")):
+        found = measure(small(), input_size=(1, 4), name=name)
+        assert (found.name, type(found.name)) == ("mine", str)
+    assert measure(small(), input_size=(1, 4), name="modèle 模型 👩‍🔬").name == "modèle 模型 👩‍🔬"
+
+
+def test_names_of_modules_classes_and_inputs_are_escaped() -> None:
+    odd = type("Odd\nClass", (nn.Sequential,), {})
+    shared = small()
+    model = odd()
+    model._modules["line\nbreak"] = shared
+    model._modules["lone \ud800"] = nn.ReLU()
+    model._modules["again\x00"] = shared
+    x = {"key\n\udc00": torch.ones(3, 4)}
+    model.forward = lambda batch: shared(next(iter(batch.values())))  # type: ignore[method-assign]
+    found = measure(model, (x,))
+    names = [module.name for module in found.modules.walk()]
+    assert names == ["", "line\\nbreak", "lone \\ud800"]
+    assert found.modules.children[0].aliases == ("again\\x00",)
+    assert (found.name, found.modules.cls) == ("Odd\\nClass", "Odd\\nClass")
+    assert repr(found.as_dict()).isprintable()
+    assert found.macs == 3 * 4 * 2
+
+
+def test_numbers_of_numpy_become_exact_integers() -> None:
+    size = numpy.array([3, 4])
+    shapes = [tuple(size), [(numpy.int32(3), 4)], [numpy.int64(3), numpy.uint8(4)]]
+    for shape in shapes:
+        found = measure(small(), input_size=shape, flops_per_mac=numpy.int64(2))  # type: ignore[arg-type]
+        assert found.inputs[0].shape == (3, 4)
+        assert {type(value) for value in (*found.inputs[0].shape, found.flops, found.flops_per_mac)} == {int}
+    with pytest.raises(TypeError, match="input_size must be a shape"):
+        measure(small(), input_size=(True, 4))

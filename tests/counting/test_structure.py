@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_private": {"private_names"},
     "origins": {"errors"},
     "notes": {"inputs", "origins", "task"},
+    "threads": set(),
     "type_comparisons": set(),
     "model_code": {"origins", "type_comparisons"},
     "task": {"inputs", "modules", "progress"},
@@ -31,8 +32,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inputs": {"modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
     "real_run": {"inputs", "modules", "operators", "restoring"} | SHARED,
-    "by_shapes": {"inputs", "model_code", "modules", "origins", "progress", "restoring", "shape_run", "task"} | SHARED,
-    "for_real": {"inputs", "modules", "origins", "progress", "real_run", "restoring", "shape_run", "task"} | SHARED,
+    "by_shapes": {"inputs", "model_code", "modules", "origins", "progress", "restoring", "shape_run", "task", "threads"}
+    | SHARED,
+    "for_real": {
+        "inputs",
+        "modules",
+        "operators",
+        "origins",
+        "progress",
+        "real_run",
+        "restoring",
+        "shape_run",
+        "task",
+        "threads",
+    }
+    | SHARED,
     "measuring": {"by_shapes", "for_real", "inputs", "notes", "origins", "restoring", "task"} | SHARED,
     "__init__": {"measuring", "operators", "real_run"},
 }

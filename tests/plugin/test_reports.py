@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from pytest_modelbudget.hookspecs import pytest_modelbudget_report_formats
 from pytest_modelbudget.results.store import read_report
 
 from .conftest import PLAIN_AND_N2, Run
@@ -50,9 +53,10 @@ def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
     ("asked_for", "says"),
     [
         ("jsn", "no such type of report; did you mean json?"),
-        ("pdf", "no such type of report; there are json, markdown, html, metrics, codequality, benchmark, bmf"),
+        ("pdf", "no such type of report; there are json, markdown, html, csv, metrics, codequality, benchmark, bmf"),
         ("json:folder", "cannot be written; name a file, json:FILE"),
         ("json:file.txt/x.json", "cannot be written; name a file, json:FILE"),
+        ("json:/proc/nowhere/x.json", "cannot be written; name a file, json:FILE"),
     ],
 )
 @PLAIN_AND_N2
@@ -64,6 +68,23 @@ def test_what_cannot_be_written_is_refused_before_the_tests(
     result = run(*mode, f"--modelbudget-report={asked_for}", test_suite="def test_a(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert says in result.stderr.str()
+
+
+@PLAIN_AND_N2
+def test_a_type_of_ones_own(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    documented = inspect.getdoc(pytest_modelbudget_report_formats) or ""
+    example = dedent(documented[documented.index("    def") :].partition("\n\n")[0])
+    pytester.makeconftest(example)
+    result = run(*mode, "--modelbudget-report=names", test_suite=SUITE)
+    result.stdout.fnmatch_lines(["names report: names.txt"])
+    assert (pytester.path / "names.txt").read_text() == "expected\nfine\nover|<b>\n"
+
+
+def test_a_type_that_there_is_already_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_modelbudget_report_formats(): return {'json': ('x.txt', str)}")
+    result = run("--modelbudget-report=json", test_suite=SUITE)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "pytest_modelbudget_report_formats: there is a type json already" in result.stderr.str()
 
 
 @pytest.fixture

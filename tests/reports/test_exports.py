@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 
-from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics
+from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics, spreadsheet
 from pytest_modelbudget.results import Run
 
 from .test_screens import RESNET, STATES, VIT, model
 
 HOSTILE = model('a"b\\c', 200, 400, {"macs": 300})
 RUN = Run((RESNET, VIT, HOSTILE, *STATES))
+
+
+def test_a_spreadsheet_has_a_row_for_each_metric() -> None:
+    rows = list(csv.DictReader(io.StringIO(spreadsheet(RUN), newline="")))
+    vit = [row for row in rows if (row["model"], row["metric"]) == ("vit_b_16", "macs")]
+    assert vit == [
+        {
+            "model": "vit_b_16",
+            "inputs": "no inputs",
+            "metric": "macs",
+            "value": "17563828224",
+            "limit": "17000000000",
+            "warn": "",
+            "baseline": "",
+            "allowed": "",
+            "problem": "over",
+        }
+    ]
+    assert {row["model"] for row in rows} == {model.name for model in RUN.models}
+    assert [(row["metric"], row["problem"]) for row in rows if row["model"] == "unknown"][-1] == (
+        "",
+        "unknown_operators",
+    )
 
 
 def test_openmetrics() -> None:

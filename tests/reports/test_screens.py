@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from wcwidth import wcswidth
 
 from pytest_modelbudget.budgets import Limit, Place, Rules, Table, budget_for, judge, parse_limit
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost
@@ -66,6 +67,12 @@ STATES = [
 LONG = [RESNET, model("a_model_with_a_name_that_is_" + "very_" * 14 + "long", 10**9, 10**12, {"macs": "2T"}), VIT]
 WIDE = [model("exactly", 25_557_033, 25_557_033, {"params": 25_557_032, "macs": 25_557_032, "flops": 51_114_065})]
 
+CJK = [model("図書館モデル", 25_557_032, 4_089_184_256, {"params": "25.6M"}), RESNET]
+BILLIONS = [
+    model("llama", 1_100_048_384, 133_882_183_680, {"params": "1.2B"}),
+    model("o", 7_000_000_001, 1, {"params": "7B"}),
+]
+
 CASES = {
     "one": ([RESNET], 80, 0),
     "three": ([RESNET, VIT, MOBILE], 80, 0),
@@ -73,6 +80,10 @@ CASES = {
     "three_verbose": ([RESNET, VIT, MOBILE], 80, 1),
     "three_wide": ([RESNET, VIT, MOBILE], 120, 0),
     "three_narrow": ([RESNET, VIT, MOBILE], 50, 0),
+    "three_narrowest": ([RESNET, VIT, MOBILE], 40, 1),
+    "three_widest": ([RESNET, VIT, MOBILE], 200, 1),
+    "wide_letters": (CJK, 80, 0),
+    "billions": (BILLIONS, 80, 0),
     "many": (MANY, 80, 0),
     "many_quiet": (MANY, 80, -1),
     "states": (STATES, 80, 0),
@@ -86,7 +97,7 @@ CASES = {
 def test_the_whole_screen(name: str) -> None:
     models, width, verbosity = CASES[name]
     lines = summary(Run(tuple(models)), width, verbosity)
-    assert all(len(line.text + line.status) <= width for line in lines)
+    assert all(wcswidth(line.text + line.status) <= width for line in lines)
     colours = {"": " ", "green": "+", "yellow": "!", "red": "x"}
     screen = "".join(f"{colours[line.colour]} {line.text}{line.status}".rstrip() + "\n" for line in lines)
     path = SCREENS / f"{name}.txt"
@@ -94,6 +105,19 @@ def test_the_whole_screen(name: str) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(screen, encoding="utf-8")
     assert screen == path.read_text(encoding="utf-8")
+
+
+def test_contradicted_models_are_not_within_budget() -> None:
+    twice = (model("net", 200, 200, {"params": "1K"}), model("net", 300, 300, {"params": "1K"}), RESNET)
+    screen = "\n".join(line.text + line.status for line in summary(Run(twice, contradicting=((0, 1),)), 100))
+    assert screen.count("CONTRADICTED") == 2
+    assert "2 of 3 models under a name that another model has, 1 within budget" in screen
+
+
+def test_letters_that_a_screen_lacks_are_escaped_within_their_column() -> None:
+    lines = summary(Run((CJK[0], model("größe", 1, 1, {}))), 100, encoding="latin-1")
+    assert [line.text.index("25.56 M") for line in lines if "25.56 M" in line.text] == [len("\\u56f3" * 6) + 2]
+    assert any(line.text.startswith("größe ") for line in lines)
 
 
 def test_nothing_is_cut() -> None:

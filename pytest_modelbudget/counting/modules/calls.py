@@ -78,7 +78,7 @@ def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
 
 @contextmanager
 def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
-    """Keep the ledger's stack of running modules while the measured model runs in this thread.
+    """Keep the ledger's stack of running modules while the measured model runs, in this thread and those it starts.
 
     With ``backward``, also note at which autograd nodes one module ends and another begins.
     """
@@ -90,15 +90,26 @@ def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
         if position is None:
             return False
         if threading.get_ident() != thread:
-            ledger.charge_unknown(position, OTHER_THREAD)  # the operators of another thread are not seen
-            return False
+            return enter_elsewhere(position)
         nodes[position].calls += 1
         running.append(position)
         if backward:
             ledger.note_module_boundary()
         return True
 
+    def enter_elsewhere(position: int) -> bool:
+        branch = ledger.branches.get(threading.get_ident())
+        if branch is None:
+            ledger.charge_unknown(position, OTHER_THREAD)  # the operators of a thread of others are not seen
+            return False
+        nodes[position].calls += 1
+        branch.running.append(position)
+        return True
+
     def leave(_: bool) -> None:
+        if threading.get_ident() != thread:
+            ledger.branches[threading.get_ident()].running.pop()
+            return
         running.pop()
         if backward:
             ledger.note_module_boundary()

@@ -78,6 +78,7 @@ class ModuleIndex:
         self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
         self._add(model, "")
+        self._escape_names()
         self.count_tensors()
 
     def _add(self, module: nn.Module, name: str) -> None:
@@ -89,12 +90,16 @@ class ModuleIndex:
             if child is None:
                 continue
             known = self.positions.get(id(child))
-            qualified = prefix + (key if key.isprintable() else escaped(key))
             if known is None:
                 node.children.append(len(self.nodes))
-                self._add(child, qualified)
+                self._add(child, prefix + key)
             else:
-                self.nodes[known].aliases.append(qualified)
+                self.nodes[known].aliases.append(escaped(prefix + key))
+
+    def _escape_names(self) -> None:
+        if not "".join([node.name for node in self.nodes]).isprintable():
+            for node in self.nodes:
+                node.name = escaped(node.name)
 
     def count_tensors(self) -> None:
         """Count params, trainable params and bytes as they are now."""
@@ -126,12 +131,12 @@ class ModuleIndex:
     def unseen_operators(self) -> Iterator[tuple[int, str]]:
         """Yield the operators of TorchScript's own that no mode sees, each with the position of the module it is in.
 
-        Graphs that were frozen for inference hold them: ``prim::mkldnn_convolution``.
+        Graphs that were frozen for inference hold them: ``prim::mkldnn_convolution``. So do those that fork.
         """
         for position, node in enumerate(self.nodes):
             if isinstance(node.module, torch.jit.ScriptModule) and node.calls:
                 yield from (
-                    (position, kind) for kind in _kinds(getattr(node.module, "graph", None)) if _is_unseen(kind)
+                    (position, kind) for kind in _kinds(getattr(node.module, "inlined_graph", None)) if _is_unseen(kind)
                 )
 
     def has_scripted_modules(self) -> bool:
@@ -148,7 +153,8 @@ def _kinds(graph: Any) -> Iterator[str]:
 
 
 def _is_unseen(kind: str) -> bool:
-    return kind.lower().startswith(("prim::mkldnn", "mkldnn::", "tensorrt::"))
+    known = kind.lower().startswith(("prim::mkldnn", "mkldnn::", "tensorrt::"))
+    return known or kind == "prim::fork" or kind.endswith("Group")  # another thread, kernels fused to one
 
 
 def _uninitialized_twin(tensor: Any) -> Any:

@@ -22,14 +22,28 @@ Tally = dict[tuple[int, str], list[int]]
 class Ledger:
     """What the operators of a run cost: ``forward``, ``backward``, and the ``unknown`` ones, which have no formula.
 
-    ``running`` is the stack of the modules that are running, innermost last, by their positions.
+    ``running`` is the stack of the modules that are running, innermost last, by their positions. ``branches`` are the
+    ledgers of other threads that run a part of the forward, by the thread's identity.
     """
 
-    __slots__ = ("_boundaries", "_in_backward", "_modules", "backward", "forward", "index", "running", "unknown")
+    __slots__ = (
+        "_boundaries",
+        "_in_backward",
+        "_modules",
+        "_threads",
+        "backward",
+        "branches",
+        "forward",
+        "index",
+        "running",
+        "unknown",
+    )
 
-    def __init__(self, index: ModuleIndex) -> None:
+    def __init__(self, index: ModuleIndex, module: int = ROOT) -> None:
         self.index = index
-        self.running = [ROOT]
+        self.running = [module]
+        self.branches: dict[int, Ledger] = {}
+        self._threads: list[Ledger] = []
         self.forward: Tally = {}
         self.backward: Tally = {}
         self.unknown: Tally = {}
@@ -69,6 +83,19 @@ class Ledger:
         self.forward.clear()
         self.unknown.clear()
         self.add(before)
+
+    def branch(self, thread: int, module: int) -> Ledger:
+        """Return the ledger of a thread in which ``module`` goes on running."""
+        ledger = self.branches[thread] = Ledger(self.index, module)
+        self._threads.append(ledger)
+        return ledger
+
+    def join(self) -> None:
+        """Add what the other threads have cost."""
+        for ledger in self._threads:
+            ledger.join()
+            self.add(ledger)
+        self._threads.clear()
 
     @property
     def backward_follows(self) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Literal
 
+import torch
+
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
@@ -85,6 +87,7 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
             weight_bytes,
         )
 
+    kinds: dict[type, str] = {}
     built: list[ModuleCost | None] = [None] * len(nodes)
     totals = [
         [node.params, node.trainable_params, node.weight_bytes, forward, trained]
@@ -99,7 +102,12 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
             parts = [total, *[totals[child] for child in node.children]]
             totals[position] = [sum(column) for column in zip(*parts, strict=True)]
             whole = costs(totals[position])
-        kind = class_name(node.module)
+        module = node.module
+        kind = kinds.get(type(module))
+        if kind is None:
+            kind = class_name(module)
+            if not isinstance(module, torch.jit.ScriptModule):  # whose class says nothing of its name
+                kinds[type(module)] = kind
         built[position] = ModuleCost(node.name, kind, node.calls, own, whole, tuple(node.aliases), children)
     root = built[0]
     assert root is not None

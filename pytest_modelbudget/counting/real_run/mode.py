@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,28 @@ class RealRun(DispatchMode):
             charge = self._charge_outside if self.ledger is None else self.ledger.charge
             charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
         return out
+
+    def in_other_threads(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that another thread is to run so that it is counted, for the module that is running now."""
+        outer = self.ledger
+        assert outer is not None
+        module = outer.running[-1]
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            thread = threading.get_ident()
+            before = outer.branches.get(thread)
+            mode = RealRun(self._storages)
+            mode.ledger = outer.branch(thread, module)
+            try:
+                with mode:
+                    return function(*args, **kwargs)
+            finally:
+                if before is None:
+                    del outer.branches[thread]
+                else:
+                    outer.branches[thread] = before
+
+        return counted
 
     def _run_higher_order(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         ledger = self.ledger

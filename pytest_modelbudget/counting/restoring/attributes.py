@@ -49,7 +49,6 @@ _OTHERS = frozenset(
 )
 """The packages whose objects belong to the process: they may be reached through a model, and are not rolled back."""
 _FUNCTIONS = frozenset((types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial))
-_HOLDING_HOOKS = _FUNCTIONS | {OrderedDict}
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
@@ -69,6 +68,7 @@ class AttributeSnapshot:
         self._classes: list[tuple[Any, type]] = []
         self._class_attributes: list[tuple[type, dict[str, Any]]] = []
         self._undo: list[Undo] = []
+        self._followed: set[int] = set()
         self.tensors: list[torch.Tensor] = []
         self.functions: list[Any] = []
         seen: set[int] = set()
@@ -87,10 +87,6 @@ class AttributeSnapshot:
                     self._empty_containers.append(item)
                 elif kind is torch.Tensor:
                     self.tensors.append(item)
-                elif kind in _FUNCTIONS:
-                    self.functions.append(item)
-                    if type(value) in _HOLDING_HOOKS:
-                        pending.append(item)
                 elif kind is not tuple or not _NEVER_FOLLOWED.issuperset(map(type, item)):
                     pending.append(item)
 
@@ -104,6 +100,8 @@ class AttributeSnapshot:
             return self._save_object(value, value.__dict__)
         if isinstance(value, dict):
             self._mappings.append((value, dict(value)))
+            if type(value) is OrderedDict:
+                self._follow_functions(value.values())
             return value.values()
         if isinstance(value, (list, set, deque)):
             items = list(value)
@@ -112,7 +110,8 @@ class AttributeSnapshot:
         if isinstance(value, tuple):
             return value
         if type(value) in _FUNCTIONS:
-            return self._save_function(value)
+            self.functions.append(value)
+            return self._save_function(value) if id(value) in self._followed else ()
         if isinstance(value, (torch.Tensor, type)) or _belongs_to_others(value):
             return ()
         return self._save_other(value)
@@ -136,8 +135,17 @@ class AttributeSnapshot:
         self._mappings.append((attributes, dict(attributes)))
         return attributes.values()
 
+    def _follow_functions(self, items: Iterable[Any]) -> None:
+        """Let what functions close over be saved: those that are hooks, and those that hooks call."""
+        self._followed.update([id(item) for item in items if type(item) in _FUNCTIONS])
+
     def _save_function(self, function: Any) -> list[Any]:
         """Save what a function closes over, and return that and what it is bound to."""
+        items = self._parts_of_function(function)
+        self._follow_functions(items)
+        return items
+
+    def _parts_of_function(self, function: Any) -> list[Any]:
         if isinstance(function, partial):
             return [function.func, *function.args, *function.keywords.values()]
         if not isinstance(function, types.FunctionType):
@@ -162,7 +170,7 @@ class AttributeSnapshot:
         """Save the attributes of classes, and return the containers among them."""
         containers: list[Any] = []
         for kind in classes:
-            before = dict(vars(kind))
+            before = vars(kind).copy()
             self._class_attributes.append((kind, before))
             containers += [value for value in before.values() if type(value) in _CONTAINERS]
         return containers

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -66,9 +67,15 @@ def _of_numpy(value: Any) -> Undo | None:
     return None
 
 
+_slots: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
+
+
 def saved_slots(value: Any) -> tuple[list[Any], Undo] | None:
     """Return what the slots of an object hold, and what puts it back; None where it has none."""
-    names = [name for kind in type(value).__mro__ for name in _names_of_slots(kind)]
+    kind = type(value)
+    names = _slots.get(kind)
+    if names is None:
+        names = _slots[kind] = [name for base in kind.__mro__ for name in _names_of_slots(base)]
     if not names:
         return None
     missing = object()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from operator import is_
+from itertools import repeat
+from operator import attrgetter, is_
+from typing import Any
 
 import torch
+
+_attributes_of: Callable[[torch.Tensor], dict[str, Any]] = attrgetter("__dict__")
 
 
 @contextmanager
 def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Run with empty gradients; put back gradients, ``requires_grad``, attributes and the independence of leaves."""
     tensors = list(tensors)
-    attributes = [(vars(tensor), vars(tensor).copy()) for tensor in tensors]
+    attributes = list(map(_attributes_of, tensors))
+    own_attributes = [now.copy() if now else {} for now in attributes] if any(attributes) else []
     before = [(tensor, tensor.grad, tensor.requires_grad) for tensor in tensors if tensor.is_leaf]
     for tensor, gradient, _ in before:
         if gradient is not None:
@@ -21,10 +26,9 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     try:
         yield
     finally:
-        for now, own in attributes:
-            if (now or own) and (len(now) != len(own) or not all(map(is_, now.values(), own.values()))):
-                now.clear()
-                now.update(own)
+        if any(attributes) or own_attributes:
+            for now, own in zip(attributes, own_attributes or repeat({}), strict=False):
+                _put_back(now, own)
         for tensor, gradient, requires_grad in before:
             if not tensor.is_leaf:
                 tensor.detach_()  # it was written into while gradients were recorded
@@ -32,3 +36,9 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
                 tensor.grad = gradient
             if tensor.requires_grad is not requires_grad:
                 tensor.requires_grad_(requires_grad)
+
+
+def _put_back(now: dict[str, Any], own: dict[str, Any]) -> None:
+    if len(now) != len(own) or not all(map(is_, now.values(), own.values())):
+        now.clear()
+        now.update(own)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter, is_
 from weakref import ref
 
 import torch
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import data_of, set_data_of, storage_identity, storage_of
+
+shape_of = attrgetter("shape")
 
 
 class StorageSnapshot:
@@ -20,15 +23,20 @@ class StorageSnapshot:
 
     def __init__(self) -> None:
         self._copies: dict[int, tuple[torch.UntypedStorage, torch.Tensor]] = {}
-        self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
+        self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._without_storage: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._created: dict[int, ref[torch.Tensor]] = {}
+        self._held: list[torch.Tensor] = []
+        self._own_data: list[torch.Tensor] = []
+        self._own_storages: list[torch.UntypedStorage] = []
+        self._own_sizes: list[int] = []
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Remember the metadata of tensors from the start."""
-        for tensor in tensors:
-            if _has_storage(tensor):
-                self._remember_metadata(tensor, storage_of(tensor))
+        """Remember the data of tensors from the start."""
+        self._held = [tensor for tensor in tensors if _has_storage(tensor)]
+        self._own_data = list(map(data_of, self._held))
+        self._own_storages = list(map(storage_of, self._held))
+        self._own_sizes = list(map(torch.UntypedStorage.nbytes, self._own_storages))
 
     def note_created(self, tensor: torch.Tensor, own: Iterable[torch.Tensor]) -> None:
         """Note a tensor that the run itself created from its ``own`` arguments: it needs no copy, while it lives.
@@ -53,7 +61,7 @@ class StorageSnapshot:
         if self._is_created(identity):
             return
         if id(tensor) not in self._aliases:
-            self._remember_metadata(tensor, storage)
+            self._aliases[id(tensor)] = (tensor, data_of(tensor))
         if identity not in self._copies:
             self._copies[identity] = (storage, _bytes_of(storage).clone())
 
@@ -62,9 +70,6 @@ class StorageSnapshot:
         tensor = created() if created is not None else None
         return tensor is not None and storage_identity(storage_of(tensor)) == identity
 
-    def _remember_metadata(self, tensor: torch.Tensor, storage: torch.UntypedStorage) -> None:
-        self._aliases[id(tensor)] = (tensor, data_of(tensor), storage.nbytes())
-
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""
         with torch.no_grad():
@@ -72,16 +77,28 @@ class StorageSnapshot:
                 if storage.nbytes() != copy.numel():
                     storage.resize_(copy.numel())
                 _bytes_of(storage).copy_(copy)
-            for tensor, alias, nbytes in self._aliases.values():
-                storage = storage_of(alias)
-                if storage.nbytes() != nbytes:
-                    storage.resize_(nbytes)
+            for tensor, alias in self._aliases.values():
                 if not _are_one(tensor, alias):
                     set_data_of(tensor, alias)
             for tensor, copy in self._without_storage.values():
                 tensor.copy_(copy)
+            self._restore_held()
         for saved in (self._copies, self._aliases, self._without_storage, self._created):
             saved.clear()
+
+    def _restore_held(self) -> None:
+        for storage, size in zip(self._own_storages, self._own_sizes, strict=True):
+            if storage.nbytes() != size:
+                storage.resize_(size)
+        same = map(is_, map(storage_of, self._held), self._own_storages)
+        if not all(same) or list(map(shape_of, self._held)) != list(map(shape_of, self._own_data)):
+            for tensor, own in zip(self._held, self._own_data, strict=True):
+                if not _are_one(tensor, own):
+                    set_data_of(tensor, own)
+        self._held = []
+        self._own_data = []
+        self._own_storages = []
+        self._own_sizes = []
 
 
 def _has_storage(tensor: torch.Tensor) -> bool:

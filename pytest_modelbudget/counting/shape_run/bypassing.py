@@ -25,31 +25,21 @@ Note = Callable[[torch.Tensor, str, bool], None]
 class ValueGuards:
     """The methods of ``torch.Tensor`` that read data, each calling ``note`` first, while the guards are installed.
 
-    ``note`` takes the tensor, what is called, and whether that lets others read later; it may end the run.
+    ``note`` takes the tensor, what is called, and whether that lets others read later; it may end the run. Only while
+    the guards are installed do they hold it.
     """
 
-    def __init__(self, note: Note) -> None:
-        self._note = note
+    def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
 
-    def install(self) -> None:
+    def install(self, note: Note) -> None:
         """Put the guards in place, in the thread of the run."""
         if self._undo:
             return
         thread = threading.get_ident()
         for owner, name in (*((torch.Tensor, name) for name in GUARDED), *dlpack_functions):
             self._undo.append((owner, name, vars(owner).get(name)))
-            setattr(owner, name, self._guarded(getattr(owner, name), name, thread))
-
-    def _guarded(self, original: Callable[..., Any], name: str, thread: int) -> Callable[..., Any]:
-        note, exports = self._note, name in EXPORTING or "dlpack" in name
-
-        def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() == thread:
-                note(self, name, exports)
-            return original(self, *args, **kwargs)
-
-        return method
+            setattr(owner, name, _guarded(getattr(owner, name), name, thread, note))
 
     def remove(self) -> None:
         """Put the methods back."""
@@ -59,3 +49,14 @@ class ValueGuards:
                 delattr(owner, name)  # it was inherited
             else:
                 setattr(owner, name, original)
+
+
+def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+    exports = name in EXPORTING or "dlpack" in name
+
+    def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == thread:
+            note(self, name, exports)
+        return original(self, *args, **kwargs)
+
+    return method

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import is_
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of, spec_of_weight
 from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
 
 _known_flags: dict[tuple[Any, ...], int] = {}
@@ -22,43 +22,46 @@ class KnownValues:
 
     ``_weights`` are the specs of real tensors whose values are ignored, by the tensors' identity. ``_unknown`` are the
     storages of real tensors that unknown values were written into: every view of them is unknown too. ``_exported`` are
-    those whose memory others may read at any time. Storages are held, so that no other takes their address.
+    those whose memory others may read at any time, with their sizes. Storages are held, so that no other takes their
+    address.
     """
 
     def __init__(self, on_unknown: Callable[[], None]) -> None:
         self._flags = _known_flags.setdefault(backend_flags(), len(_known_flags))
         self._on_unknown = on_unknown
-        self._exported: dict[int, torch.UntypedStorage] = {}
+        self._exported: dict[int, tuple[torch.UntypedStorage, int]] = {}
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
         self._held: list[torch.Tensor] = []
         self._storages: list[torch.UntypedStorage] = []
-        self._sizes: list[int] = []
 
     def ignore_values_of(self, weights: list[torch.Tensor]) -> None:
         """Treat real tensors as if they had shapes alone from here on."""
         self._held = weights
-        self._weights = {id(weight): spec_of(weight) for weight in weights}
+        self._weights = dict(zip(map(id, weights), map(spec_of_weight, weights), strict=True))
         self._storages = list(map(storage_of, weights))
-        self._sizes = list(map(torch.UntypedStorage.nbytes, self._storages))
-
-    def is_no_weight(self, tensor: torch.Tensor) -> bool:
-        """Return whether the values of a real tensor are not ignored."""
-        return id(tensor) not in self._weights
 
     def put_weights_back(self) -> bool:
         """Return whether a weight was given other data past the dispatcher, and put its own back."""
+        changed = False
+        for storage, size in self._exported.values():
+            if storage.nbytes() != size:
+                storage.resize_(size)
+                changed = True
         now = list(map(storage_of, self._held))
-        if all(map(is_, now, self._storages)) and list(map(torch.UntypedStorage.nbytes, now)) == self._sizes:
-            return False
-        for weight, own, size, other in zip(self._held, self._storages, self._sizes, now, strict=True):
-            if own.nbytes() != size:
-                own.resize_(size)
+        if all(map(is_, now, self._storages)):
+            return changed
+        for weight, own, other in zip(self._held, self._storages, now, strict=True):
             if own is not other:
                 spec = self._weights[id(weight)]
                 whole = torch.empty(0, dtype=spec.dtype, device=own.device)
                 set_data_of(weight, whole.set_(own, spec.offset, spec.shape, spec.stride))
         return True
+
+    def without_weights(self, tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the tensors whose values are not ignored."""
+        weights = self._weights
+        return [tensor for tensor in tensors if id(tensor) not in weights]
 
     def mark_unknown(self, storage: torch.UntypedStorage) -> None:
         """Treat the values of all tensors that share a storage as unknown."""
@@ -84,7 +87,7 @@ class KnownValues:
         """Note that others may read the data of a tensor from here on."""
         if _has_memory(tensor):
             storage = storage_of(tensor)
-            self._exported[storage_identity(storage)] = storage
+            self._exported.setdefault(storage_identity(storage), (storage, storage.nbytes()))
 
     def mark_known_if_overwritten(self, args: Any) -> bool:
         """Return whether a fill, or a copy or storage of known values, makes all of a real tensor known again."""
@@ -101,13 +104,13 @@ class KnownValues:
         return True
 
     def release(self) -> None:
-        """Let go of every tensor."""
+        """Let go of every tensor, and of the run."""
+        self._on_unknown = _nothing
         self._weights.clear()
         self._unknown.clear()
         self._exported.clear()
         self._held.clear()
         self._storages.clear()
-        self._sizes.clear()
 
     def call_key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
         """Return whether any tensor of a call has unknown values, and what the result of the call depends on.
@@ -183,3 +186,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
     return (
         type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
     )
+
+
+def _nothing() -> None:
+    """Follow a run that has ended."""

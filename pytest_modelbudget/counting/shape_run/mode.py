@@ -45,7 +45,7 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def __init__(self) -> None:
         DispatchMode.__init__(self)
-        RunTensors.__init__(self, self.stop)
+        RunTensors.__init__(self)
         self.ledger: Ledger | None = None
         self.stopped_by: BaseException | None = None
         self.below_autograd = BelowAutograd()
@@ -62,6 +62,10 @@ class ShapeRun(RunTensors, DispatchMode):
         """End the run."""
         self.stopped_by = ShapeRunStop(reason)
         raise self.stopped_by
+
+    def refuse_threads(self, function: Any) -> NoReturn:
+        """End the run where another thread is to run something, which no mode would see."""
+        self.stop(f"{getattr(function, '__qualname__', function)}() in another thread")
 
     def check_not_stopped(self, who: str) -> None:
         """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
@@ -134,9 +138,10 @@ class ShapeRun(RunTensors, DispatchMode):
         finally:
             self._trace = None
         outcome = trace.outcome(out, args, kwargs)
-        if outcome is not None:
-            memo.remember(facts, key, outcome)
-        return out
+        if outcome is None:
+            return out
+        memo.remember(facts, key, outcome)
+        return self._result_of(facts, outcome, args, kwargs)  # where torch makes views, they must not be views already
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with self.below_autograd.paused(), self:
@@ -163,8 +168,14 @@ class ShapeRun(RunTensors, DispatchMode):
         if facts.mutable_arguments:
             self._write(facts, args, kwargs or {}, outcome)
         result = outcome.result
+        if type(result) is Spec and not facts.may_alias:
+            return self.new_tensor(result)
+        return self._result_of(facts, outcome, args, kwargs)
+
+    def _result_of(self, facts: ShapeRunFacts, outcome: Outcome, args: Any, kwargs: dict[str, Any] | None) -> Any:
+        result = outcome.result
         if facts.may_alias:
-            return self.views(args[0], result, args, kwargs or {})
+            return self.views(args[0], result, args, kwargs)
         if type(result) is Spec:
             return self.new_tensor(result)
         if type(result) is ArgumentAt and facts.mutable_arguments == (0,):

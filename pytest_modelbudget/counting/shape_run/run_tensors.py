@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -12,23 +12,30 @@ from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.bypassing import ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, new_shape_tensor
-from pytest_modelbudget.counting.torch_private import storage_of
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
+from pytest_modelbudget.counting.torch_private import make_wrapper_subclass, storage_of
 
 
 class RunTensors:
     """The shape tensors that a run made, the tensors whose values it knows, and the data that it has to put back."""
 
-    def __init__(self, stop: Callable[[str], NoReturn]) -> None:
+    def __init__(self) -> None:
         self.storages = StorageSnapshot()
-        self.guards = ValueGuards(self._note_read)
-        self.known_values = KnownValues(self.guards.install)
-        self._stop = stop
+        self.known_values = KnownValues(self.guard_values)
+        self._guards = ValueGuards()
         self._created: list[ref[ShapeTensor]] = []
+
+    def stop(self, reason: str) -> NoReturn:
+        """End the run."""
+        raise NotImplementedError
+
+    def guard_values(self) -> None:
+        """From here on, end the run where stale data is read past the dispatcher."""
+        self._guards.install(self._note_read)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors that are no weights, to put it back."""
-        self.storages.hold([tensor for tensor in tensors if self.known_values.is_no_weight(tensor)])
+        self.storages.hold(self.known_values.without_weights(tensors))
 
     def put_data_back(self) -> bool:
         """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
@@ -36,22 +43,36 @@ class RunTensors:
         return self.known_values.put_weights_back()
 
     def new_tensor(self, spec: Spec) -> ShapeTensor:
-        """Return a new shape tensor; :meth:`survivors` returns it as long as it lives."""
-        tensor = new_shape_tensor(spec)
+        """Return a new shape tensor; :meth:`survivors` returns it as long as it lives.
+
+        This is ``new_shape_tensor`` without the call: nothing else is done so often.
+        """
+        tensor: ShapeTensor = make_wrapper_subclass(
+            ShapeTensor,
+            spec.shape,
+            strides=spec.stride,
+            storage_offset=spec.offset,
+            dtype=spec.dtype,
+            device=spec.device,
+        )
+        tensor._spec = spec
         self._created.append(ref(tensor))
         return tensor
 
-    def views(self, base: torch.Tensor, result: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def views(self, base: torch.Tensor, result: Any, args: Any, kwargs: dict[str, Any] | None) -> Any:
         """Return views of ``base``: what is written into them is written into the real tensor below, if there is one.
 
         ``result`` describes them, as in an :class:`Outcome`.
         """
-        out = self.new_tensor(result) if type(result) is Spec else build_result(result, self.new_tensor, args, kwargs)
-        storage = base._base_storage if type(base) is ShapeTensor else None if base.is_meta else storage_of(base)
-        if storage is not None:
-            for view in out if isinstance(out, (tuple, list)) else (out,):
-                if type(view) is ShapeTensor and view is not base:
-                    view._base_storage = storage
+        one = type(result) is Spec
+        out = self.new_tensor(result) if one else build_result(result, self.new_tensor, args, kwargs or {})
+        if type(base) is not ShapeTensor:
+            storage = None if base.is_meta else storage_of(base)
+        elif (storage := base._base_storage) is None:
+            return out
+        for view in (out,) if one or isinstance(out, torch.Tensor) else out:
+            if type(view) is ShapeTensor and view is not base:
+                view._base_storage = storage
         return out
 
     def survivors(self) -> list[ShapeTensor]:
@@ -60,12 +81,12 @@ class RunTensors:
 
     def release_tensors(self) -> None:
         """Let go of the tensors that existed before."""
-        self.guards.remove()
+        self._guards.remove()
         self.known_values.release()
 
     def _note_read(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
         """End the run where the data of a tensor is read whose values are unknown."""
         if type(tensor) is ShapeTensor or self.known_values.has_stale_data(tensor):
-            self._stop(f"Tensor.{name}()")
+            self.stop(f"Tensor.{name}()")
         if exports:
             self.known_values.note_exported(tensor)

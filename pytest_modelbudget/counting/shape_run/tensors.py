@@ -39,6 +39,7 @@ class Spec:
 
 
 CONJUGATED, NEGATED = 1, 2
+_QUANTIZED = frozenset((torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4))
 _MOST_INTERNED = 1 << 16
 _interned: dict[tuple[Any, ...], Spec] = {}
 
@@ -71,6 +72,14 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     if tensor.is_neg():
         bits |= NEGATED
     return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, device or tensor.device, bits)
+
+
+def spec_of_weight(tensor: torch.Tensor) -> Spec:
+    """Return the spec of a weight, whose values are as they are stored."""
+    dtype = tensor.dtype
+    if tensor.layout is not torch.strided or dtype in _QUANTIZED:
+        return spec_of(tensor)
+    return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, tensor.device)
 
 
 def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_modelbudget.budgets import Check
-from pytest_modelbudget.measurement import human
+from pytest_modelbudget.measurement import exactly, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import change_in_percent, telling
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.wording import compared, exactly, excess, percent
+from pytest_modelbudget.reports.rows import room
+from pytest_modelbudget.reports.wording import compared, excess
 from pytest_modelbudget.results import ModelResult
 
 
@@ -30,7 +31,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Exact:
     """One metric in the table of budgets, with every digit."""
 
     label: str
@@ -54,9 +55,9 @@ def bars(model: ModelResult) -> list[Bar]:
     ]
 
 
-def rows(model: ModelResult) -> list[Row]:
+def table(model: ModelResult) -> list[Exact]:
     """Return what was found of each metric, and what it was held against."""
-    return [_row(check, model) for check in model.verdict.checks]
+    return [_exact(check, model) for check in model.verdict.checks]
 
 
 def _is_held(check: Check) -> bool:
@@ -81,8 +82,7 @@ def _note(check: Check, model: ModelResult) -> str:
     if "over" in found:
         parts.append(f"over by {excess(found['over'])}")
     elif check.limit:
-        left = check.limit.value - check.value
-        parts.append(f"{percent(left, check.limit.value)} left" if left else "at the limit")
+        parts.append(room(check))
     if check.warn and check.value > check.warn.value and "over" not in found:
         parts.append(f"above the warning at {check.warn.text}")
     if "grown" in found:
@@ -117,17 +117,17 @@ def _bar(check: Check, model: ModelResult) -> Bar:
     )
 
 
-def _row(check: Check, model: ModelResult) -> Row:
+def _exact(check: Check, model: ModelResult) -> Exact:
     metric = check.metric
     place = check.limit or check.warn
-    return Row(
+    return Exact(
         label=METRICS[metric].label,
-        value="-" if check.value is None else exactly(metric, check.value),
+        value=exactly(check.value, metric),
         limit=check.limit.text if check.limit else "",
         note=_note(check, model),
         state=_state(check, model),
         warn=check.warn.text if check.warn else "",
-        before="" if check.before is None else exactly(metric, check.before),
+        before="" if check.before is None else exactly(check.before, metric),
         growth=_growth(check),
         place=str(place.place) if place else "",
     )
@@ -137,7 +137,7 @@ def _growth(check: Check) -> str:
     if check.growth is None or check.allowed is None:
         return ""
     rises = check.allowed != check.before
-    return check.growth.text + (f", up to {exactly(check.metric, check.allowed)}" if rises else "")
+    return check.growth.text + (f", up to {exactly(check.allowed, check.metric)}" if rises else "")
 
 
 def _human(check: Check) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,15 +12,16 @@ from typing import Final
 
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.html.bars import Bar, Row, bars, rows
+from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
-from pytest_modelbudget.reports.html.status import WORDS, Status, headline, status_of, worst_first
+from pytest_modelbudget.reports.html.status import Status, headline, kinds, status_of, worst_first
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
+from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import circumstances, convention
-from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results import Run
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "sections", "page")
 
@@ -36,7 +36,7 @@ class Card:
     status: Status
     facts: tuple[str, ...]
     bars: tuple[Bar, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Exact, ...]
     problems: tuple[tuple[str, str], ...]
     where: tuple[str, ...]
     message: str | None
@@ -54,10 +54,10 @@ def render(run: Run) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
     known = faults(run)
-    cards = [_card(place, model) for place, model in enumerate(worst_first(run.models))]
-    state, word, sentence = headline(run, sum(fault.state == "bad" for fault in known))
+    rows = worst_first(rows_of(run))
+    cards = [_card(place, row) for place, row in enumerate(rows)]
+    state, word, sentence = headline(rows, sum(fault.state == "bad" for fault in known))
     script, chart = _script(), get_plotlyjs()
-    groups = Counter(card.status.group for card in cards)
     return template.render(
         state=state,
         word=word,
@@ -65,7 +65,7 @@ def render(run: Run) -> str:
         convention=convention(run.flops_per_mac),
         faults=known,
         cards=cards,
-        groups=[(group, WORDS[group], groups[group]) for group in WORDS if groups[group]],
+        kinds=kinds(rows),
         sortable=_sortable(cards),
         style=_asset("page.css"),
         script=script,
@@ -75,16 +75,17 @@ def render(run: Run) -> str:
     )
 
 
-def _card(place: int, model: ModelResult) -> Card:
+def _card(place: int, row: Row) -> Card:
+    model = row.result
     values = {check.metric: check.value for check in model.verdict.checks if check.value is not None}
     return Card(
         place=place,
         name=model.name,
         inputs=", ".join(spec.size for spec in model.inputs),
-        status=status_of(model),
+        status=status_of(row),
         facts=tuple(_facts(values)),
         bars=tuple(bars(model)),
-        rows=tuple(rows(model)),
+        rows=tuple(table(model)),
         problems=tuple(problems(model)),
         where=tuple(where(model)),
         message=model.verdict.message,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pytest_modelbudget.reports.changes import pattern
+from pytest_modelbudget.outline import pattern
 from pytest_modelbudget.reports.html.nodes import Node, decoded, names, nodes
 from pytest_modelbudget.results import ModelResult
 from pytest_modelbudget.results.difference import Difference

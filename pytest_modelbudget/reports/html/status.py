@@ -3,127 +3,78 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pytest_modelbudget.budgets import Problem, Verdict
+from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.reports.changes import telling_excesses
-from pytest_modelbudget.reports.lines import is_less
-from pytest_modelbudget.reports.wording import beyond, counted, excess, percent
-from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.reports.footer import KINDS, kind_of
+from pytest_modelbudget.reports.rows import Row, status
+from pytest_modelbudget.reports.wording import beyond, counted, excess, of_all
 
 State = Literal["bad", "warn", "good", "plain"]
 
-WORDS: Final[dict[str, str]] = {
-    "over": "over",
-    "grown": "grew",
-    "unknown_operators": "lower bound",
-    "not_measured": "not measured",
-    "unbudgeted": "no budget",
-    "new": "new",
-    "warned": "warned",
-    "expected": "as xfail expects",
-    "within": "within budget",
-}
-"""The words for the groups of models, the worst group first."""
-
-_PHRASES: Final[dict[str, str]] = {
-    "over": "over budget",
-    "grown": "above the baseline",
-    "unknown_operators": "with only a lower bound",
-    "not_measured": "not measured",
-    "unbudgeted": "without a budget",
-    "new": "not in the baseline",
-    "expected": "over as xfail expects",
-}
+_STATES: Final[dict[str, State]] = {"red": "bad", "yellow": "warn", "green": "good", "": "plain"}
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What became of one model: its group, its colour, and the words for it."""
+    """What became of one model: its kind, its colour, and the words for it."""
 
-    group: str
+    kind: str
     state: State
     text: str
 
 
-def status_of(model: ModelResult) -> Status:
+def status_of(row: Row) -> Status:
     """Return the words for the worst problem of a model, or for there being none."""
-    verdict = model.verdict
-    if not verdict.problems:
-        return _fine(verdict)
-    worst = verdict.problems[0]
-    state: State = "bad" if fails(model) else "warn"
-    if worst.is_excess:
-        over = telling_excesses(verdict.over)
-        grown = all(problem.kind == "grown" for problem in over)
-        most = max(over, key=in_relation)
-        more = f" in {len(over)} metrics, at most" if len(over) > 1 else ""
-        text = f"{'grew' if grown else 'over'}{more} by {excess(most)}"
-        if model.excused and state == "warn":
-            return Status("expected", state, f"{text}, as xfail expects")
-        return Status("grown" if grown else "over", state, text)
-    above = f", above {worst.limit.text}" if worst.kind == "warned" and worst.limit else ""
-    return Status(worst.kind, state, WORDS[worst.kind] + above)
+    state = _STATES[row.colour]
+    if row.contradicted or row.problem is None or not row.problem.is_excess:
+        text = status(row, brief=False)
+        return Status(kind_of(row), state, text.lower() if text.isupper() else text)
+    over = telling_excesses(row.verdict.over)
+    word = "grew" if all(problem.kind == "grown" for problem in over) else "over"
+    more = f" in {len(over)} metrics, at most" if len(over) > 1 else ""
+    expected = ", as xfail expects" if row.result.excused else ""
+    return Status(kind_of(row), state, f"{word}{more} by {excess(max(over, key=_in_relation))}{expected}")
 
 
-def fails(model: ModelResult) -> bool:
-    """Return whether an error is left that ``xfail`` did not expect."""
-    return len(model.verdict.errors) > (len(model.verdict.over) if model.excused else 0)
+def worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Return the models as a reviewer wants them: what fails, what warns, and what is as it should be."""
+    return sorted(rows, key=_rank)
 
 
-def in_relation(problem: Problem) -> float:
-    """Return an excess as a share of what is allowed."""
+def headline(rows: Sequence[Row], faults: int) -> tuple[State, str, str]:
+    """Return the colour, the verdict in a word, and in a sentence; ``faults`` counts those of the run itself."""
+    if not rows and not faults:
+        return "plain", "Nothing measured", "No model was measured."
+    failing = [row for row in rows if row.fails]
+    failed = bool(failing or faults)
+    parts = _counts(failing if failed else rows, len(rows))
+    parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []
+    return "bad" if failed else "good", "Failed" if failed else "Passed", f"{', '.join(parts)}."
+
+
+def kinds(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
+    """Return how models of a run are, in words, with their numbers; the worst kind first."""
+    found = Counter(map(kind_of, rows))
+    return [(kind, words, found[kind]) for kind, words in KINDS.items() if found[kind]]
+
+
+def _counts(rows: Sequence[Row], number: int) -> list[str]:
+    parts: list[str] = []
+    for _, words, count in kinds(rows):
+        how_many = f"{count:,}" if parts else of_all(count, number, "model")
+        parts.append(f"{counted(number, 'model') if count == number else how_many} {words}")
+    return parts
+
+
+def _in_relation(problem: Problem) -> float:
     over, allowed = beyond(problem)
     return over / allowed if allowed else float("inf")
 
 
-def worst_first(models: Sequence[ModelResult]) -> list[ModelResult]:
-    """Return the models as a reviewer wants them: what fails, what warns, and what has the least left."""
-    return sorted(models, key=_rank)
-
-
-def headline(run: Run, faults: int) -> tuple[State, str, str]:
-    """Return the colour, the verdict in a word, and in a sentence; ``faults`` counts those of the run itself."""
-    number = counted(len(run.models), "model")
-    if not run.models and not faults:
-        return "plain", "Nothing measured", "No model was measured."
-    failing = [model for model in run.models if fails(model)]
-    groups = Counter(status_of(model).group for model in failing or run.models)
-    parts: list[str] = []
-    for group, phrase in _PHRASES.items():
-        if groups[group]:
-            parts.append(f"{groups[group] if parts or not failing else f'{groups[group]} of {number}'} {phrase}")
-    if failing or faults:
-        parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []
-        return "bad", "Failed", f"{', '.join(parts)}."
-    within = groups["within"] + groups["warned"]
-    parts.insert(0, f"{number if within == len(run.models) else f'{within} of {number}'} within budget")
-    return "good", "Passed", f"{', '.join(parts)}."
-
-
-def _fine(verdict: Verdict) -> Status:
-    new = verdict.baseline == "new" and verdict.named
-    if not verdict.budgeted:
-        return Status("new", "plain", "new") if new else Status("unbudgeted", "plain", "no budget")
-    left = _least_room(verdict)
-    return Status("within", "good", f"ok{left}{', new' if new else ', less' if is_less(verdict) else ''}")
-
-
-def _least_room(verdict: Verdict) -> str:
-    rooms = [
-        (check.limit.value - check.value, check.limit.value)
-        for check in verdict.checks
-        if check.limit is not None and check.value is not None
-    ]
-    if not rooms:
-        return ""
-    left, limit = min(rooms, key=lambda room: room[0] / room[1] if room[1] else 0)
-    return f", {percent(left, limit)} left" if left else ", at the limit"
-
-
-def _rank(model: ModelResult) -> tuple[bool, int, float, str]:
-    status = status_of(model)
-    excess = max(map(in_relation, model.verdict.over), default=0.0)
-    return not fails(model), [*WORDS].index(status.group), -excess, model.name
+def _rank(row: Row) -> tuple[bool, bool, int, float, str]:
+    most = max(map(_in_relation, row.verdict.over), default=0.0)
+    return not row.fails, row.colour != "yellow", [*KINDS].index(kind_of(row)), -most, row.name

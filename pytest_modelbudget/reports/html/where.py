@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_modelbudget.budgets import Problem
+from pytest_modelbudget.measurement import percent
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.outline import heaviest
 from pytest_modelbudget.reports.changes import because, telling_excesses
 from pytest_modelbudget.reports.github import said
-from pytest_modelbudget.reports.html.nodes import decoded, nodes
-from pytest_modelbudget.reports.wording import percent
+from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.results import ModelResult
-from pytest_modelbudget.results.folding import FoldedModule
 
 _SHOWN = 3
 
@@ -34,23 +34,16 @@ def where(model: ModelResult) -> Iterator[str]:
 
 
 def _heaviest(model: ModelResult, metric: str) -> str:
-    """Return the layers that cost most: equal ones are one, with the share of all of them."""
-    measured = decoded(model)
-    found = nodes(measured.modules)
-    costs = [(_own(node.module, metric) * node.count, node) for node in found]
-    total = sum(cost for cost, _ in costs)
-    ranked = sorted((pair for pair in costs if pair[0]), key=lambda pair: -pair[0])
+    """Return the layers that cost most: those alike are one, with the share of all of them."""
+    groups = heaviest(model.measurement.modules, metric)
+    total = sum(group.cost for group in groups)
     texts = [
-        f"{node.path or 'the model itself'} {node.module.cls}{f' x{node.count}' if node.count > 1 else ''} "
-        f"({percent(cost, total)})"
-        for cost, node in ranked[:_SHOWN]
+        f"{group.name or 'the model itself'} {group.cls}{f' x{len(group.names):,}' if len(group.names) > 1 else ''} "
+        f"({percent(group.cost, total)})"
+        for group in groups[:_SHOWN]
     ]
-    rest = sum(cost for cost, _ in ranked[_SHOWN:])
+    rest = sum(group.cost for group in groups[_SHOWN:])
     return ", ".join(texts) + (f"; the other layers: {percent(rest, total)}" if rest else "")
-
-
-def _own(module: FoldedModule, metric: str) -> int:
-    return getattr(module.own, metric) or 0
 
 
 def _remedy(problem: Problem, model: ModelResult) -> str:

@@ -157,6 +157,31 @@ def test_code_that_asks_for_other_types_is_a_shape_run() -> None:
         assert (found.macs, found.run) == (ONE, "shape")
 
 
+class Config:
+    width = 4
+
+
+REGISTRY = {Config: lambda config: nn.Linear(config.width, config.width)}
+
+
+def test_a_factory_that_looks_up_the_type_of_a_configuration_is_a_shape_run() -> None:
+    def factory() -> nn.Module:
+        config = Config()
+        assert type(config) in REGISTRY
+        return REGISTRY[type(config)](config)
+
+    assert (measure(factory, rows(3)).macs, measure(factory, rows(3)).run) == (ONE, "shape")
+
+
+def test_the_factories_of_transformers_are_shape_runs() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=16
+    )
+    ids = torch.zeros(1, 4, dtype=torch.long)
+    assert measure(lambda: transformers.AutoModel.from_config(config), ids).run == "shape"
+
+
 # -- attributes of inputs, conjugate and negative bits -----------------------------------------------------------------
 
 

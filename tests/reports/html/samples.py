@@ -113,10 +113,12 @@ def everything() -> Run:
         judged(measured(HOSTILE, hostile), {"macs": "3000000T"}),
         judged(measured("exactly", leaf("", "Linear", 100, 10**9)), {"params": 100}),
         judged(measured("lean", transformer(4, 256, 1024)), {"params": "10M"}, before=measured("lean", transformer(5, 256, 1024))),
+        judged(measured("twin", transformer(2, 64, 128)), {"params": "1M"}),
+        judged(measured("twin", transformer(3, 64, 128)), {"params": "1M"}),
     )  # fmt: skip
     return Run(
         models,
-        contradicting=((0, 3),),
+        contradicting=((10, 11),),
         lost_workers=("gw1",),
         internal_errors=("Traceback\nRuntimeError: <i>no</i>",),
         stale=(Stale("old<b>", Place("pyproject.toml", 30, "[tool.modelbudget.models.old]"), "error", "vit_b_16"),),

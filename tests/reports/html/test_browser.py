@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.measurement import human
+from pytest_modelbudget.measurement import exactly, human, percent
 from pytest_modelbudget.reports.html.status import worst_first
-from pytest_modelbudget.reports.wording import exactly, percent
+from pytest_modelbudget.reports.rows import rows_of
 
 from .conftest import Open
 from .samples import HOSTILE, everything
@@ -17,7 +17,7 @@ from .samples import HOSTILE, everything
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-PLACES = {model.name: place for place, model in enumerate(worst_first(everything().models))}
+PLACES = {row.result.name: place for place, row in enumerate(worst_first(rows_of(everything())))}
 
 
 def card(page: Page, name: str, *, opened: bool = True) -> Locator:
@@ -52,7 +52,7 @@ def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Op
     first = page.locator(".card").first
     assert first.get_attribute("open") is not None
     assert first.locator(".status").inner_text().startswith("over by 1.472 G (9.2%)")
-    assert "layers.*.mlp.{up,down} Linear x24 (63.5%)" in first.locator(".where").inner_text()
+    assert "layers.*.mlp.up Linear x12 (31.8%)" in first.locator(".where").inner_text()
     edge = first.locator(".bars").bounding_box()
     assert edge is not None
     assert edge["y"] < 900
@@ -60,7 +60,7 @@ def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Op
 
 def test_without_scripts_the_budgets_are_there(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
-    assert page.locator(".card").count() == 10
+    assert page.locator(".card").count() == 12
     assert page.locator("#tools").is_hidden()
     assert page.locator("noscript p").is_visible()
 
@@ -153,7 +153,7 @@ def test_the_chart_is_entered_and_left_by_keyboard(open_page: Open) -> None:
 def test_the_chart_is_entered_by_a_click(open_page: Open) -> None:
     page = open_page()
     found = card(page, "vit_b_16")
-    found.locator(".icicle path.surface").nth(2).click()
+    found.locator(".icicle g.slice", has_text="attention").first.click()
     page.wait_for_function(
         "chart => chart.data[0].labels[0] !== 'vit_b_16'", arg=found.locator("div.icicle").element_handle()
     )
@@ -180,13 +180,13 @@ def test_models_are_found_filtered_and_sorted(open_page: Open) -> None:
     shown = page.locator(".card:not([hidden]) .name bdi")
     page.locator("#find").fill("LEA")
     assert shown.all_inner_texts() == ["lean"]
-    assert page.locator("#found").inner_text() == "1 of 10 models"
+    assert page.locator("#found").inner_text() == "1 of 12 models"
     page.locator("#find").fill("")
-    page.get_by_role("button", name="1 grew").click()
-    page.get_by_role("button", name="1 warned").click()
+    page.get_by_role("button", name="1 above the baseline").click()
+    page.get_by_role("button", name="1 above a warning").click()
     assert shown.all_inner_texts() == ["encoder", "distilled"]
-    page.get_by_role("button", name="1 grew").click()
-    page.get_by_role("button", name="1 warned").click()
+    page.get_by_role("button", name="1 above the baseline").click()
+    page.get_by_role("button", name="1 above a warning").click()
     page.locator("#sort").select_option("macs")
     assert shown.all_inner_texts()[:2] == [HOSTILE, "vit_b_16"]
     page.locator("#sort").select_option("name")
@@ -289,7 +289,7 @@ def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:
         "values.map(BigInt).map(one => [human(one, 'macs'), human(one, 'weight_bytes'), exactly(one, 'weight_bytes')])"
     )
     found = open_page().evaluate(f"values => {{ {script}; return {body}; }}", [str(value) for value in values])
-    assert found == [[human(one, "macs"), human(one, "weight_bytes"), exactly("weight_bytes", one)] for one in values]
+    assert found == [[human(one, "macs"), human(one, "weight_bytes"), exactly(one, "weight_bytes")] for one in values]
     pairs = [(0, 0), (0, 5), (1, 10**6), (1, 2000), (1, 3), (5, 5), (30, 7)]
     body = "pairs.map(([one, other]) => percent(BigInt(one), BigInt(other)))"
     assert open_page().evaluate(f"pairs => {{ {script}; return {body}; }}", pairs) == [percent(*pair) for pair in pairs]

@@ -1,7 +1,7 @@
 // The module tree as an icicle: the height of a box is its share.
 
 const DEEPEST = 5;
-const SMALLEST = 0.004; // of what is shown; smaller siblings share a box, which says how many they are
+const SMALLEST = 0.008; // of what is shown; smaller siblings share a box, which says how many they are
 
 let plotly = null;
 

@@ -1,0 +1,50 @@
+"""Where the cost of a model is: its heaviest modules, repeated ones as one, until they are most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pytest_modelbudget.measurement import Measurement, human, percent
+from pytest_modelbudget.outline import Group, heaviest
+from pytest_modelbudget.reports.wording import counted
+
+_ENOUGH = 80  # percent of the cost
+_MOST = 8  # lines
+
+
+class Part(NamedTuple):
+    """The heaviest modules by ``metrics``: name, class, number, cost and share of each, and how much is not shown."""
+
+    metrics: list[str]
+    rows: list[tuple[str, ...]]
+    rest: str
+
+
+def where_it_is(measurement: Measurement, metrics: Iterable[str]) -> Iterator[Part]:
+    """Yield the heaviest modules for each metric; what is the same for several metrics is said once."""
+    told: dict[tuple[tuple[str, ...], ...], Part] = {}
+    for metric in metrics:
+        total = getattr(measurement, metric) or 0
+        shown, left = _most_of(heaviest(measurement.modules, metric))
+        rows = [_row(group, measurement.name, metric, total) for group in shown]
+        number, cost = sum(len(group.names) for group in left), sum(group.cost for group in left)
+        rest = f"+ {counted(number, 'more module')} with {percent(cost, total)}" if left else ""
+        alike = tuple((*row[:3], row[4]) for row in rows)
+        told.setdefault(alike, Part([], rows, rest)).metrics.append(metric)
+    return (part for part in told.values() if part.rows)
+
+
+def _most_of(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:
+    """Return the heaviest groups, until they are most of the cost or many lines, and the others."""
+    total, covered, shown = sum(group.cost for group in groups), 0, 0
+    while shown < min(len(groups), _MOST) and covered * 100 < total * _ENOUGH:
+        covered += groups[shown].cost
+        shown += 1
+    shown += shown == len(groups) - 1  # a line that says so is no shorter than the last one
+    return groups[:shown], groups[shown:]
+
+
+def _row(group: Group, model: str, metric: str, total: int) -> tuple[str, ...]:
+    times = f"x{len(group.names):,}" if len(group.names) > 1 else ""
+    return group.name or f"{model} itself", group.cls, times, human(group.cost, metric), percent(group.cost, total)

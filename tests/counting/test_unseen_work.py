@@ -1,0 +1,203 @@
+"""Work that no mode sees by itself is counted, or makes the measurement a lower bound; it is never 0."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import force_real_run, measure
+
+LAYER = 4 * 8 * 8  # (4, 8) @ (8, 8)
+
+
+class Threaded(nn.Module):
+    def __init__(self, how: Callable[[Any, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+        self.how = how
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.how(self, x)
+
+
+def in_thread(self: Threaded, x: torch.Tensor) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(self.l(x)))
+    thread.start()
+    thread.join()
+    assert "run" not in vars(thread)
+    return results[0]
+
+
+def in_subclass(self: Threaded, x: torch.Tensor) -> Any:
+    model = self
+
+    class Worker(threading.Thread):
+        def run(self) -> None:
+            self.out = model.l(x)
+
+    worker = Worker()
+    worker.start()
+    worker.join()
+    return worker.out
+
+
+def in_pool(self: Threaded, x: torch.Tensor) -> Any:
+    with ThreadPoolExecutor(2) as pool:
+        return pool.submit(self.l, x).result()
+
+
+def mapped(self: Threaded, x: torch.Tensor) -> Any:
+    with ThreadPoolExecutor(2) as pool:
+        return torch.cat(list(pool.map(self.l, x.split(2))))
+
+
+def in_older_pool(self: Threaded, x: torch.Tensor) -> Any:
+    return OLD_POOL.submit(self.l, x).result()
+
+
+def in_thread_pool(self: Threaded, x: torch.Tensor) -> Any:
+    with ThreadPool(2) as pool:
+        return pool.apply(self.l, (x,))
+
+
+def mapped_in_older_thread_pool(self: Threaded, x: torch.Tensor) -> Any:
+    return torch.cat(OLD_THREAD_POOL.map(self.l, x.split(2)))
+
+
+def function_in_thread(self: Threaded, x: torch.Tensor) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.matmul, x, self.l.weight).result()
+
+
+def nested(self: Threaded, x: torch.Tensor) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(in_thread, self, x).result()
+
+
+def through_a_queue(self: Threaded, x: torch.Tensor) -> Any:
+    todo: queue.Queue[Any] = queue.Queue()
+    done: queue.Queue[Any] = queue.Queue()
+    thread = threading.Thread(target=lambda: done.put(self.l(todo.get())))
+    thread.start()
+    todo.put(x)
+    thread.join()
+    return done.get()
+
+
+OLD_POOL = ThreadPoolExecutor(2)
+OLD_THREAD_POOL = ThreadPool(2)
+WAYS = [
+    in_thread,
+    in_subclass,
+    in_pool,
+    mapped,
+    in_older_pool,
+    in_thread_pool,
+    mapped_in_older_thread_pool,
+    function_in_thread,
+    nested,
+    through_a_queue,
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pools() -> Any:
+    OLD_POOL.submit(int).result()
+    yield
+    OLD_POOL.shutdown()
+    OLD_THREAD_POOL.terminate()
+    OLD_THREAD_POOL.join()
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_threads_inside_a_forward(how: Callable[[Any, torch.Tensor], Any]) -> None:
+    before = threading.Thread.start, ThreadPoolExecutor.submit, ThreadPool.imap
+    model = Threaded(how)
+    for given in (model, lambda: Threaded(how)):
+        found = measure(given, torch.ones(4, 8))
+        assert (found.macs, found.unknown, found.run) == (LAYER, (), "real")
+    with force_real_run():
+        assert measure(model, torch.ones(4, 8)).macs == LAYER
+    if how is not function_in_thread:
+        assert measure(model, torch.ones(4, 8)).modules.children[0].total.macs == LAYER
+        assert measure(model, torch.ones(4, 8), backward=True).training_macs == 2 * LAYER  # and dW
+    assert before == (threading.Thread.start, ThreadPoolExecutor.submit, ThreadPool.imap)
+
+
+def test_a_pool_goes_on_after_the_measurement_that_made_it() -> None:
+    pools = []
+
+    def how(self: Threaded, x: torch.Tensor) -> Any:
+        pools.append(ThreadPoolExecutor(1))
+        return pools[-1].submit(self.l, x).result()
+
+    model = Threaded(how)
+    assert measure(model, torch.ones(4, 8)).macs == LAYER
+    for pool in pools:
+        assert pool.submit(torch.utils._python_dispatch._get_current_dispatch_mode_stack).result() == []
+        pool.shutdown()
+
+
+def test_an_exception_in_a_thread_is_the_models_own() -> None:
+    def how(self: Threaded, x: torch.Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit({}.__getitem__, "missing").result()
+
+    with pytest.raises(KeyError, match="missing"):
+        measure(Threaded(how), torch.ones(4, 8))
+
+
+# -- frozen graphs -----------------------------------------------------------------------------------------------------
+
+
+def convolutions() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1)).eval()
+
+
+class Around(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.inner(x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="nothing is frozen to kernels of oneDNN")
+@pytest.mark.parametrize("around", [lambda inner: inner, Around])
+def test_graphs_that_are_optimized_for_inference(around: Any) -> None:
+    plain = 36 * 8 * 27 + 36 * 4 * 8  # Hout * Wout * Cout * Cin * kh * kw
+    x = torch.ones(1, 3, 8, 8)
+    scripted = torch.jit.script(convolutions())
+    for module in (scripted, torch.jit.trace(convolutions(), x), torch.jit.freeze(scripted)):
+        assert measure(around(module), x).macs == plain
+    found = measure(around(torch.jit.optimize_for_inference(scripted)), x)
+    assert found.macs == plain or "prim::mkldnn_convolution" in {cost.name for cost in found.unknown}
+
+
+class Forks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        future = torch.jit.fork(self.l, x)
+        out: torch.Tensor = torch.jit.wait(future)
+        return out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_forks() -> None:
+    assert measure(Forks(), torch.ones(4, 8)).macs == LAYER
+    found = measure(torch.jit.script(Forks()), torch.ones(4, 8))
+    assert found.macs == LAYER or not found.complete
