@@ -36,7 +36,7 @@ Open = Callable[..., "Page"]
 # Not for the session: playwright's loop would be in the way of tests that run one of their own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         reason = "chromium is not installed (Debian: apt-get install chromium)"
         if os.environ.get(REQUIRED) == "required":
