@@ -115,6 +115,7 @@ def everything() -> Run:
         judged(measured("lean", transformer(4, 256, 1024)), {"params": "10M"}, before=measured("lean", transformer(5, 256, 1024))),
         judged(measured("twin", transformer(2, 64, 128)), {"params": "1M"}),
         judged(measured("twin", transformer(3, 64, 128)), {"params": "1M"}),
+        judged(measured("nothing", leaf("", "Identity", 0, 0)), {"params": 0}),
     )  # fmt: skip
     return Run(
         models,

@@ -60,7 +60,7 @@ def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Op
 
 def test_without_scripts_the_budgets_are_there(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
-    assert page.locator(".card").count() == 12
+    assert page.locator(".card").count() == 13
     assert page.locator("#tools").is_hidden()
     assert page.locator("noscript p").is_visible()
 
@@ -80,9 +80,9 @@ def test_modules_are_sorted_by_their_heads(open_page: Open) -> None:
     assert table.locator("th[aria-sort]").all_inner_texts() == ["class"]
     table.get_by_role("button", name="params").click()
     assert table.locator("th[aria-sort=descending]").inner_text() == "params"
-    assert column(table, 5)[:2] == ["56.62 M", "21.23 M"]
+    assert column(table, 6)[:2] == ["56.62 M", "21.23 M"]
     table.get_by_role("button", name="params").click()
-    assert column(table, 5)[-1] == "56.62 M"
+    assert column(table, 6)[-1] == "56.62 M"
 
 
 def test_modules_are_found_by_name_and_class(open_page: Open) -> None:
@@ -103,7 +103,7 @@ def test_what_is_below_is_counted_on_request(open_page: Open) -> None:
     found = card(open_page(), "vit_b_16")
     found.get_by_label("with everything below").check()
     assert column(modules(found), 1)[0] == "vit_b_16 itself"
-    assert column(modules(found), 6)[0] == human(17_471_649_792)
+    assert column(modules(found), 7)[0] == human(17_471_649_792)
 
 
 def test_the_metric_of_the_chart_is_switched(open_page: Open) -> None:
@@ -180,7 +180,7 @@ def test_models_are_found_filtered_and_sorted(open_page: Open) -> None:
     shown = page.locator(".card:not([hidden]) .name bdi")
     page.locator("#find").fill("LEA")
     assert shown.all_inner_texts() == ["lean"]
-    assert page.locator("#found").inner_text() == "1 of 12 models"
+    assert page.locator("#found").inner_text() == "1 of 13 models"
     page.locator("#find").fill("")
     page.get_by_role("button", name="1 above the baseline").click()
     page.get_by_role("button", name="1 above a warning").click()
@@ -219,6 +219,20 @@ def test_a_model_without_inputs_shows_its_params(open_page: Open) -> None:
     found.locator("> summary").click()
     found.locator(".icicle path.surface").first.wait_for()
     assert found.get_by_text("No operator was counted.").is_visible()
+
+
+def test_a_model_that_costs_nothing(open_page: Open) -> None:
+    page = open_page()
+    found = page.locator(f"#model-{PLACES['nothing']}")
+    found.locator("> summary").click()
+    found.get_by_text("Nothing in this model costs anything.").wait_for()
+    assert column(modules(found), 1) == ["nothing itself"]
+
+
+def test_growth_is_offered_where_something_grew(open_page: Open) -> None:
+    page = open_page()
+    assert card(page, "lean").get_by_role("button", name="growth of").count() == 0
+    assert card(page, "encoder").get_by_role("group").get_by_role("button", name="growth of").count() == 3
 
 
 @pytest.mark.parametrize("name", [HOSTILE])

@@ -7,7 +7,10 @@ function isTelling(metric) {
 
 function sections(model) {
   model.kinds = kinds(model);
-  const state = { metric: model.metrics.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
+  const some = (metric) => model.rows.some((row) => row.own[metric] > 0n);
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
+  const shown = [...model.metrics.filter(isTelling), ...grown].filter(some);
+  const state = { metric: shown.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
   const parts = [];
   const chart = element("div", { class: "icicle", role: "img" });
   const crumbs = element("nav", { class: "crumbs", "aria-label": `Modules above, in ${model.name}` });
@@ -18,17 +21,18 @@ function sections(model) {
     draw();
   }
   function draw() {
+    if (!shown.length) return null;
     fillCrumbs(crumbs, model, state, zoom);
     return drawIcicle(chart, model, state.top, state.metric, zoom);
   }
-  const shown = model.metrics.filter(isTelling);
-  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
-  const switcher = choice("Area of the boxes", [...shown, ...grown].map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
+  const switcher = choice("Area of the boxes", shown.map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
     state.metric = metric;
     modules.follow();
     draw();
   });
-  parts.push(element("h2", {}, "Where it is"), element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
+  parts.push(element("h2", {}, "Where it is"));
+  if (shown.length) parts.push(element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
+  else parts.push(element("p", { class: "quiet" }, "Nothing in this model costs anything."));
   parts.push(...changes(model));
   parts.push(element("h2", {}, "Modules"), ...modules.parts);
   parts.push(element("h2", {}, "Operators"), ...operatorTable(model));
@@ -74,7 +78,11 @@ function moduleTable(model, state, zoom) {
   };
   const numeric = (metric) => ({
     title: labelled(metric), number: true, key: (row) => cost(row, metric),
-    cell: (row) => numberCell(measured(cost(row, metric), metric), exactly(cost(row, metric), metric)),
+    cell: (row) => {
+      const value = cost(row, metric);
+      const isEmpty = value === 0n && metric.startsWith("growth");
+      return isEmpty ? numberCell("") : numberCell(measured(value, metric), exactly(value, metric.replace("growth of ", "")));
+    },
   });
   const name = (row) => {
     const text = element("bdi", {}, titled(model, row));
@@ -84,20 +92,21 @@ function moduleTable(model, state, zoom) {
     const also = row.aliases.length ? element("span", { class: "times" }, " also ", element("bdi", {}, row.aliases.join(", "))) : null;
     return pathCell(inside, also);
   };
-  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
+  const moved = (metric) => model.rows.some((row) => row.own[metric] !== 0n);
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`).filter(moved);
   const columns = [
     { title: "module", key: (row) => row.place, cell: name },
     { title: "class", key: (row) => row.cls.toLowerCase(), cell: (row) => element("td", {}, element("bdi", {}, row.cls)) },
     { title: "how many", number: true, key: (row) => BigInt(row.count), cell: (row) => numberCell(row.count > 1 ? `x${row.count}` : "") },
+    { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
     { title: "calls", number: true, key: (row) => BigInt(row.calls), cell: (row) => numberCell(String(row.calls)) },
     ...[...model.metrics.filter(isTelling), ...grown].map(numeric),
-    { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
   ];
-  const last = columns.length - 1;
+  const shareAt = columns.findIndex((column) => column.title === "share");
   const made = table(`Modules of ${model.name}`, columns, model.rows, {
-    sorted: last, noun: "module", matches: (row) => `${titled(model, row)} ${row.cls}`,
+    sorted: shareAt, noun: "module", matches: (row) => `${titled(model, row)} ${row.cls}`,
   });
-  const follow = () => { made.retitle(last, `share of ${labelled(state.metric)}`); made.refill(); };
+  const follow = () => { made.retitle(shareAt, `share of ${labelled(state.metric)}`); made.refill(); };
   const box = element("input", { type: "checkbox", onchange: () => { state.below = box.checked; made.refill(); } });
   const note = element("p", { class: "quiet" }, "Modules that are alike are one row, with what all of them cost together.");
   follow();
