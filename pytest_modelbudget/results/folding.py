@@ -37,6 +37,7 @@ class FoldedModule(Struct, frozen=True, omit_defaults=True):
     own: OwnCosts = OwnCosts()
     at: tuple[int, ...] = ()
     aliases: tuple[str, ...] = ()
+    outputs: tuple[tuple[int, ...], ...] = ()
     operators: tuple[Operator, ...] = ()
     unknown: tuple[Operator, ...] = ()
     children: tuple[FoldedModule, ...] = ()
@@ -104,6 +105,7 @@ def _fold(module: ModuleCost, prefix: str, operators: Operators, unknown: Operat
         calls=module.calls,
         own=OwnCosts(*structs.astuple(module.own)),
         aliases=module.aliases,
+        outputs=module.outputs,
         operators=operators.get(module.name, ()),
         unknown=unknown.get(module.name, ()),
         children=tuple(_siblings(folded, places) for folded, places in alike.items()),
@@ -130,7 +132,7 @@ def _unfold(
     )
     own = Costs(*structs.astuple(folded.own))
     total = _sum([own, *[child.total for child in children]]) if children else own
-    return ModuleCost(name, folded.cls, folded.calls, own, total, folded.aliases, children)
+    return ModuleCost(name, folded.cls, folded.calls, own, total, folded.aliases, children, folded.outputs)
 
 
 def _in_order(children: tuple[FoldedModule, ...]) -> list[tuple[FoldedModule, str]]:

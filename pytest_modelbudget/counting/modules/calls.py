@@ -14,7 +14,7 @@ from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_of
 
 Enter = Callable[[nn.Module, Any, Any], bool]
-Leave = Callable[[bool], None]
+Leave = Callable[[bool, Any], None]
 
 OTHER_THREAD = "threading::call"
 """Stands among the unknown operators for a module that was called in another thread."""
@@ -51,9 +51,9 @@ def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
         try:
             out = run(*args, **kwargs)
         except BaseException:
-            leave(True)
+            leave(True, None)
             raise
-        leave(False)
+        leave(False, out)
         return out
 
     return call
@@ -63,8 +63,8 @@ def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
 def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
     """Call ``enter`` before, and ``leave`` after, every module call inside; no ``leave`` where ``enter`` returns False.
 
-    ``leave`` is told whether the call raised. Of several followers only the last is called; they may end in any order,
-    as those of other threads do.
+    ``leave`` is told whether the call raised, and what it returned. Of several followers only the last is called; they
+    may end in any order, as those of other threads do.
     """
     follower = _CallDescriptor(enter, leave)
     _followers.append(follower)
@@ -106,11 +106,11 @@ def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
         branch.running.append(position)
         return True
 
-    def leave(_: bool) -> None:
+    def leave(_: bool, out: Any) -> None:
         if threading.get_ident() != thread:
-            ledger.branches[threading.get_ident()].running.pop()
+            nodes[ledger.branches[threading.get_ident()].running.pop()].note_output(out)
             return
-        running.pop()
+        nodes[running.pop()].note_output(out)
         if backward:
             ledger.note_module_boundary()
 

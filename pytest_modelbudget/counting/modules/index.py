@@ -17,6 +17,7 @@ from pytest_modelbudget.counting.torch_private import (
     submodules,
 )
 
+_DEEPEST_OUTPUT = 8  # levels: an output may hold itself
 _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
@@ -36,7 +37,17 @@ def escaped(name: str) -> str:
 class ModuleNode:
     """One module of a model, under the first qualified name that holds it."""
 
-    __slots__ = ("aliases", "calls", "children", "module", "name", "params", "trainable_params", "weight_bytes")
+    __slots__ = (
+        "aliases",
+        "calls",
+        "children",
+        "module",
+        "name",
+        "outputs",
+        "params",
+        "trainable_params",
+        "weight_bytes",
+    )
 
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
@@ -44,7 +55,14 @@ class ModuleNode:
         self.aliases: list[str] = []
         self.children: list[int] = []
         self.calls = 0
+        self.outputs: tuple[tuple[int, ...], ...] | None = None
         self.params = self.trainable_params = self.weight_bytes = 0
+
+    def note_output(self, output: Any) -> None:
+        """Keep the shapes of what the first call returned."""
+        if self.outputs is None:
+            plain = type(output) is torch.Tensor and not output.is_nested  # by far the most common
+            self.outputs = (tuple(output.shape),) if plain else tuple(_shapes(output))
 
     def add_tensor(self, tensor: torch.Tensor, is_parameter: bool) -> None:
         """Add the size of a tensor that this module holds."""
@@ -162,3 +180,13 @@ def _uninitialized_twin(tensor: Any) -> Any:
     if isinstance(tensor, UninitializedParameter):
         return UninitializedParameter(requires_grad=tensor.requires_grad, **options)
     return type(tensor)(tensor.requires_grad, **options)
+
+
+def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of the tensors in what a module returned; symbolic sizes are -1, nested tensors have none."""
+    if isinstance(output, torch.Tensor):
+        if not output.is_nested:
+            yield tuple([size if type(size) is int else -1 for size in output.shape])
+    elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST_OUTPUT:
+        for part in dict.values(output) if isinstance(output, dict) else output:
+            yield from _shapes(part, level + 1)

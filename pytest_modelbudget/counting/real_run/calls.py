@@ -32,6 +32,7 @@ class Call:
         positions = [index.positions.get(id(node.module), ROOT) for node in self.index.nodes]
         for node, position in zip(self.index.nodes, positions, strict=True):
             index.nodes[position].calls += node.calls
+            index.nodes[position].outputs = node.outputs
         self.ledger.move(index, positions)
         self.index = index
 

@@ -126,11 +126,11 @@ class _Observer:
         running.append(position)
         return True
 
-    def leave(self, raised: bool) -> None:
+    def leave(self, raised: bool, out: Any) -> None:
         """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
         call, method = self._call, self._method
         assert call is not None
-        call.ledger.running.pop()
+        call.index.nodes[call.ledger.running.pop()].note_output(out)
         self._depth -= 1
         if self._depth:
             return

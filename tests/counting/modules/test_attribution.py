@@ -164,6 +164,58 @@ def test_a_module_that_is_not_registered_counts_where_it_runs() -> None:
     assert (tree[""].own.macs, tree["a"].own.macs) == (ONE, ONE)
 
 
+def test_the_shapes_of_what_modules_return() -> None:
+    class Several(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, object]:
+            return {"out": x.sum(), "parts": [x, (x[:1], "text")]}
+
+    found = both(nn.Sequential(nn.Linear(4, 4), Several()))
+    assert [node.outputs for node in by_name(found).values()] == [((), (3, 4), (1, 4)), ((3, 4),), ((), (3, 4), (1, 4))]
+    shown = [line.split(")")[1].strip().split("  ")[0] for line in found.tree(outputs=True).splitlines()[1:]]
+    assert shown == ["scalar, 3x4, 1x4", "3x4", "scalar, 3x4, 1x4"]
+
+
+def test_digits_on_request_and_operators_in_short() -> None:
+    found = measure(nn.Sequential(*[nn.Linear(1000, 1000) for _ in range(30)]), torch.zeros(1, 1000), name="net")
+    assert found.tree().splitlines()[1:] == [
+        "net (Sequential)      30.03 M  30.00 M     100.0%",
+        "  0-29 (Linear) x30   30.03 M  30.00 M     100.0%",
+    ]
+    assert "30,030,000  30,000,000" in found.tree(exact=True)
+    assert found.table().splitlines()[1].split() == ["aten::addmm", "*", "x30", "30", "30.00", "M", "100.0%"]
+    assert str(found) == f"{found.headline()}\n{found.tree()}"
+
+
+def test_a_flat_model_shows_its_heaviest_modules() -> None:
+    layers = {f"layer_{'abcdefgh'[place % 8]}{'x' * place}": nn.Linear(4, place + 1) for place in range(60)}
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, layer in layers.items():
+                self.add_module(name, layer)
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [layer(x) for layer in self.children()]
+
+    lines = measure(Wide(), X).tree().splitlines()
+    assert len(lines) == 1 + 40 + 1
+    # The 21 lightest have 1 to 21 outputs, of 1 + ... + 60 = 1830: 231 / 1830.
+    assert lines[-1] == "+ 21 more modules with 12.6%"
+
+
+def test_a_notebook_shows_the_folded_tree_without_scripts() -> None:
+    class Hostile(nn.Sequential):
+        pass
+
+    Hostile.__name__ = "<script>alert(1)</script>"
+    html = measure(Hostile(*[nn.Linear(4, 4) for _ in range(500)]), X)._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "0-499 (Linear) x500: params 10.00 K, MACs 24.00 K, 100.0% of MACs" in html
+    assert len(html) < 1000
+
+
 def test_the_operator_table() -> None:
     class Products(Parts):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
