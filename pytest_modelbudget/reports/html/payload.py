@@ -30,7 +30,7 @@ def columns(model: ModelResult) -> dict[str, Any]:
     """Return the tree, the operators and the changes of a model as builtins that JSON holds exactly."""
     measured = decoded(model)
     found = nodes(measured.modules)
-    classes, operators = _Names(), _Names()
+    classes, operators, shapes = _Names(), _Names(), _Names()
     own = {metric: [getattr(node.module.own, metric) for node in found] for metric in _OWN}
     return {
         "name": measured.name,
@@ -44,12 +44,14 @@ def columns(model: ModelResult) -> dict[str, Any]:
             metric: [_exact(one or 0) for one in values] for metric, values in own.items() if values[0] is not None
         },
         "aliases": {place: node.module.aliases for place, node in enumerate(found) if node.module.aliases},
+        "outputs": {place: shapes(_shapes(node)) for place, node in enumerate(found) if node.module.outputs},
         "ran": _operators(found, operators, lambda node: node.module.operators),
         "unknown": _operators(found, operators, lambda node: node.module.unknown),
         "differences": [_difference(one) for one in model.differences],
         "growth": _growth(found, model.differences),
         "classes": list(classes),
         "operators": list(operators),
+        "shapes": list(shapes),
     }
 
 
@@ -63,6 +65,10 @@ class _Names(dict[str, int]):
 def _exact(number: int) -> int | str:
     """Return a number, as text where JavaScript would round it."""
     return number if -_EXACT_IN_JAVASCRIPT < number < _EXACT_IN_JAVASCRIPT else str(number)
+
+
+def _shapes(node: Node) -> str:
+    return ", ".join("x".join(map(str, shape)) or "scalar" for shape in node.module.outputs)
 
 
 def _operators(found: Sequence[Node], known: _Names, of: Callable[[Node], Iterable[Any]]) -> list[list[Any]]:

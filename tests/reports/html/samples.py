@@ -51,7 +51,8 @@ def transformer(layers: int, width: int, hidden: int, last: str = "head") -> Mod
         )
 
     blocks = parent("layers", "ModuleList", *[layer(f"layers.{number}") for number in range(layers)])
-    return parent("", "Transformer", leaf("stem", "Conv2d", 3 * 256 * width, 196 * 768 * width), blocks,
+    stem = structs.replace(leaf("stem", "Conv2d", 3 * 256 * width, 196 * 768 * width), outputs=((1, width, 14, 14), ()))
+    return parent("", "Transformer", stem, blocks,
                   leaf(last, "Linear", 1000 * width, 1000 * width))  # fmt: skip
 
 

@@ -85,6 +85,12 @@ def test_modules_are_sorted_by_their_heads(open_page: Open) -> None:
     assert column(table, 6)[-1] == "56.62 M"
 
 
+def test_modules_tell_the_shapes_of_their_outputs(open_page: Open) -> None:
+    table = modules(card(open_page(), "vit_b_16"))
+    table.get_by_role("button", name="output").click()
+    assert (column(table, 1)[-1], column(table, 9)[-1]) == ("stem", "1x768x14x14, scalar")
+
+
 def test_modules_are_found_by_name_and_class(open_page: Open) -> None:
     found = card(open_page(), "vit_b_16")
     find = found.get_by_role("searchbox", name="Find").first

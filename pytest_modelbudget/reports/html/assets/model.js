@@ -7,7 +7,8 @@ async function load(place) {
 function unpacked(data) {
   const rows = data.parent.map((parent, place) => ({
     place, parent, segment: data.segment[place], cls: data.classes[data.cls[place]], calls: data.calls[place],
-    many: data.many[place] || 1, aliases: data.aliases[place] || [], children: [], path: "", count: 1, own: {}, total: {},
+    many: data.many[place] || 1, aliases: data.aliases[place] || [], output: data.shapes[data.outputs[place]] || "",
+    children: [], path: "", count: 1, own: {}, total: {},
   }));
   for (const row of rows) {
     const above = rows[row.parent];

@@ -101,6 +101,7 @@ function moduleTable(model, state, zoom) {
     { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
     { title: "calls", number: true, key: (row) => BigInt(row.calls), cell: (row) => numberCell(String(row.calls)) },
     ...[...model.metrics.filter(isTelling), ...grown].map(numeric),
+    ...(model.shapes.length ? [{ title: "output", key: (row) => row.output, cell: (row) => element("td", { class: "path" }, row.output) }] : []),
   ];
   const shareAt = columns.findIndex((column) => column.title === "share");
   const made = table(`Modules of ${model.name}`, columns, model.rows, {
