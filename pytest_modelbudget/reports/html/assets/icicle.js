@@ -94,7 +94,7 @@ async function drawIcicle(place, model, top, metric, zoom) {
     customdata: found.map((box) => escaped(`${measured(box.value, metric)} (${exactly(box.value, metric)})`)),
     branchvalues: "remainder",
     sort: false,
-    textinfo: "label+text",
+    texttemplate: found.map((box) => (narrow || share(box.value, whole) > 0.07 ? "%{label}<br>%{text}" : "%{label} %{text}")),
     textfont: { color: text, size: 13 },
     hovertemplate: "<b>%{label}</b><br>%{text}<br>%{customdata}<extra></extra>",
     marker: { colors: colours, line: { color: colour("--card"), width: 1.5 } },
