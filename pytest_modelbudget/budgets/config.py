@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field, structs
 
+from pytest_modelbudget.budgets.declared import DECLARING, DeclaredModel, declared_model
 from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
 from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
@@ -34,7 +35,8 @@ _RISE: Final = ("growth", "floor")
 class Table(Struct, frozen=True):
     """The table of a project; ``models`` keeps the order of the file, ``path`` is the file as people know it.
 
-    ``baseline`` is the lock file that the project names; ``everywhere`` holds the growth that it allows every model.
+    ``baseline`` is the lock file that the project names; ``everywhere`` holds the growth that it allows every model,
+    and ``declared`` the models that need no test.
     """
 
     path: str = "pyproject.toml"
@@ -43,6 +45,7 @@ class Table(Struct, frozen=True):
     new: Literal["report", "error"] = "report"
     default: Rules = field(default_factory=Rules)
     models: Mapping[str, Rules] = field(default_factory=dict)
+    declared: tuple[DeclaredModel, ...] = ()
     unbudgeted: Literal["report", "warn", "error"] = "report"
     stale: Literal["report", "warn", "error"] = "error"
     unknown_ops: Literal["error", "warn"] = "error"
@@ -76,6 +79,7 @@ class _Reader:
     path: str
     lines: Lines
     mistakes: list[str] = dataclass_field(default_factory=list)
+    declared: list[DeclaredModel] = dataclass_field(default_factory=list)
 
     def table(self, at: Keys, data: object) -> Table:
         if not isinstance(data, Mapping):
@@ -95,6 +99,7 @@ class _Reader:
                 options[key] = self.rules(here, value)
             elif key == "models":
                 options[key] = self.models(here, value)
+                options["declared"] = tuple(self.declared)
             elif key in _CHOICES:
                 options[key] = self.choice(here, value, _CHOICES[key])
             else:
@@ -105,9 +110,23 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of models, not {_shown(data)}")
             return {}
-        return {name: self.rules((*at, name), entry) for name, entry in data.items()}
+        return {name: self.entry((*at, name), entry) for name, entry in data.items()}
 
-    def rules(self, at: Keys, data: object) -> Rules:
+    def entry(self, at: Keys, data: object) -> Rules:
+        """Read the entry of one model: its rules, and how to build and call it where it needs no test."""
+        if not isinstance(data, Mapping):
+            return self.rules(at, data)
+        how = {key: value for key, value in data.items() if key in DECLARING}
+        if how:
+            declared = declared_model(at[-1], how, self.place((*at, "factory"), at))
+            if isinstance(declared, DeclaredModel):
+                self.declared.append(declared)
+            else:
+                for keys, what in declared:
+                    self.wrong((*at, *keys), what)
+        return self.rules(at, {key: value for key, value in data.items() if key not in DECLARING}, DECLARING)
+
+    def rules(self, at: Keys, data: object, also: tuple[str, ...] = ()) -> Rules:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of limits, not {_shown(data)}")
             return Rules()
@@ -121,7 +140,7 @@ class _Reader:
             elif key in _RISE:
                 continue
             elif key not in METRICS:
-                self.unknown(here, (*METRICS, *_RISE, "message"))
+                self.unknown(here, (*METRICS, *_RISE, "message", *also))
             elif isinstance(value, Mapping):
                 self.bounds(here, value, rules)
             else:

@@ -96,6 +96,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         run.check_not_stopped("the factory")
         if index.has_lazy_tensors or index.has_scripted_modules():
             raise ShapeRunStop("lazy and scripted modules need a real run")
+        task.settle_inputs(index)
         request = task.request(built)
         task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
         if task.inputs is None:
@@ -169,7 +170,7 @@ def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, r
     """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
     classes = {type(node.module) for node in index.nodes}
     factory = task.model if task.is_factory else None
-    asks = asks_of_model(classes, attributes.helpers(), attributes.functions, factory=factory)
+    asks = asks_of_model(classes, attributes.helpers(), attributes.functions, task.method, factory=factory)
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
     if asks.exports:

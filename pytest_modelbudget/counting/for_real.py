@@ -65,6 +65,7 @@ def measure_for_real(task: Task, reason: str) -> Measurement:
 def _run(task: Task, built: nn.Module) -> Measurement:
     __tracebackhide__ = True
     index = ModuleIndex(built)
+    task.settle_inputs(index)
     request = task.request(built)
     if task.inputs is None:
         _check_lazy(index, request, "need inputs to know their shapes")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
@@ -18,14 +20,21 @@ from pytest_modelbudget.counting.torch_private import (
     tree_map,
 )
 from pytest_modelbudget.measurement import TensorSpec
+from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+_COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def check_model(model: Any) -> None:
     """Raise ``TypeError`` unless ``model`` is a module or a factory."""
     if isinstance(model, type) and issubclass(model, nn.Module):
         return
+    owner = getattr(model, "__self__", None)
+    if inspect.ismethod(model) and isinstance(owner, nn.Module):
+        name = model.__name__
+        raise TypeError(f'{name} is a method of {class_name(owner)}: pass the model, and method="{name}"')
     if not isinstance(model, nn.Module) and not callable(model):
         raise TypeError(
             f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
@@ -41,10 +50,32 @@ def check_built(model: Any, factory: Any) -> nn.Module:
     return model
 
 
+def check_method(method: Any) -> str:
+    """Return the name of the method to run, or raise ``TypeError``."""
+    if not isinstance(method, str) or not method.isidentifier():
+        raise TypeError(f'method must be the name of a method, as in method="training_step", not {method!r}')
+    return str.__str__(method)
+
+
+def method_of(built: nn.Module, name: str) -> Callable[..., Any]:
+    """Return what runs a model: the model itself, or the method called ``name``. Raises ``TypeError``."""
+    if name == "forward":
+        return built
+    found: Callable[..., Any] | None = getattr(built, name, None)
+    if isinstance(found, nn.Module):
+        raise TypeError(f'{name} is a part of {class_name(built)}, not a method; limit it with module="{name}"')
+    if found is None or not callable(found):
+        meant = get_close_matches(name, {*dir(type(built))} - {*dir(nn.Module)}, 1)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        raise TypeError(f"{class_name(built)} has no method {name}{hint}")
+    return found
+
+
 def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
     """Return the inputs as ``(args, kwargs)``, or None where there are none and only weights can be measured.
 
-    ``args`` may be a tuple or list (unpacked) or a single value; ``input_size`` gives one shape or a list of shapes.
+    ``args`` may be a tuple or list (unpacked) or a single value; ``input_size`` gives shapes or specs, which
+    :func:`with_dtypes` makes inputs of.
     """
     if isinstance(args, Mapping):
         raise TypeError(
@@ -59,7 +90,8 @@ def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
         return (positional, dict(kwargs or {})) if positional or kwargs else None
     if positional or kwargs:
         raise TypeError("give input_size or args/kwargs, not both")
-    return tuple(_placeholder(shape) for shape in shapes_of(input_size)), {}
+    specs = specs_of(input_size)
+    return ((), specs) if isinstance(specs, dict) else (tuple(specs), {})
 
 
 def check_name(name: Any) -> str | None:
@@ -74,24 +106,80 @@ def check_name(name: Any) -> str | None:
     return exact
 
 
-def shapes_of(input_size: Any) -> list[tuple[int, ...]]:
-    """Return the shapes that ``input_size`` names: one shape, or a list of shapes, each with the batch dimension."""
-    if isinstance(input_size, Sequence) and not isinstance(input_size, str):
-        if all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in input_size):
-            return [tuple(map(int, input_size))]
-        if all(isinstance(shape, Sequence) and not isinstance(shape, str) for shape in input_size):
-            return [shape for item in input_size for shape in shapes_of(item)]
-    raise TypeError(f"input_size must be a shape such as (1, 3, 224, 224), or a list of shapes, not {input_size!r}")
+def specs_of(input_size: Any) -> list[InputSpec] | dict[str, InputSpec]:
+    """Return the inputs that ``input_size`` names: a shape or spec, a list of them, or a dict of them by keyword.
+
+    Raises ``TypeError`` for anything else, and SpecError for a malformed spec.
+    """
+    if isinstance(input_size, InputSpec):
+        return [_single(input_size)]
+    if isinstance(input_size, str):
+        return [_single(parse_spec(input_size))]
+    if isinstance(input_size, Mapping) and input_size:
+        return {str(key): _one_spec(one) for key, one in input_size.items()}
+    if isinstance(input_size, Sequence):
+        if _is_shape(input_size):
+            return [InputSpec(tuple((int(size),) for size in input_size))]
+        return [one for item in input_size for one in _listed(item)]
+    raise TypeError(
+        'input_size must be a shape such as (1, 3, 224, 224), a spec such as "1x128 int64", or a list or dict of '
+        f"them, not {input_size!r}"
+    )
 
 
-def _placeholder(shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.empty(shape, device="meta")
+def _listed(item: Any) -> list[InputSpec]:
+    if not isinstance(item, (str, InputSpec)) and not isinstance(item, Sequence):
+        raise TypeError(f"input_size must be a shape such as (1, 3, 224, 224), or a list of shapes, not {item!r}")
+    found = specs_of(item)
+    assert isinstance(found, list)
+    return found
 
 
-def with_data(inputs: Inputs, device: torch.device) -> Inputs:
+def _one_spec(item: Any) -> InputSpec:
+    found = _listed(item)
+    if len(found) != 1:
+        raise TypeError(f"each input has one shape, not {item!r}")
+    return found[0]
+
+
+def _single(spec: InputSpec) -> InputSpec:
+    if spec.steps > 1:
+        raise SpecError("a range of sizes belongs to scaling: one measurement has one size of each dimension")
+    return spec
+
+
+def _is_shape(value: Sequence[Any]) -> bool:
+    return all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in value)
+
+
+def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
+    """Return inputs for specs: floats without values, integers that are zero, and booleans that are true.
+
+    Without a dtype an input has that of the model's floating-point weights.
+    """
+    weights = (*index.parameters, *index.buffers)
+    of_weights = next((one.dtype for one in weights if one.dtype in _COMPUTED_WITH), torch.get_default_dtype())
+    device = device_of_weights(index)
+
+    def made(spec: InputSpec) -> torch.Tensor:
+        dtype = getattr(torch, spec.dtype) if spec.dtype else of_weights
+        if dtype.is_floating_point or dtype.is_complex:
+            return torch.empty(spec.shape, dtype=dtype, device="meta")
+        return torch.full(spec.shape, int(dtype is torch.bool), dtype=dtype, device=device)
+
+    return tuple(map(made, inputs[0])), {key: made(spec) for key, spec in inputs[1].items()}
+
+
+def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:
     """Return the inputs of ``input_size`` with data, the same at every call, for a real run."""
     generator = torch.Generator().manual_seed(0)
-    return tuple(torch.rand(item.shape, generator=generator).to(device, item.dtype) for item in inputs[0]), inputs[1]
+
+    def filled(item: torch.Tensor) -> torch.Tensor:
+        if not item.is_meta:
+            return item
+        return torch.rand(item.shape, generator=generator).to(device, item.dtype)
+
+    return tuple(map(filled, inputs[0])), {key: filled(item) for key, item in inputs[1].items()}
 
 
 def input_specs(inputs: Inputs | None) -> tuple[TensorSpec, ...]:

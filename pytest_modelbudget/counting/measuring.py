@@ -41,6 +41,7 @@ def measure(
     kwargs: Mapping[str, Any] | None = None,
     *,
     input_size: Any = None,
+    method: str = "forward",
     name: str | None = None,
     backward: bool = False,
     flops_per_mac: int = 2,
@@ -54,8 +55,11 @@ def measure(
         allocating or initialising its weights.
     :param args: the positional inputs. A tuple or list is unpacked, anything else is one input.
     :param kwargs: the keyword inputs.
-    :param input_size: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, or a list
-        of shapes, for inputs of the default dtype.
+    :param input_size: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec
+        such as ``"1x128 int64"``, or a list or dict (by keyword) of them. Without a dtype an input has that of the
+        model's floating-point weights; integers are zeros, booleans are true, and floats have no values.
+    :param method: the name of the method to run instead of the model itself, such as ``"training_step"``, ``"encode"``
+        or ``"generate"``, whose loop needs values and so a real run.
     :param name: the model's name in reports; by default the factory's name or the class.
     :param backward: measure the training cost too: forward, and backward of the sum of every output that requires grad.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
@@ -72,8 +76,9 @@ def measure(
     if flops_per_mac not in (1, 2):
         raise ValueError(f"flops_per_mac must be 2, or 1 for the convention of most papers, not {flops_per_mac!r}")
     name = inputs.check_name(name)
+    method = inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
-    task = Task(model, call_inputs, input_size is not None, name, backward, int(flops_per_mac))
+    task = Task(model, call_inputs, input_size is not None, name, backward, int(flops_per_mac), method)
     with _one_at_a_time, ExitStack() as stack:
         if dispatch_mode_stack_length():
             stack.enter_context(disable_current_modes())

@@ -50,9 +50,14 @@ _of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
 
 
 def asks_of_model(
-    classes: Iterable[type], helpers: Iterable[type], functions: Iterable[Any], *, factory: Any = None
+    classes: Iterable[type],
+    helpers: Iterable[type],
+    functions: Iterable[Any],
+    method: str = "forward",
+    *,
+    factory: Any = None,
 ) -> Asks:
-    """Return what the code of a model asks for when the model is called.
+    """Return what the code of a model asks for when its ``method`` is called.
 
     ``classes`` are those of its modules, ``helpers`` those of the plain objects that they hold, ``functions`` what they
     hold beside, such as hooks. Where a ``factory`` built the model meanwhile, it ran too, and so did the constructors;
@@ -61,11 +66,12 @@ def asks_of_model(
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
     plain = [one for function in functions for one in _functions_in(function)]
     builders = list(_functions_in(factory))
-    key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None
+    key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None, method
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
         walk = _Walk([*modules, *others])
-        found = walk.run([*_methods_of(modules, "forward"), *plain])
+        starts = dict.fromkeys(("forward", method))
+        found = walk.run([*(one for name in starts for one in _methods_of(modules, name)), *plain])
         if factory is not None:
             walk.only_in = frozenset(one.__module__ for one in (*modules, *builders))
             found |= walk.run([*_methods_of(modules, "__init__"), *builders])

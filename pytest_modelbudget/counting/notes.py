@@ -73,10 +73,10 @@ def _other_dtypes(error: Exception, task: Task) -> str:
         return ""
     tensors = inputs.tensors_of(task.inputs)
     if task.only_sizes and _INTEGERS_WANTED.search(message):
-        sizes = ", ".join(map(str, tensors[0].shape)) if tensors else "1, 128"
+        sizes = "x".join(map(str, tensors[0].shape)) if tensors else "1x128"
         return (
-            "input_size gives floating-point inputs; give integers, such as token ids, as "
-            f"args=torch.zeros({sizes}, dtype=torch.int64)"
+            "input_size gives floating-point inputs unless it says otherwise; give integers, such as token ids, as "
+            f'input_size="{sizes} int64"'
         )
     dtype = _dtype_of_weights(task.model)
     others = any(tensor.is_floating_point() and tensor.dtype is not dtype for tensor in tensors)

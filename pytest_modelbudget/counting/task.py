@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting import inputs
-from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
 
@@ -16,8 +17,9 @@ from pytest_modelbudget.counting.progress import announce
 class Task:
     """What one call of ``measure`` asks for.
 
-    ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes, and have no values of their
-    own. ``built_class`` is the class of the model, and ``weight_bytes`` the size of its weights, once they are known.
+    ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes or specs, and are made once the
+    model is built. ``method`` is the name of the method to run. ``built_class`` is the class of the model, and
+    ``weight_bytes`` the size of its weights, once they are known.
     """
 
     def __init__(
@@ -28,10 +30,13 @@ class Task:
         name: str | None,
         backward: bool,
         flops_per_mac: int,
+        method: str = "forward",
     ) -> None:
         self.model = model
-        self.inputs = call_inputs
+        self.inputs = None if only_sizes else call_inputs
+        self._specs = call_inputs if only_sizes else None
         self.only_sizes = only_sizes
+        self.method = method
         self.name = name
         self.backward = backward
         self.flops_per_mac = flops_per_mac
@@ -50,6 +55,11 @@ class Task:
         self.built_class = None
         return inputs.check_built(factory(), self.model)
 
+    def settle_inputs(self, index: ModuleIndex) -> None:
+        """Make the inputs that were given as shapes or specs, for the model that was built."""
+        if self._specs is not None:
+            self.inputs = inputs.with_dtypes(self._specs, index)
+
     def request(self, built: nn.Module) -> Request:
         """Return what to write into the measurement beside the numbers."""
         self.built_class = inputs.model_class(built)
@@ -57,13 +67,15 @@ class Task:
         return Request(name, named, inputs.input_specs(self.inputs), self.backward, self.flops_per_mac)
 
     def forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
-        """Run the model, and backward where that is asked for."""
+        """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
+        run = inputs.method_of(built, self.method)
+        ledger.index.nodes[ROOT].calls += run is not built
         if not self.backward:
-            built(*positional, **keyword)
+            run(*positional, **keyword)
             return
         ledger.note_module_boundary()
-        out = built(*positional, **keyword)
+        out = run(*positional, **keyword)
         outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+_ARGUMENTS = ("args", "kwargs", "input_size", "method", "name", "backward")
+
+
 class ModelBudget:
     """What the fixture ``model_budget`` is in one test: ``measure``, plus judgement."""
 
@@ -35,6 +38,7 @@ class ModelBudget:
         kwargs: Mapping[str, Any] | None = None,
         *,
         input_size: Any = None,
+        method: str = "forward",
         name: str | None = None,
         backward: bool = False,
         **limits: Unpack[Limits],
@@ -51,7 +55,7 @@ class ModelBudget:
         Whatever ``measure`` raises is raised unchanged.
         """
         __tracebackhide__ = True
-        inputs = {"args": args, "kwargs": kwargs, "input_size": input_size}
+        inputs = {"args": args, "kwargs": kwargs, "input_size": input_size, "method": method}
         try:
             rules = self._rules(limits, name)
             measurement = self._measure(model, inputs, name, rules, backward)
@@ -79,7 +83,7 @@ class ModelBudget:
         place = place_of_call(2, self._guarded.item.config)
         if self._closed:
             raise BudgetError(f"model_budget was called at {place}, after its test had ended")
-        return rules_of_call(limits, place, name, also=("args", "kwargs", "input_size", "name", "backward"))
+        return rules_of_call(limits, place, name, also=_ARGUMENTS)
 
     def _measure(
         self, model: Any, inputs: dict[str, Any], name: str | None, call: Rules, backward: bool

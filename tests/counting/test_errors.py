@@ -314,7 +314,7 @@ def test_a_type_error_inside_a_class_without_arguments_says_nothing_of_arguments
 def test_integer_inputs_are_explained_where_input_size_gave_floats() -> None:
     error = raised(nn.Embedding(10, 4), input_size=(1, 8))
     assert "input_size gives floating-point inputs" in notes(error)
-    assert "args=torch.zeros(1, 8, dtype=torch.int64)" in notes(error)
+    assert 'input_size="1x8 int64"' in notes(error)
 
 
 def test_a_dtype_other_than_that_of_the_weights_is_named() -> None:
