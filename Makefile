@@ -9,7 +9,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # What `make quick` leaves to `make test`, beside the tests marked workers and coverage.
 LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py)
 
-.PHONY: test quick example clean
+# What `make example` writes: type and file.
+REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:reports/modelbudget.html \
+	csv:reports/modelbudget.csv metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json \
+	benchmark:reports/benchmark.json bmf:reports/bmf.json
+
+.PHONY: test quick example pictures clean
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -27,7 +32,12 @@ quick: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -q -m "not workers" $(LONG:%=--ignore=%)
 
 example: $(INSTALLED)
-	cd example_project && ../$(BIN)/python -m pytest
+	cd example_project && ../$(BIN)/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
+	@echo "Every format of report: example_project/reports/"
+
+# Of the README, from a run of the example project: a terminal, and the page in Chromium.
+pictures: $(INSTALLED)
+	$(BIN)/python -m tools.pictures
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,4 +45,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info example_project/reports

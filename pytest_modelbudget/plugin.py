@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="TYPE[:FILE]",
-        help="write a report of the run: json (everything), markdown, csv, metrics and codequality (GitLab), "
+        help="write a report of the run: json (everything), markdown, html, csv, metrics and codequality (GitLab), "
         "benchmark (github-action-benchmark), bmf (Bencher); may be given several times",
     )
     group.addoption(

@@ -16,6 +16,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
 from pytest_modelbudget.reports.comparison import as_text
 from pytest_modelbudget.reports.formats import FORMATS
+from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.reports.markdown import of_comparison, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import merge
@@ -91,6 +92,9 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    lacking = lacks() if options.format == "html" else None
+    if lacking:
+        raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
         print("\n".join(f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)))

@@ -9,7 +9,7 @@ from pytest_modelbudget.reports.lines import NO_BREAK, Line, wrapped
 from pytest_modelbudget.reports.rows import Row, left_in_relation, room, tightest
 from pytest_modelbudget.reports.wording import convention, counted, listed, of_all
 
-_KINDS = {
+KINDS = {
     "over": "over budget",
     "grown": "above the baseline",
     "contradicted": "under a name that another model has",
@@ -26,9 +26,9 @@ _KINDS = {
 
 def footer(models: Sequence[Row], flops_per_mac: int, width: int, *, brief: bool) -> list[Line]:
     """Return the lines below the rows of all models; each is counted once, and ``brief`` tells only what is wrong."""
-    found = Counter(_kind(model) for model in models)
+    found = Counter(kind_of(model) for model in models)
     parts = []
-    for kind, words in _KINDS.items():
+    for kind, words in KINDS.items():
         if found[kind] == len(models):
             parts.append(f"{counted(len(models), 'model')} {words}")
         elif found[kind]:
@@ -40,7 +40,8 @@ def footer(models: Sequence[Row], flops_per_mac: int, width: int, *, brief: bool
     return [line for part in parts for line in wrapped(part, width)]
 
 
-def _kind(model: Row) -> str:
+def kind_of(model: Row) -> str:
+    """Return how a model is, one of KINDS."""
     problem = model.problem
     if model.contradicted:
         return "contradicted"
@@ -57,7 +58,7 @@ def _least_left(models: Sequence[Row]) -> Iterator[str]:
     limited = [
         (check, model)
         for model in models
-        if _kind(model) == "within" and (check := tightest(model.verdict)) is not None
+        if kind_of(model) == "within" and (check := tightest(model.verdict)) is not None
     ]
     if limited:
         check, model = min(limited, key=lambda one: left_in_relation(one[0]))
@@ -68,7 +69,7 @@ def _limits(models: Sequence[Row]) -> Iterator[str]:
     """Yield which limit stands where, of those that fail."""
     places: dict[str, dict[str, list[str]]] = {}
     for model in models:
-        for problem in model.verdict.over if _kind(model) in ("over", "grown") else ():
+        for problem in model.verdict.over if kind_of(model) in ("over", "grown") else ():
             if problem.place:
                 places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.metric)
     for place, limited in places.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pytest_modelbudget.reports import exports, markdown
+from pytest_modelbudget.reports import exports, html, markdown
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.store import write_report
 
@@ -15,6 +15,7 @@ Format = tuple[str, Callable[[Run], str]]
 FORMATS: Final[dict[str, Format]] = {
     "json": ("modelbudget.json", write_report),
     "markdown": ("modelbudget.md", markdown.of_run),
+    "html": ("modelbudget.html", html.of_run),
     "csv": ("modelbudget.csv", exports.spreadsheet),
     "metrics": ("metrics.txt", exports.metrics),
     "codequality": ("gl-code-quality-report.json", exports.code_quality),

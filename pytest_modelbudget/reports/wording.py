@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.results.folding import FoldedMeasurement
 
 
 def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
@@ -52,7 +53,7 @@ def convention(flops_per_mac: int) -> str:
     return f"1 MAC = {counted(flops_per_mac, 'FLOP')}"
 
 
-def circumstances(measurement: Measurement) -> list[str]:
+def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
     """Return what the numbers of a measurement depend on: convention, inputs, and the kind of run."""
     return [
         convention(measurement.flops_per_mac),

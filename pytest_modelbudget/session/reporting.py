@@ -14,6 +14,7 @@ import pytest
 from pytest_modelbudget.reports import markdown
 from pytest_modelbudget.reports.formats import FORMATS, Format
 from pytest_modelbudget.reports.github import workflow_commands
+from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.results import Run
 
 OPTION = "--modelbudget-report"
@@ -59,6 +60,9 @@ def destinations(config: pytest.Config) -> list[Destination]:
             meant = get_close_matches(kind, formats, n=1)
             hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(formats)}"
             raise pytest.UsageError(f"{OPTION}={asked_for}: no such type of report; {hint}")
+        lacking = lacks() if kind == "html" else None
+        if lacking:
+            raise pytest.UsageError(f"{OPTION}={asked_for}: {lacking}")
         default, text_of = formats[kind]
         destination = Destination(kind, config.invocation_params.dir / (name or default), text_of)
         try:

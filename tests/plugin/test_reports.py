@@ -53,7 +53,7 @@ def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
     ("asked_for", "says"),
     [
         ("jsn", "no such type of report; did you mean json?"),
-        ("pdf", "no such type of report; there are json, markdown, csv, metrics, codequality, benchmark, bmf"),
+        ("pdf", "no such type of report; there are json, markdown, html, csv, metrics, codequality, benchmark, bmf"),
         ("json:folder", "cannot be written; name a file, json:FILE"),
         ("json:file.txt/x.json", "cannot be written; name a file, json:FILE"),
         ("json:/proc/nowhere/x.json", "cannot be written; name a file, json:FILE"),

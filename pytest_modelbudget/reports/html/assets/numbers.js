@@ -1,0 +1,41 @@
+// Numbers for people, as the Python side words them: exact integers come in, and are rounded here alone.
+
+const LABELS = {
+  params: "params", trainable_params: "trainable", macs: "MACs", flops: "FLOPs", training_macs: "training MACs",
+  training_flops: "training FLOPs", weight_bytes: "weights",
+};
+
+function human(value, metric) {
+  const unit = metric === "weight_bytes" ? "B" : "";
+  const sign = value < 0n ? "-" : "";
+  const magnitude = value < 0n ? -value : value;
+  if (magnitude < 10000n) return `${sign}${magnitude} ${unit}`.trimEnd();
+  let digits = String(magnitude).length;
+  const step = 10n ** BigInt(digits - 4);
+  const rounded = String((magnitude + step / 2n) / step);
+  digits = rounded.length + digits - 4;
+  const prefix = Math.floor((digits - 1) / 3);
+  if (prefix > 5) return exactly(value, metric);
+  const whole = digits - 3 * prefix;
+  const text = `${rounded.slice(0, whole)}.${rounded.slice(whole, 4)}`;
+  return `${sign}${text} ${" KMGTP"[prefix]}${unit}`.replace(". ", " ");
+}
+
+function exactly(value, metric) {
+  const text = String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+  return metric === "weight_bytes" ? `${text} B` : text;
+}
+
+function signed(value, metric) {
+  return `${value < 0n ? "" : "+"}${human(value, metric)}`;
+}
+
+function percent(part, whole) {
+  if (whole === 0n) return "";
+  const tenths = (2000n * part + whole) / (2n * whole);
+  return part && !tenths ? "<0.1%" : `${tenths / 10n}.${tenths % 10n}%`;
+}
+
+function share(part, whole) {
+  return whole === 0n ? 0 : Number((1000000n * part) / whole) / 1000000;
+}

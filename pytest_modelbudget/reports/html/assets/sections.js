@@ -1,0 +1,178 @@
+// What is shown of one model: the icicle, its modules, its operators, and what changed since the baseline.
+
+// FLOPs follow from MACs, and mostly all params are trainable.
+function isTelling(metric) {
+  return !metric.endsWith("flops") && metric !== "trainable_params";
+}
+
+function sections(model) {
+  model.kinds = kinds(model);
+  const some = (metric) => model.rows.some((row) => row.own[metric] > 0n);
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
+  const shown = [...model.metrics.filter(isTelling), ...grown].filter(some);
+  const state = { metric: shown.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
+  const parts = [];
+  const chart = element("div", { class: "icicle", role: "img" });
+  const crumbs = element("nav", { class: "crumbs", "aria-label": `Modules above, in ${model.name}` });
+  const modules = moduleTable(model, state, zoom);
+
+  function zoom(row) {
+    state.top = row;
+    draw();
+  }
+  function draw() {
+    if (!shown.length) return null;
+    fillCrumbs(crumbs, model, state, zoom);
+    return drawIcicle(chart, model, state.top, state.metric, zoom);
+  }
+  const switcher = choice("Area of the boxes", shown.map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
+    state.metric = metric;
+    modules.follow();
+    draw();
+  });
+  parts.push(element("h2", {}, "Where it is"));
+  if (shown.length) parts.push(element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
+  else parts.push(element("p", { class: "quiet" }, "Nothing in this model costs anything."));
+  parts.push(...changes(model));
+  parts.push(element("h2", {}, "Modules"), ...modules.parts);
+  parts.push(element("h2", {}, "Operators"), ...operatorTable(model));
+  return { parts, draw };
+}
+
+function fillCrumbs(place, model, state, zoom) {
+  const above = [];
+  for (let row = state.top; row; row = model.rows[row.parent]) above.unshift(row);
+  const items = above.flatMap((row, depth) => {
+    const text = named(model, row);
+    const item = row === state.top
+      ? element("span", { "aria-current": "location" }, element("bdi", {}, text))
+      : element("button", { type: "button", class: "plainly", onclick: () => { zoom(row); place.querySelector("button, span")?.focus?.(); } }, element("bdi", {}, text));
+    return depth ? [element("span", { class: "quiet", "aria-hidden": "true" }, "\u203a"), item] : [item];
+  });
+  const total = element("span", { class: "quiet" }, `${measured(state.top.total[state.metric], state.metric)} ${labelled(state.metric)}`);
+  place.replaceChildren(...items, total);
+}
+
+function kindsOf(model) {
+  const metric = model.metrics.includes("macs") ? "macs" : "params";
+  const whole = model.rows[0].total[metric];
+  const sums = new Map();
+  for (const row of model.rows) {
+    if (!model.kinds.has(row.cls)) continue;
+    const key = model.kinds.get(row.cls) < 7 ? row.cls : "others";
+    sums.set(key, (sums.get(key) || 0n) + row.own[metric]);
+  }
+  const items = [...sums].sort((one, other) => (one[1] < other[1] ? 1 : -1)).map(([cls, sum]) => {
+    const mark = element("i", {});
+    mark.style.background = `var(--c${cls === "others" ? 7 : model.kinds.get(cls)})`;
+    return element("span", {}, mark, element("bdi", {}, cls), ` ${percent(sum, whole)}`);
+  });
+  return element("p", { class: "kinds" }, `${LABELS[metric]} by class:`, ...items);
+}
+
+function moduleTable(model, state, zoom) {
+  const cost = (row, metric) => (state.below ? row.total[metric] : row.own[metric]);
+  const whole = () => {
+    const total = model.rows[0].total[state.metric];
+    return total > 0n ? total : 0n;
+  };
+  const numeric = (metric) => ({
+    title: labelled(metric), number: true, key: (row) => cost(row, metric),
+    cell: (row) => {
+      const value = cost(row, metric);
+      const isEmpty = value === 0n && metric.startsWith("growth");
+      return isEmpty ? numberCell("") : numberCell(measured(value, metric), exactly(value, metric.replace("growth of ", "")));
+    },
+  });
+  const name = (row) => {
+    const text = element("bdi", {}, titled(model, row));
+    const inside = row.children.length
+      ? element("button", { type: "button", class: "plainly", title: "Show in the chart", onclick: () => zoom(row) }, text)
+      : text;
+    const also = row.aliases.length ? element("span", { class: "times" }, " also ", element("bdi", {}, row.aliases.join(", "))) : null;
+    return pathCell(inside, also);
+  };
+  const moved = (metric) => model.rows.some((row) => row.own[metric] !== 0n);
+  const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`).filter(moved);
+  const columns = [
+    { title: "module", key: (row) => row.place, cell: name },
+    { title: "class", key: (row) => row.cls.toLowerCase(), cell: (row) => element("td", {}, element("bdi", {}, row.cls)) },
+    { title: "how many", number: true, key: (row) => BigInt(row.count), cell: (row) => numberCell(row.count > 1 ? `x${row.count}` : "") },
+    { title: "share", key: (row) => cost(row, state.metric), cell: (row) => shareCell(cost(row, state.metric), whole()), number: true, left: true },
+    { title: "calls", number: true, key: (row) => BigInt(row.calls), cell: (row) => numberCell(String(row.calls)) },
+    ...[...model.metrics.filter(isTelling), ...grown].map(numeric),
+    ...(model.shapes.length ? [{ title: "output", key: (row) => row.output, cell: (row) => element("td", { class: "path" }, row.output) }] : []),
+  ];
+  const shareAt = columns.findIndex((column) => column.title === "share");
+  const made = table(`Modules of ${model.name}`, columns, model.rows, {
+    sorted: shareAt, noun: "module", matches: (row) => `${titled(model, row)} ${row.cls}`,
+  });
+  const follow = () => { made.retitle(shareAt, `share of ${labelled(state.metric)}`); made.refill(); };
+  const box = element("input", { type: "checkbox", onchange: () => { state.below = box.checked; made.refill(); } });
+  const note = element("p", { class: "quiet" }, "Modules that are alike are one row, with what all of them cost together.");
+  follow();
+  return {
+    follow,
+    parts: [note, element("div", { class: "controls" }, made.search, element("label", {}, box, "with everything below"), made.status), made.scroll, made.more],
+  };
+}
+
+function operatorTable(model) {
+  const rows = (apart) => {
+    const found = new Map();
+    for (const [list, unknown] of [[model.ran, false], [model.unknown, true]]) {
+      for (const [place, name, calls, macs, training] of list) {
+        const row = model.rows[place];
+        const key = `${name} ${unknown} ${apart ? place : ""}`;
+        const known = found.get(key) || { name: model.operators[name], unknown, row: apart ? row : null, modules: 0, calls: 0n, macs: 0n, training: null };
+        const times = BigInt(row.count);
+        known.modules += row.count;
+        known.calls += BigInt(calls) * times;
+        known.macs += BigInt(macs) * times;
+        if (training !== null) known.training = (known.training || 0n) + BigInt(training) * times;
+        found.set(key, known);
+      }
+    }
+    return [...found.values()];
+  };
+  const whole = model.metrics.includes("macs") ? model.rows[0].total.macs : 0n;
+  const known = rows(false);
+  if (!known.length) return [element("p", { class: "quiet" }, "No operator was counted.")];
+  const trained = known.some((one) => one.training !== null);
+  const columns = [
+    { title: "operator", key: (one) => one.name, cell: (one) => pathCell(element("bdi", {}, one.name), one.unknown ? element("b", { class: "grew" }, " without a formula") : null) },
+    { title: "modules", number: false, key: (one) => (one.row ? one.row.place : BigInt(one.modules)), cell: (one) => element("td", { class: "path" }, one.row ? element("bdi", {}, `${titled(model, one.row)}${one.row.count > 1 ? ` x${one.row.count}` : ""}`) : exactly(BigInt(one.modules), "")) },
+    { title: "calls", number: true, key: (one) => one.calls, cell: (one) => numberCell(exactly(one.calls, "")) },
+    { title: "MACs", number: true, key: (one) => one.macs, cell: (one) => numberCell(one.unknown ? "unknown" : human(one.macs, ""), exactly(one.macs, "")) },
+    ...(trained ? [{ title: "training MACs", number: true, key: (one) => one.training || 0n, cell: (one) => numberCell(one.training === null ? "-" : human(one.training, ""), one.training === null ? null : exactly(one.training, "")) }] : []),
+    { title: "share of MACs", number: true, left: true, key: (one) => one.macs, cell: (one) => shareCell(one.macs, whole) },
+  ];
+  const made = table(`Operators of ${model.name}`, columns, known, {
+    sorted: columns.length - 1, noun: "operator", matches: (one) => `${one.name} ${one.row ? titled(model, one.row) : ""}`,
+  });
+  const box = element("input", { type: "checkbox", onchange: () => made.refill(rows(box.checked)) });
+  return [element("div", { class: "controls" }, made.search, element("label", {}, box, "module by module"), made.status), made.scroll, made.more];
+}
+
+function changes(model) {
+  if (!model.differences.length) return [];
+  const words = { grew: "", shrank: "", appeared: "new, ", vanished: "gone, " };
+  const parts = model.differences.map((difference) => {
+    const { metric } = difference;
+    const before = BigInt(difference.before);
+    const after = BigInt(difference.after);
+    const rose = after > before;
+    const items = difference.changes.map(([kind, name, cls, count, amount, from]) => {
+      const many = count > 1 ? ` x${count}` : "";
+      if (kind === "moved") return element("li", {}, element("bdi", {}, from), " is now ", element("bdi", {}, name), many);
+      const value = BigInt(amount);
+      return element("li", {}, element("bdi", {}, name || "the model itself"), ` ${cls}${many}: `,
+        element("b", { class: value > 0n ? "grew" : "shrank" }, `${words[kind]}${signed(value, metric)}`));
+    });
+    return element("details", { open: difference === model.differences[0] },
+      element("summary", {}, `${LABELS[metric]}: ${exactly(before, metric)} \u2192 ${exactly(after, metric)} `,
+        element("b", { class: rose ? "grew" : "shrank" }, signed(after - before, metric))),
+      element("ul", { class: "changes" }, ...items));
+  });
+  return [element("h2", {}, "Since the baseline"), ...parts];
+}

@@ -1,0 +1,82 @@
+"""What is wrong with a run as a whole, and what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_modelbudget.reports.html.status import State
+from pytest_modelbudget.reports.lines import is_less
+from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
+from pytest_modelbudget.reports.wording import counted, outside_of_modules
+from pytest_modelbudget.results import Incomplete, Run
+
+_WHY: Final[dict[Incomplete, str]] = {
+    "arguments": "it was asked for a part of the tests",
+    "deselected": "a filter or a shard left tests out",
+    "skipped": "a test under a budget, or a file that may hold some, was skipped",
+    "stopped": "tests were left when it ended",
+    "collection failed": "a file could not be collected",
+    "worker lost": "a worker was lost",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something to be known of the run itself: in a line, and in full."""
+
+    state: State
+    title: str
+    details: tuple[str, ...] = ()
+
+
+def faults(run: Run) -> list[Fault]:
+    """Return what is wrong with the run itself, then what else is to be known of it."""
+    order: list[State] = ["bad", "warn", "plain"]
+    return sorted(_faults(run), key=lambda fault: order.index(fault.state))
+
+
+def _faults(run: Run) -> Iterator[Fault]:
+    for worker in run.lost_workers:
+        yield Fault("bad", f"Worker {worker} was lost, and with it what its tests measured.")
+    for error in run.internal_errors:
+        last = error.rstrip().rpartition("\n")[2]
+        yield Fault("bad", f"pytest itself failed in a worker, and with it what its tests measured: {last}", (error,))
+    for one, other in run.contradictions:
+        title, _, rest = contradiction(one, other).partition("\n")
+        yield Fault("bad", f"{title[0].upper()}{title[1:]}", (rest,))
+    for stale in run.stale:
+        state: State = {"error": "bad", "warning": "warn"}.get(stale.severity or "", "plain")  # type: ignore[assignment]
+        title, _, rest = unmeasured_entry(stale).partition("\n")
+        yield Fault(state, f"{title[0].upper()}{title[1:]}", (rest,) if stale.severity else ())
+    if run.unused:
+        yield Fault("warn", f"model_budget was asked for and never called in {_tests(run.unused)}.", run.unused)
+    for test, operators in run.outside:
+        ran = tuple(f"{one.name}: {counted(one.calls, 'call')}, {one.macs:,} MACs" for one in operators)
+        yield Fault("warn", f"{outside_of_modules(operators)} in {test}.", ran)
+    yield from _notes(run)
+
+
+def _notes(run: Run) -> Iterator[Fault]:
+    if run.incomplete:
+        why = "; ".join(_WHY[reason] for reason in run.incomplete)
+        yield Fault("plain", f"This run does not show everything: {why}.", run.left_out)
+    new = tuple(model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named)
+    if new:
+        yield Fault(
+            "plain", f"{_models(new)} not in the baseline yet. Accept: pytest --modelbudget-update", tuple(sorted(new))
+        )
+    less = tuple(model.name for model in run.models if is_less(model.verdict))
+    if less:
+        yield Fault(
+            "plain", f"{_models(less)} less than the baseline. Keep it so: pytest --modelbudget-update=lower", less
+        )
+
+
+def _models(names: tuple[str, ...]) -> str:
+    return f"{counted(len(names), 'model')} {'is' if len(names) == 1 else 'are'}"
+
+
+def _tests(names: tuple[str, ...]) -> str:
+    return counted(len(names), "test")

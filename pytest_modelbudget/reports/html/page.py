@@ -1,0 +1,121 @@
+"""The page: a template that is filled with what was found, and its styles and scripts, in one file."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+from pytest_modelbudget.measurement import human
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
+from pytest_modelbudget.reports.html.faults import faults
+from pytest_modelbudget.reports.html.nodes import decoded
+from pytest_modelbudget.reports.html.payload import payload
+from pytest_modelbudget.reports.html.status import Status, headline, kinds, status_of, worst_first
+from pytest_modelbudget.reports.html.where import problems, where
+from pytest_modelbudget.reports.lines import NO_BREAK
+from pytest_modelbudget.reports.rows import Row, rows_of
+from pytest_modelbudget.reports.wording import circumstances, convention
+from pytest_modelbudget.results import Run
+
+_SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "sections", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One model on the page."""
+
+    place: int
+    name: str
+    inputs: str
+    status: Status
+    facts: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    rows: tuple[Exact, ...]
+    problems: tuple[tuple[str, str], ...]
+    where: tuple[str, ...]
+    message: str | None
+    circumstances: tuple[str, ...]
+    tests: tuple[str, ...]
+    sizes: dict[str, int]
+    payload: str
+
+
+def render(run: Run) -> str:
+    """Return the page of a run."""
+    from jinja2 import Environment, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_asset("page.html.j2"))
+    known = faults(run)
+    rows = worst_first(rows_of(run))
+    cards = [_card(place, row) for place, row in enumerate(rows)]
+    state, word, sentence = headline(rows, sum(fault.state == "bad" for fault in known))
+    script, chart = _script(), get_plotlyjs()
+    return template.render(
+        state=state,
+        word=word,
+        sentence=sentence,
+        convention=convention(run.flops_per_mac),
+        faults=known,
+        cards=cards,
+        kinds=kinds(rows),
+        sortable=_sortable(cards),
+        style=_asset("page.css"),
+        script=script,
+        chart=b64encode(zlib.compress(chart.encode(), 9)).decode(),
+        policy=f"default-src 'none'; script-src {_hash(script)} {_hash(chart)}; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
+    )
+
+
+def _card(place: int, row: Row) -> Card:
+    model = row.result
+    values = {check.metric: check.value for check in model.verdict.checks if check.value is not None}
+    return Card(
+        place=place,
+        name=model.name,
+        inputs=", ".join(spec.size for spec in model.inputs),
+        status=status_of(row),
+        facts=tuple(_facts(values)),
+        bars=tuple(bars(model)),
+        rows=tuple(table(model)),
+        problems=tuple(problems(model)),
+        where=tuple(where(model)),
+        message=model.verdict.message,
+        circumstances=tuple(circumstances(decoded(model))),
+        tests=model.tests,
+        sizes=values,
+        payload=payload(model),
+    )
+
+
+def _facts(values: dict[str, int]) -> Iterator[str]:
+    """Yield the metrics that say what kind of model it is, limited or not."""
+    for metric, known in METRICS.items():
+        if metric in values and (known.column or known.needs == "backward"):
+            yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
+
+
+def _sortable(cards: list[Card]) -> list[tuple[str, str]]:
+    return [(metric, known.label) for metric, known in METRICS.items() if any(metric in card.sizes for card in cards)]
+
+
+def _script() -> str:
+    texts = [_asset(f"{name}.js") for name in _SCRIPTS]
+    return '(() => {\n"use strict";\n' + "\n".join(texts) + "})();"
+
+
+def _asset(name: str) -> str:
+    text = files("pytest_modelbudget.reports.html").joinpath("assets", name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")  # as the browser reads it, for the hash
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"

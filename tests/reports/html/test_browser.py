@@ -1,0 +1,315 @@
+"""The page in a real Chromium: what people see, press, find and print, and that nothing leaves it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_modelbudget.measurement import exactly, human, percent
+from pytest_modelbudget.reports.html.status import worst_first
+from pytest_modelbudget.reports.rows import rows_of
+
+from .conftest import Open
+from .samples import HOSTILE, everything
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+PLACES = {row.result.name: place for place, row in enumerate(worst_first(rows_of(everything())))}
+
+
+def card(page: Page, name: str, *, opened: bool = True) -> Locator:
+    """Return the card of a model, drawn."""
+    found = page.locator(f"#model-{PLACES[name]}")
+    if opened and found.get_attribute("open") is None:
+        found.locator("> summary").click()
+    if opened:
+        found.locator(".icicle path.surface").first.wait_for()
+    return found
+
+
+def column(table: Locator, number: int) -> list[str]:
+    return table.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+
+
+def modules(found: Locator) -> Locator:
+    return found.get_by_role("region", name="Modules of").locator("table")
+
+
+def boxes(found: Locator) -> dict[str, Any]:
+    return found.locator("div.icicle").evaluate("chart => ({labels: chart.data[0].labels, text: chart.data[0].text})")  # type: ignore[no-any-return]
+
+
+def background(page: Page) -> str:
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")  # type: ignore[no-any-return]
+
+
+def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Open) -> None:
+    page = open_page()
+    assert page.locator("h1").inner_text() == "Failed model budgets"
+    first = page.locator(".card").first
+    assert first.get_attribute("open") is not None
+    assert first.locator(".status").inner_text().startswith("over by 1.472 G (9.2%)")
+    assert "layers.*.mlp.up Linear x12 (31.8%)" in first.locator(".where").inner_text()
+    edge = first.locator(".bars").bounding_box()
+    assert edge is not None
+    assert edge["y"] < 900
+
+
+def test_without_scripts_the_budgets_are_there(open_page: Open) -> None:
+    page = open_page(java_script_enabled=False)
+    assert page.locator(".card").count() == 13
+    assert page.locator("#tools").is_hidden()
+    assert page.locator("noscript p").is_visible()
+
+
+def test_nothing_can_be_loaded(open_page: Open) -> None:
+    page = open_page()
+    blocked = "fetch('data:text/plain,x').then(() => 'loaded', () => 'blocked')"
+    assert page.evaluate(blocked) == "blocked"
+    open_page.complaints.clear()  # type: ignore[attr-defined]
+
+
+def test_modules_are_sorted_by_their_heads(open_page: Open) -> None:
+    table = modules(card(open_page(), "vit_b_16"))
+    assert column(table, 1)[:2] == ["layers.*.mlp.{up,down}", "layers.*.attention.qkv"]
+    table.get_by_role("button", name="class").click()
+    assert column(table, 2) == sorted(column(table, 2), key=str.lower)
+    assert table.locator("th[aria-sort]").all_inner_texts() == ["class"]
+    table.get_by_role("button", name="params").click()
+    assert table.locator("th[aria-sort=descending]").inner_text() == "params"
+    assert column(table, 6)[:2] == ["56.62 M", "21.23 M"]
+    table.get_by_role("button", name="params").click()
+    assert column(table, 6)[-1] == "56.62 M"
+
+
+def test_modules_tell_the_shapes_of_their_outputs(open_page: Open) -> None:
+    table = modules(card(open_page(), "vit_b_16"))
+    table.get_by_role("button", name="output").click()
+    assert (column(table, 1)[-1], column(table, 9)[-1]) == ("stem", "1x768x14x14, scalar")
+
+
+def test_modules_are_found_by_name_and_class(open_page: Open) -> None:
+    found = card(open_page(), "vit_b_16")
+    find = found.get_by_role("searchbox", name="Find").first
+    find.fill("attention")
+    assert sorted(column(modules(found), 1)) == [
+        "layers.*.attention",
+        "layers.*.attention.out",
+        "layers.*.attention.qkv",
+    ]
+    assert found.get_by_text("3 of 11 modules").is_visible()
+    find.fill("layernorm")
+    assert column(modules(found), 1) == ["layers.*.norm"]
+
+
+def test_what_is_below_is_counted_on_request(open_page: Open) -> None:
+    found = card(open_page(), "vit_b_16")
+    found.get_by_label("with everything below").check()
+    assert column(modules(found), 1)[0] == "vit_b_16 itself"
+    assert column(modules(found), 7)[0] == human(17_471_649_792)
+
+
+def test_the_metric_of_the_chart_is_switched(open_page: Open) -> None:
+    found = card(open_page(), "encoder")
+    assert "layers.* x12" in boxes(found)["labels"]
+    button = found.get_by_role("group").get_by_role("button", name="growth of params")
+    button.click()
+    assert modules(found).get_by_role("button", name="share of growth of params").is_visible()
+    assert (
+        found.locator("div.icicle").get_attribute("aria-label").startswith("Icicle of the growth of params of encoder")
+    )
+    assert any(label.startswith("layers.*.mlp") for label in boxes(found)["labels"])
+    assert button.get_attribute("aria-pressed") == "true"
+
+
+def test_the_chart_is_entered_and_left_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    found = card(page, "vit_b_16")
+    button = modules(found).get_by_role("button", name="layers.*.attention", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "chart => chart.data[0].labels.includes('qkv')", arg=found.locator("div.icicle").element_handle()
+    )
+    assert boxes(found)["labels"] == ["attention", "qkv", "out", "by itself"]
+    crumbs = found.get_by_role("navigation")
+    assert crumbs.inner_text().split() == [
+        "vit_b_16",
+        "\u203a",
+        "layers",
+        "\u203a",
+        "*",
+        "x12",
+        "\u203a",
+        "attention",
+        "6.257",
+        "G",
+        "MACs",
+    ]
+    crumbs.get_by_role("button", name="vit_b_16").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "chart => chart.data[0].labels[0] === 'vit_b_16'", arg=found.locator("div.icicle").element_handle()
+    )
+
+
+def test_the_chart_is_entered_by_a_click(open_page: Open) -> None:
+    page = open_page()
+    found = card(page, "vit_b_16")
+    found.locator(".icicle g.slice", has_text="attention").first.click()
+    page.wait_for_function(
+        "chart => chart.data[0].labels[0] !== 'vit_b_16'", arg=found.locator("div.icicle").element_handle()
+    )
+    assert found.get_by_role("navigation").get_by_role("button", name="vit_b_16").is_visible()
+
+
+def test_everything_is_reached_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    page.locator("#sort").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # closes the model that was open
+    assert page.locator(".card").first.get_attribute("open") is None
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    second = page.locator(".card").nth(1)
+    second.locator(".icicle path.surface").first.wait_for()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Tab")
+    assert second.evaluate("card => card.contains(document.activeElement)")
+
+
+def test_models_are_found_filtered_and_sorted(open_page: Open) -> None:
+    page = open_page()
+    shown = page.locator(".card:not([hidden]) .name bdi")
+    page.locator("#find").fill("LEA")
+    assert shown.all_inner_texts() == ["lean"]
+    assert page.locator("#found").inner_text() == "1 of 13 models"
+    page.locator("#find").fill("")
+    page.get_by_role("button", name="1 above the baseline").click()
+    page.get_by_role("button", name="1 above a warning").click()
+    assert shown.all_inner_texts() == ["encoder", "distilled"]
+    page.get_by_role("button", name="1 above the baseline").click()
+    page.get_by_role("button", name="1 above a warning").click()
+    page.locator("#sort").select_option("macs")
+    assert shown.all_inner_texts()[:2] == [HOSTILE, "vit_b_16"]
+    page.locator("#sort").select_option("name")
+    assert shown.all_inner_texts()[1] == "distilled"
+    page.locator("#sort").select_option("")
+    assert shown.all_inner_texts()[0] == "vit_b_16"
+
+
+def test_operators_say_what_has_no_formula(open_page: Open) -> None:
+    found = card(open_page(), "exotic")
+    table = found.get_by_role("region", name="Operators of").locator("table")
+    assert "ns::op without a formula" in column(table, 1)
+    assert "unknown" in column(table, 4)
+    found.get_by_label("module by module").check()
+    assert "layers.0.mlp.{up,down} x2" in column(table, 2)
+
+
+def test_what_changed_since_the_baseline(open_page: Open) -> None:
+    page = open_page()
+    text = card(page, "encoder").locator(".changes").first.inner_text()
+    assert text.splitlines() == [
+        "layers.*.mlp.down Linear x12: +1.180 M", "layers.*.mlp.up Linear x12: +1.180 M", "head is now classifier",
+    ]  # fmt: skip
+    assert "layers.4.mlp.down Linear: gone, -262.1 K" in card(page, "lean").locator(".changes").first.inner_text()
+
+
+def test_a_model_without_inputs_shows_its_params(open_page: Open) -> None:
+    page = open_page()
+    found = page.locator(f"#model-{PLACES['weights_only']}")
+    found.locator("> summary").click()
+    found.locator(".icicle path.surface").first.wait_for()
+    assert found.get_by_text("No operator was counted.").is_visible()
+
+
+def test_a_model_that_costs_nothing(open_page: Open) -> None:
+    page = open_page()
+    found = page.locator(f"#model-{PLACES['nothing']}")
+    found.locator("> summary").click()
+    found.get_by_text("Nothing in this model costs anything.").wait_for()
+    assert column(modules(found), 1) == ["nothing itself"]
+
+
+def test_growth_is_offered_where_something_grew(open_page: Open) -> None:
+    page = open_page()
+    assert card(page, "lean").get_by_role("button", name="growth of").count() == 0
+    assert card(page, "encoder").get_by_role("group").get_by_role("button", name="growth of").count() == 3
+
+
+@pytest.mark.parametrize("name", [HOSTILE])
+def test_names_are_shown_as_they_are(open_page: Open, name: str) -> None:
+    page = open_page()
+    found = card(page, name)
+    assert found.locator(".name bdi").text_content() == name
+    assert f"{name.replace('.', '')}" in modules(found).locator("bdi").all_text_contents()
+    assert page.locator("img").count() == 0
+    assert modules(found).locator("td[title='2,305,843,009,213,693,953']").count() == 1
+    assert found.locator(".icicle b, .icicle img").count() == 0
+
+
+def test_light_and_dark(open_page: Open) -> None:
+    light, dark = open_page(color_scheme="light"), open_page(color_scheme="dark")
+    assert background(light) == "rgb(245, 246, 248)"
+    assert background(dark) == "rgb(14, 17, 22)"
+    found = card(light, "vit_b_16")
+    before = found.locator(".icicle path.surface").first.get_attribute("style")
+    light.get_by_role("button", name="Switch to dark").click()
+    assert background(light) == background(dark)
+    light.wait_for_function(
+        "([path, before]) => path.getAttribute('style') !== before",
+        arg=[found.locator(".icicle path.surface").first.element_handle(), before],
+    )
+    light.get_by_role("button", name="Switch to light").click()
+    assert background(light) == "rgb(245, 246, 248)"
+
+
+def test_print_is_light_and_has_no_controls(open_page: Open) -> None:
+    page = open_page(color_scheme="dark")
+    card(page, "vit_b_16")
+    page.emulate_media(media="print")
+    assert page.locator("#tools").is_hidden()
+    assert page.locator("#theme").is_hidden()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert page.locator(".bars").first.is_visible()
+    assert page.pdf(format="A4")[:4] == b"%PDF"
+
+
+def test_a_phone_is_wide_enough(open_page: Open) -> None:
+    page = open_page(width=390)
+    for name in ("vit_b_16", "encoder", HOSTILE):
+        card(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_link_opens_a_model(open_page: Open) -> None:
+    page = open_page(f"#model-{PLACES['lean']}")
+    page.locator(f"#model-{PLACES['lean']} .icicle path.surface").first.wait_for()
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"width": 390}], ids=str)
+def test_axe_finds_nothing_serious(open_page: Open, options: dict[str, Any]) -> None:
+    page = open_page(**options)
+    for name in ("vit_b_16", "encoder", "exotic", HOSTILE):
+        card(page, name)
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then(found => found.violations)")
+    assert [(one["id"], one["impact"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
+
+
+def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:
+    values = [0, 1, 9_999, 10_000, 99_999, 999_949, 999_950, 999_999, 25_557_032, 4_089_184_256, 10**15, 10**18 - 1,
+              10**18, 10**20 + 7, -462_422_016, 2**53 + 1]  # fmt: skip
+    script = files("pytest_modelbudget.reports.html").joinpath("assets/numbers.js").read_text(encoding="utf-8")
+    body = (
+        "values.map(BigInt).map(one => [human(one, 'macs'), human(one, 'weight_bytes'), exactly(one, 'weight_bytes')])"
+    )
+    found = open_page().evaluate(f"values => {{ {script}; return {body}; }}", [str(value) for value in values])
+    assert found == [[human(one, "macs"), human(one, "weight_bytes"), exactly(one, "weight_bytes")] for one in values]
+    pairs = [(0, 0), (0, 5), (1, 10**6), (1, 2000), (1, 3), (5, 5), (30, 7)]
+    body = "pairs.map(([one, other]) => percent(BigInt(one), BigInt(other)))"
+    assert open_page().evaluate(f"pairs => {{ {script}; return {body}; }}", pairs) == [percent(*pair) for pair in pairs]

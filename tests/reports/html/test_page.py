@@ -1,0 +1,255 @@
+"""The page without a browser: what stands in its HTML, and what its scripts are given."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode
+from html.parser import HTMLParser
+
+import pytest
+from msgspec import structs
+
+from pytest_modelbudget.budgets import Problem
+from pytest_modelbudget.reports.html import lacks, of_run
+from pytest_modelbudget.reports.html.bars import bars, table
+from pytest_modelbudget.reports.html.faults import faults
+from pytest_modelbudget.reports.html.nodes import nodes, ranges
+from pytest_modelbudget.reports.html.payload import columns, payload
+from pytest_modelbudget.reports.html.status import headline, status_of, worst_first
+from pytest_modelbudget.reports.html.where import problems, where
+from pytest_modelbudget.reports.rows import Row, rows_of
+from pytest_modelbudget.results import ModelResult, Run
+
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, transformer
+
+RUN = everything()
+ROWS = rows_of(RUN)
+BY_NAME = {model.name: model for model in RUN.models}
+SMALL = measured("small", transformer(2, 32, 64))
+
+
+def test_every_model_has_a_word_and_a_colour() -> None:
+    found = {row.name: (one.kind, one.state, one.text) for row in ROWS if (one := status_of(row))}
+    assert found == {
+        "vit_b_16": ("over", "bad", "over by 1.472 G (9.2%)"),
+        "encoder": ("grown", "bad", "grew in 2 metrics, at most by 2.359 M (10.8%)"),
+        "distilled": ("warned", "warn", "warn, above 10 M"),
+        "tablet": ("expected", "warn", "over by 2.948 G (59.0%), as xfail expects"),
+        "exotic": ("unknown_operators", "bad", "lower bound"),
+        "weights_only": ("not_measured", "bad", "not measured"),
+        "unnoticed": ("unbudgeted", "plain", "no budget"),
+        HOSTILE: ("within", "good", "ok, 23.1% left"),
+        "exactly": ("within", "good", "ok, at the limit"),
+        "lean": ("within", "good", "ok, 64.0% left, less"),
+        "nothing": ("within", "good", "ok, at the limit"),
+        "twin": ("contradicted", "bad", "contradicted"),
+    }
+
+
+def test_new_models_and_those_in_the_baseline_alone() -> None:
+    known = judged(SMALL, before=SMALL)
+    assert status_of(Row(known, "")).text == "ok"
+    fresh = structs.replace(known.verdict, baseline="new")
+    assert status_of(Row(with_verdict(known, fresh), "")).text == "new"
+    limited = judged(SMALL, {"params": "1M"})
+    fresh = structs.replace(limited.verdict, baseline="new")
+    assert status_of(Row(with_verdict(limited, fresh), "")).text.endswith(" left, new")
+
+
+def with_verdict(model: ModelResult, verdict: object) -> ModelResult:
+    return structs.replace(model, result=structs.replace(model.result, verdict=verdict))
+
+
+def test_the_worst_come_first() -> None:
+    assert [row.result.name for row in worst_first(ROWS)][:6] == [
+        "vit_b_16", "encoder", "twin", "twin", "exotic", "weights_only",
+    ]  # fmt: skip
+    assert [row.result.name for row in worst_first(ROWS)][-5:-1] == [HOSTILE, "exactly", "lean", "nothing"]
+
+
+@pytest.mark.parametrize(
+    ("run", "number_of_faults", "says"),
+    [
+        (RUN, 4, ("bad", "Failed", "1 of 13 models over budget, 1 above the baseline, 2 under a name that another model has, "
+                "1 with only a lower bound, 1 not measured, 4 faults of the run itself.")),
+        (Run(), 0, ("plain", "Nothing measured", "No model was measured.")),
+        (Run(), 1, ("bad", "Failed", "1 fault of the run itself.")),
+        (Run((BY_NAME["exactly"],)), 0, ("good", "Passed", "1 model within budget.")),
+        (Run((BY_NAME["exactly"], BY_NAME["tablet"])), 0,
+         ("good", "Passed", "1 of 2 models within budget, 1 over as xfail expects.")),
+    ],
+)  # fmt: skip
+def test_the_verdict_in_a_sentence(run: Run, number_of_faults: int, says: tuple[str, str, str]) -> None:
+    assert headline(rows_of(run), number_of_faults) == says
+
+
+def test_bars_share_one_scale() -> None:
+    params, macs = bars(BY_NAME["vit_b_16"])
+    assert (params.label, params.value, params.limit, params.state) == ("params", "86.31 M", "100 M", "good")
+    assert (params.used, params.over, params.limit_at) == ("82.86", "0.00", "96.00")
+    assert (macs.note, macs.state) == ("over by 1.472 G (9.2%)", "bad")
+    assert float(macs.used) + float(macs.over) == pytest.approx(96, abs=0.01)
+    assert macs.used == macs.limit_at
+
+
+def test_bars_of_growth_leave_out_what_only_follows() -> None:
+    params, macs = bars(BY_NAME["encoder"])
+    assert params.note == "19.1% left, grew by 2.359 M (10.8%)"
+    assert (macs.label, macs.limit, macs.note) == ("MACs", "", "grew by 462.4 M (10.1%)")
+    assert macs.before_at is not None
+    assert float(macs.before_at) < float(macs.limit_at or 0) < 96
+
+
+def test_bars_of_warnings_and_of_what_was_not_measured() -> None:
+    warned, _ = bars(BY_NAME["distilled"])
+    assert (warned.note, warned.state, warned.limit_at) == ("above the warning at 10 M", "warn", None)
+    (unmeasured,) = bars(BY_NAME["weights_only"])
+    assert (unmeasured.value, unmeasured.limit, unmeasured.note, unmeasured.state) == (
+        "-",
+        "1 G",
+        "not measured",
+        "bad",
+    )
+    assert [bar.state for bar in bars(BY_NAME["tablet"])] == ["warn"]
+
+
+def test_the_table_of_budgets_has_every_digit() -> None:
+    row = table(BY_NAME["encoder"])[2]
+    assert (row.label, row.value, row.before) == ("MACs", "5,036,448,768", "4,574,026,752")
+    assert row.growth == "1%, up to 4,619,767,019"
+    assert table(judged(SMALL, before=SMALL))[1].growth == "0%"
+    assert table(BY_NAME["vit_b_16"])[0].place == "pyproject.toml:12 [tool.modelbudget.models.vit_b_16]"
+
+
+def test_where_a_model_is_over() -> None:
+    assert [*where(BY_NAME["vit_b_16"])] == [
+        "MACs are mostly in layers.*.mlp.up Linear x12 (31.8%), layers.*.mlp.down Linear x12 (31.8%), "
+        "layers.*.attention.qkv Linear x12 (23.8%); the other layers: 12.7%"
+    ]
+    assert next(iter(where(BY_NAME["encoder"]))).startswith(
+        "Since the baseline: +2.359 M params: layers.*.mlp.down Linear x12"
+    )
+    alone = judged(measured("alone", leaf("", "Linear", 100, 10)), {"params": 1})
+    assert [*where(alone)] == ["params are mostly in the model itself Linear (100.0%)"]
+
+
+def test_every_problem_comes_with_what_to_do() -> None:
+    found = {name: [*problems(model)] for name, model in BY_NAME.items()}
+    assert found["weights_only"][0][1].startswith("The model was measured without inputs")
+    assert found["exotic"] == [
+        ("operators without a formula ran: ns::op in layers.0.mlp (3 calls)",
+         'The numbers are a lower bound. Register a formula: @pytest_modelbudget.formula("ns::op")')
+    ]  # fmt: skip
+    assert found["encoder"][0][1] == "Accept it, if it is meant: pytest --modelbudget-update"
+    assert found["distilled"][0][1].startswith("Declared in pyproject.toml:12")
+    refused = judged(SMALL, unbudgeted="error")
+    assert next(iter(problems(refused)))[1].endswith("or add [tool.modelbudget.models.small]")
+    untrained = judged(SMALL, {"training_macs": "1G"})
+    assert "fixture" in next(iter(problems(untrained)))[1]
+    new = with_verdict(refused, structs.replace(refused.verdict, problems=(Problem("new", "error"),)))
+    assert next(iter(problems(new)))[1] == "Accept it: pytest --modelbudget-update"
+
+
+def test_the_faults_of_a_run() -> None:
+    found = [(fault.state, fault.title) for fault in faults(RUN)]
+    assert [state for state, _ in found] == ["bad"] * 4 + ["warn"] * 2 + ["plain"] * 2
+    text = "\n".join(title for _, title in found)
+    assert "Worker gw1 was lost" in text
+    assert "Two different models are called twin: params " in text
+    assert "500.0 M MACs ran outside of modules in tests/test_b.py::test." in text
+    assert "a filter or a shard left tests out; a test under a budget" in text
+    new = with_verdict(BY_NAME["exactly"], structs.replace(BY_NAME["exactly"].verdict, baseline="new"))
+    assert [fault.details for fault in faults(Run((new,)))] == [("exactly",)]
+
+
+def test_layers_that_are_alike_are_one_node() -> None:
+    tree = measured("t", transformer(3, 16, 32)).modules
+    uneven = parent("", "Net", *tree.children, leaf("3", "Linear", 1, 1), leaf("4", "Linear", 1, 1))
+    found = nodes_of(uneven)
+    assert ("layers.*.mlp.{up,down}", 6) in found
+    assert ("*", 2) in found
+    several = parent("", "Net", *[leaf(str(key), "Linear", 1 + key // 2, 1) for key in range(4)])
+    assert nodes_of(several) == [("", 1), ("{0-1}", 2), ("{2-3}", 2)]
+
+
+def nodes_of(tree: object) -> list[tuple[str, int]]:
+    from pytest_modelbudget.results.folding import fold
+
+    return [(node.path, node.count) for node in nodes(fold(measured("m", tree)).modules)]  # type: ignore[arg-type]
+
+
+def test_runs_of_numbers_are_short() -> None:
+    assert ranges(("0", "1", "2", "5", "head", "7", "8")) == "0-2,5,head,7-8"
+    assert ranges(("up", "down")) == "up,down"
+
+
+@pytest.mark.parametrize("model", RUN.models, ids=range(len(RUN.models)))
+def test_what_a_page_is_given_adds_up_exactly(model: ModelResult) -> None:
+    data = columns(model)
+    counts: list[int] = []
+    for place, above in enumerate(data["parent"]):
+        counts.append(data["many"].get(place, 1) * (counts[above] if place else 1))
+    for metric, own in data["own"].items():
+        assert sum(int(value) * count for value, count in zip(own, counts, strict=True)) == getattr(
+            model.measurement, metric
+        )
+    assert json.loads(zlib.decompress(b64decode(payload(model))))["classes"] == data["classes"]
+
+
+def test_growth_is_given_to_the_modules_that_grew() -> None:
+    data = columns(BY_NAME["encoder"])
+    grown = {metric: sum(map(int, amounts.values())) for metric, amounts in data["growth"].items()}
+    changed = {one.metric: one.after - one.before for one in BY_NAME["encoder"].differences}
+    assert grown == changed
+    assert [change[0] for change in data["differences"][0]["changes"]] == ["grew", "grew", "moved"]
+
+
+def test_numbers_that_javascript_would_round_are_text() -> None:
+    assert columns(BY_NAME[HOSTILE])["own"]["macs"] == [0, str(2**61 + 1)]
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_names_are_text_wherever_they_stand() -> None:
+    page = _Tags()
+    page.feed(of_run(RUN))
+    assert not [tag for tag, attributes in page.tags if tag in ("img", "b", "i") and "onerror" in attributes]
+    assert HOSTILE in page.text
+    assert HOSTILE in [attributes.get("data-name") for _, attributes in page.tags]
+    assert [
+        attributes
+        for tag, attributes in page.tags
+        if attributes.get("src") or (attributes.get("href") or "#")[0] == "h"
+    ] == []
+
+
+def test_the_same_run_makes_the_same_page() -> None:
+    assert of_run(RUN) == of_run(RUN)
+
+
+def test_an_empty_run_is_a_page_too() -> None:
+    assert "Nothing measured" in of_run(Run())
+
+
+def test_a_model_of_2000_uneven_modules_takes_little_room() -> None:
+    (model,) = large(1).models
+    assert len(model.measurement.operators) > 1000
+    assert len(payload(model)) < 60_000
+
+
+def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lacks() is None
+    monkeypatch.setattr("pytest_modelbudget.reports.html.find_spec", lambda name: None)
+    assert lacks() == 'needs jinja2 and plotly: pip install "pytest-modelbudget[html]"'
