@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
 
 _MARKERS = (
-    f"budget(*, {', '.join(METRICS)}, model, name): limit what the models of this test "
+    f"budget(*, {', '.join(METRICS)}, model, name, module): limit what the models of this test "
     'cost, as in budget(params="25.6M", macs="4.1G"); None lifts an inherited limit. On a test that uses the '
     f"model_budget fixture the limits are for what the fixture measures ({' and '.join(needing('backward'))} need it); "
     "any other test is observed while it runs.",

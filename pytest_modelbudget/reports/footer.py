@@ -15,6 +15,7 @@ KINDS = {
     "contradicted": "under a name that another model has",
     "unknown_operators": "with only a lower bound",
     "not_measured": "not measured",
+    "no_module": "with a limit for modules that they do not have",
     "new": "not in the baseline",
     "within": "within budget",
     "warned": "above a warning",
@@ -71,7 +72,7 @@ def _limits(models: Sequence[Row]) -> Iterator[str]:
     for model in models:
         for problem in model.verdict.over if kind_of(model) in ("over", "grown") else ():
             if problem.place:
-                places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.metric)
+                places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.subject)
     for place, limited in places.items():
         whose = [f"{name}'s {listed(metrics)}" for name, metrics in limited.items()]
         yield f"Limit of {', '.join(whose)}: {place}"

@@ -18,6 +18,7 @@ from pytest_modelbudget.reports.wording import (
     compared_numbers,
     excess,
     listed,
+    no_module,
     outside_of_modules,
     without_formula,
 )
@@ -88,12 +89,14 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
             if measurement.macs is None
             else "observing runs no backward pass: use the model_budget fixture"
         )
-        yield f"{model}: {problem.metric} is limited ({problem.place}) and was not measured; {remedy}"
+        yield f"{model}: {problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         ran = without_formula(problem.operators, model)
         yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+    elif problem.kind == "no_module":
+        yield no_module(problem, model)
     elif problem.kind == "new":
         yield f'{model}: is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
@@ -107,7 +110,7 @@ def _brief(problem: Problem) -> str:
     value, limit = _compared(problem)
     share = percent(*beyond(problem))
     above = f"{limit} before" if problem.kind == "grown" else limit
-    return f"{problem.metric} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
+    return f"{problem.subject} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
 
 
 def _compared(problem: Problem) -> tuple[str, str]:
@@ -125,12 +128,12 @@ def _declared(problem: Problem) -> str:
 
 def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
     rows = [("metric", "value", "limit", "over by", "declared")]
-    rows += [(one.metric, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
-    over = {problem.metric for problem in verdict.over}
+    rows += [(one.subject, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
+    over = {problem.subject for problem in verdict.over}
     within = [
-        f"{check.metric} {' / '.join(compared(check.metric, check.value, check.limit))}"
-        for check in verdict.checks
-        if check.limit is not None and check.value is not None and check.metric not in over
+        f"{check.subject} {' / '.join(compared(check.metric, check.value, check.limit))}"
+        for check in (*verdict.checks, *verdict.parts)
+        if check.limit is not None and check.value is not None and check.subject not in over
     ]
     yield ""
     yield f"  {verdict.model}"

@@ -43,6 +43,13 @@ def beyond(problem: Problem) -> tuple[int, int]:
     return problem.value - above, above
 
 
+def no_module(problem: Problem, model: str) -> str:
+    """Return which name or pattern matches no module, and the names most like it."""
+    nearest = f"; the nearest names are {', '.join(problem.nearest)}" if problem.nearest else ""
+    where = f" ({problem.place})" if problem.place else ""
+    return f'no module of {model} matches "{problem.module}"{where}{nearest}'
+
+
 def has_moved(verdict: Verdict) -> bool:
     """Return whether any metric is not what it was in the baseline."""
     return any(check.before not in (None, check.value) for check in verdict.checks)

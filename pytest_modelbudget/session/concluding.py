@@ -95,7 +95,11 @@ def _selects_nothing(contract: Contract, record: Record) -> BudgetError | None:
     for rules in contract.rules:
         if not any(rules.selects(one.verdict.model, one.original_name) for one in record.measured):
             measured = ", ".join(_names(record))
-            return BudgetError(f'no measured model is called "{rules.model}" ({rules.place}); measured: {measured}')
+            part = any(one.name and rules.selects(one.name) for found in record.measured for one in found.parts())
+            hint = f'. That is a module of one: module="{rules.model}" limits it' if part else ""
+            return BudgetError(
+                f'no measured model is called "{rules.model}" ({rules.place}); measured: {measured}{hint}'
+            )
     return None
 
 

@@ -168,8 +168,12 @@ class GuardedTest:
     def judge(self, measurement: Measurement, *call: Rules) -> Measured:
         """Hold a measurement against its budget; the verdict is kept for the report."""
         named = self.named(measurement, *call)
+        budget = self.budget(measurement, *call)
         baseline, before = self._baseline(named)
-        verdict = judge(named, self.budget(measurement, *call), self.session.table, baseline)
+        if before and baseline and any(part.growths for part in budget.parts.values()):
+            modules = before.measurement(named.name, named.flops_per_mac).modules
+            baseline = structs.replace(baseline, modules={module.name: module.total for module in modules.walk()})
+        verdict = judge(named, budget, self.session.table, baseline)
         changed = any(check.before not in (None, check.value) for check in verdict.checks)
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
         measured = Measured(verdict, named, measurement.name, why)

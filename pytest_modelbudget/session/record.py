@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_modelbudget.budgets import BudgetExceeded, Verdict
-from pytest_modelbudget.measurement import Measurement, OperatorCost
+from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
 from pytest_modelbudget.results.difference import Difference
 
 
@@ -21,6 +22,10 @@ class Measured:
     measurement: Measurement
     original_name: str
     differences: tuple[Difference, ...] = ()
+
+    def parts(self) -> Iterator[ModuleCost]:
+        """Return the model and all its modules."""
+        return self.measurement.modules.walk()
 
 
 @dataclass(slots=True)
