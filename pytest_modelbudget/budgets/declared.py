@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,12 +9,12 @@ from msgspec import Struct, field
 
 from pytest_modelbudget.budgets.limits import shortened
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.factories import is_factory_name
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
 DECLARING = ("factory", "arguments", "inputs", "method", "backward")
 """The keys of an entry that say how its model is built and called."""
 
-_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GLOB = frozenset("*?[")
 
 Mistake = tuple[tuple[str, ...], str]
@@ -64,7 +63,7 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     if factory is None:
         for key in data:
             yield (key,), 'needs a factory beside it, as in factory = "acme.models:ResNet50"'
-    elif not isinstance(factory, str) or not _FACTORY.fullmatch(factory):
+    elif not is_factory_name(factory):
         yield ("factory",), f'is "module:attribute", as in "acme.models:ResNet50", not {shortened(factory)}'
     elif _GLOB.intersection(name):
         yield ("factory",), "declares one model, and this entry is a pattern: give it a name of its own"
