@@ -282,7 +282,7 @@ cudnn_enabled, set_cudnn_enabled = torch._C._get_cudnn_enabled, torch._C._set_cu
 
 def compiled_original(model: nn.Module) -> Any:
     """Return the module that a compiled module wraps, or None."""
-    return getattr(model, "_orig_mod", None)
+    return vars(model).get("_modules", {}).get("_orig_mod")  # its own __getattr__ may raise anything
 
 
 def compiler_is_loaded() -> bool:
