@@ -72,8 +72,8 @@ def has_failed_subtests(item: pytest.Item) -> bool:
     Without it a test whose subtest failed would also be told that it measured nothing.
     """
     key = getattr(subtests, "failed_subtests_key", None)
-    counts = item.config.stash.get(key, {}) if key else {}
-    return any(counts.get(name, 0) for name in (getattr(item, "id", None), item.nodeid))
+    counts: dict[str, int] = item.config.stash.get(key, {}) if key else {}
+    return any(counts.get(name, 0) for name in (getattr(item, "id", item.nodeid), item.nodeid))
 
 
 def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:
