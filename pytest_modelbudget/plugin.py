@@ -201,14 +201,15 @@ class OnController:
         self.session.collection.failed |= report.failed
         self.session.collection.skipped |= report.skipped
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 
             receive(self.session, report)
+        return (yield)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.collection.ended.add(nodeid)

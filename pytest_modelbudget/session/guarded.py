@@ -23,6 +23,7 @@ from pytest_modelbudget.session.other_plugins import has_failed_softly
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
+    has_failed_subtests,
     own_exception,
     say_once,
     show_as_failed,
@@ -113,7 +114,7 @@ class GuardedTest:
     def after_teardown(self) -> None:
         """Fail if something was lost in teardown."""
         __tracebackhide__ = True
-        lost = lost_failure(self.record, Outcome())
+        lost = lost_failure(self.record, Outcome(after_call=True))
         if lost is not None:
             self._fail(lost)
 
@@ -121,11 +122,13 @@ class GuardedTest:
         """Show as failed what nothing may excuse, and attach what the test found to its last report."""
         raised = call.excinfo.value if call.excinfo else None
         self.record.skipped |= report.skipped
+        if call.when == "call" and raised is None:  # a hook between may have caught what left the call
+            self.record.leave(False)
         expected = hasattr(report, "wasxfail")
         if not report.failed and (raised is not None or expected):
             outcome = self._outcome(raised, xfail_expects_excess(self.item))
             error = (
-                lost_failure(self.record, outcome)
+                lost_failure(self.record, replace(outcome, after_call=True))
                 if call.when == "teardown"
                 else conclude(self.contract, self.record, outcome)
             )
@@ -141,7 +144,8 @@ class GuardedTest:
             found = tuple(Result.of(one.verdict, one.measurement, one.differences) for one in self.record.measured)
             skipped = self.record.skipped and not found
             outside = tuple(self.record.outside)
-            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside)
+            failure = "" if self.record.excused else self.record.first_failure
+            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside, failure)
             report.modelbudget = encode(result)  # type: ignore[attr-defined]  # reports are open
 
     def refresh(self) -> None:
@@ -201,12 +205,14 @@ class GuardedTest:
         if observed is not None and not self.record.requested_fixture:
             self._judge_observed(observed)
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
-        outcome = replace(outcome, fails=self._fails(outcome))
+        outcome = replace(outcome, fails=self._fails(outcome), failed_in_part=has_failed_subtests(self.item))
         self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
         left = conclude(self.contract, self.record, outcome)
         if left is not None:
             drop_own_exception(self.item)
             self._fail(left)
+        if outcome.raised is not None:
+            self.record.leave()
 
     def _judge_observed(self, observed: Any) -> None:
         problem: Exception | None
@@ -236,6 +242,7 @@ class GuardedTest:
         __tracebackhide__ = True
         self.record.settle()
         self.record.fail(error, raised=True)
+        self.record.leave()
         raise_at(error, self._place(error), self.item.config, self.item.name)
 
     def _place(self, error: Exception) -> Place:
