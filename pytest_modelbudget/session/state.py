@@ -174,6 +174,8 @@ class Session:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
+READ: pytest.StashKey[tuple[tuple[Any, pytest.Mark], ...]] = pytest.StashKey()
+"""The marks of an item that were read, the closest first: they hold, whatever the test removes; a rerun too."""
 DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 """On the items of declared models, which measure by themselves: the mark that they have from the start."""
 
@@ -185,4 +187,16 @@ def is_under_budget(item: pytest.Item) -> bool:
 
 def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
     """Yield the marks of ``item`` that may be ours, the closest first."""
-    return (mark for mark in item.iter_markers() if mark.name in MARKS)
+    return (mark for _, mark in our_marks_with_nodes(item))
+
+
+def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
+    """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
+    found = [(node, mark) for node, mark in item.iter_markers_with_node() if mark.name in MARKS]
+    at = len(found)
+    read: tuple[tuple[Any, pytest.Mark], ...] = item.stash.get(READ, ())
+    for node, mark in reversed(read):
+        at = next((index for index, one in enumerate(found) if one[1] is mark), at)
+        if at == len(found) or found[at][1] is not mark:
+            found.insert(at, (node, mark))
+    return found
