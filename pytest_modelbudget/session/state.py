@@ -53,6 +53,39 @@ class Collection:
         self.ended: set[str] = set()
 
 
+class Attempts:
+    """What has been reported of the latest attempt at each test that runs: plugins may run a test once more.
+
+    ``hidden`` holds the failures that no report of their attempt showed, by node id.
+    """
+
+    def __init__(self) -> None:
+        self._reported: dict[tuple[str, str], dict[str | None, str]] = {}
+        self.hidden: dict[str, str] = {}
+
+    def note(self, report: pytest.TestReport) -> None:
+        """Note a report; that of a setup begins an attempt, and what the one before it hid is made good by it."""
+        key = (report.nodeid, getattr(report, "worker_id", ""))
+        if report.when == "setup" or key not in self._reported:
+            self._reported[key] = {}
+            self.hidden.pop(report.nodeid, None)
+        self._reported[key][report.when] = report.outcome
+
+    def end(self, report: pytest.TestReport, failure: str = "") -> bool:
+        """End the attempt with the report of its teardown, and return whether that has to show ``failure``.
+
+        It does not where a plugin runs the test once more: it reports a rerun, or keeps the report of the failure back.
+        """
+        reported = self._reported.pop((report.nodeid, getattr(report, "worker_id", "")), {})
+        if not failure or "failed" in reported.values():
+            return False
+        kept_back = "setup" not in reported or ("call" not in reported and reported["setup"] == "passed")
+        if not kept_back and "rerun" not in reported.values():
+            return True
+        self.hidden[report.nodeid] = failure
+        return False
+
+
 class Session:
     """The state of one run; it lives in ``config.stash``.
 
@@ -72,6 +105,7 @@ class Session:
         self.sources: dict[Path, ast.Module | None] = {}
         self.lock_file: LockFile | None = None
         self.lock_text: str | None = None
+        self.attempts = Attempts()
         self.failed: set[str] = set()
         self.notes: list[str] = []
         self.prune_refused = ""
