@@ -112,7 +112,7 @@ def _verdict(run: Run, failing: list[ModelResult]) -> str:
 
 
 def _fails(model: ModelResult) -> bool:
-    return len(model.verdict.errors) > (len(model.verdict.over) if model.excused else 0)
+    return len(model.verdict.errors) > (len(model.verdict.excusable) if model.excused else 0)
 
 
 def _badness(model: ModelResult) -> tuple[bool, bool, str]:
@@ -158,6 +158,7 @@ def _status(verdict: Verdict, *, excused: bool) -> str:
         "unknown_operators": "lower bound",
         "not_measured": "not measured",
         "no_module": "no such module",
+        "steeper": "too steep",
         "unbudgeted": "no budget",
         "new": "new",
         "warned": "warned",

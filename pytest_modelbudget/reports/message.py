@@ -8,7 +8,7 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
-from pytest_modelbudget.measurement import Measurement, OperatorCost, percent
+from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.wording import (
@@ -20,6 +20,7 @@ from pytest_modelbudget.reports.wording import (
     listed,
     no_module,
     outside_of_modules,
+    steeper,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
@@ -95,6 +96,10 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+    elif problem.kind == "steeper" and problem.scaling is not None:
+        yield f"{model}: {steeper(problem.scaling)}"
+        yield f"  declared: {problem.place}"
+        yield from (f"  at {size:,}: {human(value, problem.metric)}" for size, value in problem.scaling.points)
     elif problem.kind == "no_module":
         yield no_module(problem, model)
     elif problem.kind == "new":

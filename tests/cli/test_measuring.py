@@ -151,7 +151,10 @@ def test_init_makes_the_file(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[tool.modelbudget.models.Task]\nparams = 1\n", "there is an entry [tool.modelbudget.models.Task] already; nothing was written"),
+        (
+            "[tool.modelbudget.models.Task]\nparams = 1\n",
+            "there is an entry [tool.modelbudget.models.Task] already; nothing was written",
+        ),
         ("[tool.modelbudget\n", "cannot be read"),
         ("[tool]\nmodelbudget = 3\n", "modelbudget is no table in this file"),
     ],
