@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
@@ -12,6 +12,7 @@ from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.merging import Budget
 from pytest_modelbudget.budgets.parts import checks_of_parts
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.budgets.scaling import Exponent, scaling_of
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Severity, Verdict
 from pytest_modelbudget.measurement import Costs, Measurement
 
@@ -58,13 +59,33 @@ def judge(
     return structs.replace(verdict, problems=in_order(problems))
 
 
+def judge_scaling(
+    verdict: Verdict, exponents: Mapping[str, Exponent], points: Sequence[tuple[int, Measurement]]
+) -> Verdict:
+    """Return ``verdict`` with how the model grows over ``points``, by the size of its inputs."""
+    found = [*scaling_of(exponents, points)]
+    problems = [problem for _, problem in found if problem is not None]
+    scaling = tuple(one for one, _ in found)
+    return structs.replace(verdict, scaling=scaling, problems=in_order((*verdict.problems, *problems)))
+
+
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return ``problems`` as a verdict holds them: errors first, and the most telling kind first among equals."""
     return tuple(sorted(problems, key=_rank))
 
 
 def _rank(problem: Problem) -> tuple[int, int]:
-    kinds = ("over", "grown", "unknown_operators", "not_measured", "no_module", "unbudgeted", "new", "warned")
+    kinds = (
+        "over",
+        "grown",
+        "unknown_operators",
+        "steeper",
+        "not_measured",
+        "no_module",
+        "unbudgeted",
+        "new",
+        "warned",
+    )
     return (0 if problem.severity == "error" else 1, kinds.index(problem.kind))
 
 

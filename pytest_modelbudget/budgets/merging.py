@@ -28,6 +28,11 @@ class Budget(Struct, frozen=True):
     floors: Mapping[str, Limit] = field(default_factory=dict)
     parts: Mapping[str, Budget] = field(default_factory=dict)
 
+    @property
+    def limited(self) -> frozenset[str]:
+        """The metrics that have a limit or a warning, of the model or of a part."""
+        return frozenset((*self.limits, *self.warns, *(one for part in self.parts.values() for one in part.limited)))
+
     def __bool__(self) -> bool:
         return bool(self.limits or self.warns or self.parts)
 

@@ -11,7 +11,11 @@ from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.measurement import OperatorCost, TensorSpec
 
-Kind = Literal["over", "grown", "unknown_operators", "not_measured", "no_module", "unbudgeted", "new", "warned"]
+Kind = Literal[
+    "over", "grown", "unknown_operators", "steeper", "not_measured", "no_module", "unbudgeted", "new", "warned"
+]
+"""What is wrong, the most telling first."""
+
 Severity = Literal["error", "warning"]
 
 
@@ -38,6 +42,20 @@ class Check(Struct, frozen=True, omit_defaults=True):
         return _subject(self.module, self.metric)
 
 
+class Scaling(Struct, frozen=True, omit_defaults=True):
+    """How a metric grows with a size of the inputs: value over size at each of the ``points``.
+
+    ``exponent`` is that of the fitted power law (``None`` where none fits), ``declared`` and ``allowed`` the steepest
+    one that is allowed.
+    """
+
+    metric: str
+    declared: str
+    allowed: float
+    exponent: float | None = None
+    points: tuple[tuple[int, int], ...] = ()
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """Something that fails or warns, and the parts of the sentence that says so.
 
@@ -59,6 +77,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     operators: tuple[OperatorCost, ...] = ()
     module: str | None = None
     nearest: tuple[str, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def subject(self) -> str:
@@ -69,6 +88,11 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     def is_excess(self) -> bool:
         """Whether a metric is above what is allowed."""
         return self.kind in ("over", "grown")
+
+    @property
+    def is_excusable(self) -> bool:
+        """Whether ``xfail`` may expect the problem: an excess, or a growth with the inputs that is too steep."""
+        return self.is_excess or self.kind == "steeper"
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
@@ -88,12 +112,14 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     message: str | None = None
     baseline: Literal["none", "new", "known"] = "none"
     parts: tuple[Check, ...] = ()
+    scaling: tuple[Scaling, ...] = ()
 
     @property
     def budgeted(self) -> bool:
         """Whether any limit applies, or the model is in the baseline."""
         checks = (*self.checks, *self.parts)
-        return self.baseline == "known" or any(check.limit or check.warn for check in checks)
+        limited = any(check.limit or check.warn for check in checks)
+        return self.baseline == "known" or limited or bool(self.scaling)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -102,8 +128,13 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
     @property
     def over(self) -> tuple[Problem, ...]:
-        """The problems that are excesses, which ``xfail`` may expect: over a limit, or grown beyond the baseline."""
+        """The problems that are excesses: over a limit, or grown beyond the baseline."""
         return tuple(problem for problem in self.problems if problem.is_excess)
+
+    @property
+    def excusable(self) -> tuple[Problem, ...]:
+        """The problems that ``xfail`` may expect."""
+        return tuple(problem for problem in self.problems if problem.is_excusable)
 
     @property
     def unknown(self) -> tuple[OperatorCost, ...]:

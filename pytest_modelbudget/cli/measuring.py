@@ -82,10 +82,9 @@ def _measure(factory: str, options: Namespace) -> Measurement:
     except Exception as error:
         if options.verbose:
             traceback.print_exc()
-        first = str(error).partition("\n")[0]
-        raise SourceError(
-            f"{factory}: {type(error).__name__}: {first}{'' if options.verbose else ' (-v: where)'}"
-        ) from None
+        hint = "" if options.verbose else " (-v shows where)"
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise SourceError(f"{factory}: {reason}{hint}") from None
 
 
 def _inputs(given: list[str]) -> Inputs | None:

@@ -15,6 +15,7 @@ KINDS = {
     "contradicted": "under a name that another model has",
     "unknown_operators": "with only a lower bound",
     "not_measured": "not measured",
+    "steeper": "growing too steeply with their inputs",
     "no_module": "with a limit for modules that they do not have",
     "new": "not in the baseline",
     "within": "within budget",
@@ -48,6 +49,8 @@ def kind_of(model: Row) -> str:
         return "contradicted"
     if problem is None:
         return "within" if model.verdict.budgeted else "unbudgeted"
+    if problem.is_excusable and not model.fails:
+        return "expected"
     if problem.is_excess:
         only_grown = all(one.kind == "grown" for one in model.verdict.over)
         return "expected" if not model.fails else "grown" if only_grown else "over"

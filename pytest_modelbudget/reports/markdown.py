@@ -112,7 +112,7 @@ def _verdict(run: Run, failing: list[ModelResult]) -> str:
 
 
 def _fails(model: ModelResult) -> bool:
-    return len(model.verdict.errors) > (len(model.verdict.over) if model.excused else 0)
+    return len(model.verdict.errors) > (len(model.verdict.excusable) if model.excused else 0)
 
 
 def _badness(model: ModelResult) -> tuple[bool, bool, str]:
@@ -158,6 +158,7 @@ def _status(verdict: Verdict, *, excused: bool) -> str:
         "unknown_operators": "lower bound",
         "not_measured": "not measured",
         "no_module": "no such module",
+        "steeper": "too steep",
         "unbudgeted": "no budget",
         "new": "new",
         "warned": "warned",
@@ -179,8 +180,8 @@ def _moved(before: int | None, after: int | None, metric: str) -> str:
 def _reasons(model: ModelResult) -> Iterator[str]:
     """Yield what grew, and for a model over a limit where its cost is."""
     yield from map(because, telling(model.differences))
-    over = [problem.metric for problem in model.verdict.over if problem.kind == "over"]
-    for part in where_it_is(model.measurement, over) if over else ():
+    over = [one.metric for one in model.verdict.over if one.kind == "over" and one.module is None]
+    for part in where_it_is(model.measurement.modules, model.name, over) if over else ():
         modules = [" ".join(filter(None, (name, times, share))) for name, _, times, _, share in part.rows]
         yield f"{listed(part.metrics)}: {', '.join([*modules, *filter(None, [part.rest])])}"
 

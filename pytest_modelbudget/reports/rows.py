@@ -38,7 +38,7 @@ class Row:
     @property
     def fails(self) -> bool:
         """Whether an error is left that ``xfail`` did not expect."""
-        expected = len(self.verdict.over) if self.result.excused else 0
+        expected = len(self.verdict.excusable) if self.result.excused else 0
         return self.contradicted or len(self.verdict.errors) > expected
 
     @property
@@ -117,6 +117,7 @@ def status(model: Row, *, brief: bool) -> str:
         "unknown_operators": "lower bound",
         "not_measured": "not measured",
         "no_module": "no such module",
+        "steeper": "too steep",
         "unbudgeted": "no budget",
         "new": "new",
     }

@@ -34,7 +34,7 @@ def gather(
     without inputs with one that ran.
     """
     found = (
-        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.over))
+        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.excusable))
         for test in sorted(tests, key=_natural)
         for result in tests[test].results
     )
@@ -166,7 +166,7 @@ def _contradicting(models: list[ModelResult], of_a_name: list[int]) -> list[tupl
 
 
 def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
-    excused = [model.excused for model in (one, other) if model.verdict.over]
+    excused = [model.excused for model in (one, other) if model.verdict.excusable]
     return ModelResult(
         Result(
             _merged_verdict(one.verdict, other.verdict),
@@ -192,7 +192,12 @@ def _merged_verdict(one: Verdict, other: Verdict) -> Verdict:
     others = {check.subject: check for check in other.parts}
     parts = tuple(_merged_check(known.get(key), others.get(key)) for key in {**known, **others})
     merged = structs.replace(
-        one, checks=tuple(checks), parts=parts, inputs=one.inputs or other.inputs, message=one.message or other.message
+        one,
+        checks=tuple(checks),
+        parts=parts,
+        scaling=one.scaling or other.scaling,
+        inputs=one.inputs or other.inputs,
+        message=one.message or other.message,
     )
     return structs.replace(merged, problems=_merged_problems((*one.problems, *other.problems), merged.budgeted))
 

@@ -77,15 +77,7 @@ class DeclaredItem(pytest.Item):
         __tracebackhide__ = True
         try:
             model = model_of(self.declared, self.path.parent)
-            inputs = self.declared.inputs
-            budget = ModelBudget(self)
-            budget(
-                model,
-                input_size=None if inputs is None else inputs.as_input_size(),
-                method=self.declared.method,
-                name=self.name,
-                backward=self.declared.backward,
-            )
+            ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from operator import is_
@@ -11,7 +11,18 @@ from typing import Any, NoReturn
 import pytest
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Baseline, Budget, BudgetError, BudgetExceeded, Place, Rules, budget_for, judge
+from pytest_modelbudget.budgets import (
+    Baseline,
+    Budget,
+    BudgetError,
+    BudgetExceeded,
+    Exponent,
+    Place,
+    Rules,
+    budget_for,
+    judge,
+    judge_scaling,
+)
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
@@ -169,8 +180,17 @@ class GuardedTest:
         names = (self.named(measurement, *call).name, measurement.name)
         return budget_for(self.session.table, names, (*self.contract.rules, *call))
 
-    def judge(self, measurement: Measurement, *call: Rules) -> Measured:
-        """Hold a measurement against its budget; the verdict is kept for the report."""
+    def judge(
+        self,
+        measurement: Measurement,
+        *call: Rules,
+        exponents: Mapping[str, Exponent] | None = None,
+        points: Sequence[tuple[int, Measurement]] = (),
+    ) -> Measured:
+        """Hold a measurement against its budget, and the growth over ``points`` against exponents.
+
+        The verdict is kept for the report.
+        """
         named = self.named(measurement, *call)
         budget = self.budget(measurement, *call)
         baseline, before = self._baseline(named)
@@ -178,6 +198,8 @@ class GuardedTest:
             modules = before.measurement(named.name, named.flops_per_mac).modules
             baseline = structs.replace(baseline, modules={module.name: module.total for module in modules.walk()})
         verdict = judge(named, budget, self.session.table, baseline)
+        if exponents:
+            verdict = judge_scaling(verdict, exponents, points)
         changed = any(check.before not in (None, check.value) for check in verdict.checks)
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
         measured = Measured(verdict, named, measurement.name, why)
@@ -265,5 +287,5 @@ def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = (
     if not any(verdict.errors for verdict in verdicts):
         return None
     message = failure([(one.verdict, one.measurement, one.differences) for one in measured], outside)
-    over = any(verdict.over for verdict in verdicts)
+    over = any(verdict.excusable for verdict in verdicts)
     return BudgetExceeded(message, verdicts) if over else BudgetError(message)

@@ -76,7 +76,7 @@ class Record:
         """Note a failure; unless told otherwise, an excess is the only one that is excusable, and only by itself."""
         if excusable is None:
             excusable = isinstance(error, BudgetExceeded) and all(
-                problem.is_excess for verdict in error.verdicts for problem in verdict.errors
+                problem.is_excusable for verdict in error.verdicts for problem in verdict.errors
             )
         self.failures.append(Failure(error, raised, excusable))
 
