@@ -30,10 +30,9 @@ def check_model(model: Any) -> None:
     """Raise ``TypeError`` unless ``model`` is a module or a factory."""
     if isinstance(model, type) and issubclass(model, nn.Module):
         return
-    owner = getattr(model, "__self__", None)
-    if inspect.ismethod(model) and isinstance(owner, nn.Module):
+    if inspect.ismethod(model) and isinstance(model.__self__, nn.Module):
         name = model.__name__
-        raise TypeError(f'{name} is a method of {class_name(owner)}: pass the model, and method="{name}"')
+        raise TypeError(f'{name} is a method of {class_name(model.__self__)}: pass the model, and method="{name}"')
     if not isinstance(model, nn.Module) and not callable(model):
         raise TypeError(
             f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"

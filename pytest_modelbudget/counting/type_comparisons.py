@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import linecache
 import re
 import textwrap
@@ -142,7 +143,7 @@ def _value_of(node: ast.expr, function: types.FunctionType) -> Any:
     if isinstance(node, ast.Attribute):
         owner = _value_of(node.value, function)
         if isinstance(owner, (types.ModuleType, type)):
-            return getattr(owner, node.attr, _UNRESOLVED)
+            return inspect.getattr_static(owner, node.attr, _UNRESOLVED)
     return _UNRESOLVED
 
 

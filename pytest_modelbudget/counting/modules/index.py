@@ -23,7 +23,7 @@ _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
 def class_name(module: nn.Module) -> str:
     """Return the name of a module's class; that of a scripted module is the name it had before."""
-    scripted = getattr(type(module), "original_name", None) is not None
+    scripted = isinstance(module, torch.jit.ScriptModule)
     return escaped(str(module.original_name) if scripted else type(module).__name__)
 
 

@@ -189,7 +189,11 @@ class _Observer:
         key = 0
 
         def ended() -> None:
-            self._end_method(key)
+            try:
+                self._end_method(key)
+            except Exception as error:  # nobody above would show it
+                lost = f"what {model_class(owner)} cost is not known: {type(error).__name__}: {error}"
+                self._seen.faults.append(lost)
 
         token, reference = leave_token(frame, ended)
         key = id(token)
