@@ -90,6 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
             destinations(config)
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
+    else:
+        config.pluginmanager.register(OnWorker(session), "modelbudget-worker")
 
 
 @pytest.fixture
@@ -165,6 +167,17 @@ def pytest_runtest_makereport(
     return report
 
 
+class OnWorker:
+    """The hook of a worker before the one that sends its reports."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.session.attach(report)
+
+
 class OnController:
     """The hooks of the process that reports: the only one without xdist, the controller with it."""
 
@@ -205,14 +218,15 @@ class OnController:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
+        self.session.attach(report)
         self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 
             receive(self.session, report)
-        elif report.when == "teardown":
-            self.session.attempts.end(report)
-        return (yield)
+        result = yield
+        self.session.attempts.settle(report)
+        return result
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.collection.ended.add(nodeid)
@@ -230,7 +244,7 @@ class OnController:
 
             run = run_of(self.session)
             accept(self.session, run)
-            report_run_failures(self.session, run)
+            report_run_failures(self.session, run, session)
         return result
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

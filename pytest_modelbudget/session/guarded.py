@@ -157,7 +157,7 @@ class GuardedTest:
             outside = tuple(self.record.outside)
             failure = "" if self.record.excused else self.record.first_failure
             result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside, failure)
-            report.modelbudget = encode(result)  # type: ignore[attr-defined]  # reports are open
+            self.session.found[report.nodeid] = report.modelbudget = encode(result)  # type: ignore[attr-defined]
 
     def refresh(self) -> None:
         """Read the marks again if there are others by now: fixtures, hooks and the test itself may add some.

@@ -15,15 +15,18 @@ from pytest_modelbudget.session.pytest_private import forget_last_failed, report
 from pytest_modelbudget.session.state import Session
 
 
-def report_run_failures(session: Session, run: Run) -> None:
+def report_run_failures(session: Session, run: Run, pytest_session: pytest.Session) -> None:
     """Report everything that is wrong with the run as a whole."""
-    for name, place, message in _failures(session, run):
+    failed_before = pytest_session.testsfailed
+    for number, (name, place, message) in enumerate([*_failures(session, run)], start=1):
         failed = report_of_run_failure(name, _excinfo(BudgetError(message), place, session.config), "call")
         session.reports_a_run_failure = True
         for report in (failed, report_of_run_failure(name, None, "teardown")):
             session.config.hook.pytest_runtest_logreport(report=report)
         session.reports_a_run_failure = False
         forget_last_failed(session.config, failed)
+        if pytest_session.testsfailed < failed_before + number:  # a hook has taken this one back too
+            pytest_session.testsfailed = failed_before + number
 
 
 def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:

@@ -56,7 +56,7 @@ class Collection:
 class Attempts:
     """What has been reported of the latest attempt at each test that runs: plugins may run a test once more.
 
-    ``hidden`` holds the failures that no report of their attempt showed, by node id.
+    ``hidden`` holds the failures of which pytest has counted none of the reports of their attempt, by node id.
     """
 
     def __init__(self) -> None:
@@ -65,32 +65,43 @@ class Attempts:
 
     def note(self, report: pytest.TestReport) -> None:
         """Note a report; that of a setup begins an attempt, and what the one before it hid is made good by it."""
-        key = (report.nodeid, getattr(report, "worker_id", ""))
-        if report.when == "setup" or key not in self._reported:
-            self._reported[key] = {}
+        if report.when == "setup" or _key(report) not in self._reported:
+            self._reported[_key(report)] = {}
             self.hidden.pop(report.nodeid, None)
-        self._reported[key][report.when] = report.outcome
+        self._reported[_key(report)][report.when] = report.outcome
 
     def end(self, report: pytest.TestReport, failure: str = "") -> bool:
         """End the attempt with the report of its teardown, and return whether that has to show ``failure``.
 
         It does not where a plugin runs the test once more: it reports a rerun, or keeps the report of the failure back.
         """
-        reported = self._reported.pop((report.nodeid, getattr(report, "worker_id", "")), {})
-        if not failure or "failed" in reported.values():
+        reported = self._reported[_key(report)]
+        if not failure or "failed" in (reported.get("setup"), reported.get("call")):
             return False
-        kept_back = "setup" not in reported or ("call" not in reported and reported["setup"] == "passed")
-        if not kept_back and "rerun" not in reported.values():
-            return True
         self.hidden[report.nodeid] = failure
-        return False
+        kept_back = "setup" not in reported or ("call" not in reported and reported["setup"] == "passed")
+        return not kept_back and not {"rerun", "failed"} & {*reported.values()}
+
+    def settle(self, report: pytest.TestReport) -> None:
+        """Note what the hooks of others have made of a report, among which pytest has counted it."""
+        is_excused = hasattr(report, "wasxfail")
+        self._reported[_key(report)][report.when] = "excused" if is_excused else report.outcome
+        if report.failed and not is_excused:
+            self.hidden.pop(report.nodeid, None)
+        if report.when == "teardown":
+            del self._reported[_key(report)]
+
+
+def _key(report: pytest.TestReport) -> tuple[str, str]:
+    return report.nodeid, getattr(report, "worker_id", "")
 
 
 class Session:
     """The state of one run; it lives in ``config.stash``.
 
     ``table_data`` is the project's table as builtins: the controller reads it once, and hands it to its workers.
-    ``tests`` holds on the controller what each test found, by node id.
+    ``tests`` holds on the controller what each test found, by node id; ``found`` is that too, encoded, where the test
+    ran and until its last report has it.
     """
 
     def __init__(self, config: pytest.Config, is_controller: bool, table_data: dict[str, Any] | None) -> None:
@@ -106,6 +117,7 @@ class Session:
         self.lock_file: LockFile | None = None
         self.lock_text: str | None = None
         self.attempts = Attempts()
+        self.found: dict[str, bytes] = {}
         self.failed: set[str] = set()
         self.notes: list[str] = []
         self.prune_refused = ""
@@ -141,6 +153,12 @@ class Session:
         if not self.is_controller:
             told = [self.collection.is_partial, sorted(self.collection.left_out)]
             self.config.workeroutput["modelbudget_left_out"] = told  # type: ignore[attr-defined]
+
+    def attach(self, report: pytest.TestReport) -> None:
+        """Give the last report of a test what the test found, where a hook has made that report anew."""
+        found = self.found.pop(report.nodeid, None) if report.when == "teardown" else None
+        if found is not None and not hasattr(report, "modelbudget"):
+            report.modelbudget = found  # type: ignore[attr-defined]  # reports are open
 
     @property
     def in_use(self) -> bool:

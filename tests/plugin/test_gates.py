@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from .conftest import PLAIN_AND_N2, Run
@@ -82,3 +84,81 @@ def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(pytester: pytest.Pyt
     result = pytester.runpytest_subprocess("-n2")
     result.stdout.fnmatch_lines(["*node down: Not properly terminated*"])
     result.stdout.no_fnmatch_line("*modelbudget::*")
+
+
+_TURNING = {
+    "first": """
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logreport(report):
+            if report.nodeid.startswith("test_net.py::test_turned"): report.outcome = "passed"
+        """,
+    "around": """
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_logreport(report):
+            if report.nodeid.startswith("test_net.py::test_turned"): report.outcome = "passed"
+            return (yield)
+        """,
+    "expected": """
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logreport(report):
+            if report.nodeid.startswith("test_net.py::test_turned"): report.wasxfail = "quarantined"
+        """,
+    "everything": """
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_logreport(report):
+            report.outcome, report.longrepr = "passed", None
+            return (yield)
+        """,
+}
+
+
+@PLAIN_AND_N2
+@pytest.mark.parametrize("hook", _TURNING)
+def test_failures_that_are_taken_back_where_they_are_counted_fail_the_run(
+    run: Run, pytester: pytest.Pytester, mode: list[str], hook: str
+) -> None:
+    if mode == ["-n2"] and hook not in ("first", "everything"):
+        return
+    pytester.makeconftest("import pytest\n" + dedent(_TURNING[hook]))
+    result = run(
+        *mode,
+        test_net="""
+        def test_turned(model_budget): model_budget(Net(), X, macs="1K")
+        @pytest.mark.budget(macs="1K")
+        def test_turned_mark(): Net()(X)
+        @pytest.mark.budget(macs="lots")
+        def test_turned_malformed(): Net()(X)
+        def test_good(model_budget): model_budget(Net(), X, macs="1M")
+        """,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    if hook != "everything":
+        result.stdout.fnmatch_lines_random(
+            [
+                "FAILED modelbudget::hidden test_net.py::test_turned - BudgetError: BudgetExce*",
+                "FAILED modelbudget::hidden test_net.py::test_turned_malformed - BudgetError: *",
+                "FAILED modelbudget::hidden test_net.py::test_turned_mark - BudgetError: Budge*",
+            ]
+        )
+
+
+@PLAIN_AND_N2
+def test_reports_that_are_made_anew_say_what_was_found(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            return pytest.TestReport(report.nodeid, report.location, report.keywords, "passed", None, report.when)
+        """
+    )
+    result = run(
+        *mode,
+        test_net="""
+        def test_over(model_budget): model_budget(Net(), X, macs="1K")
+        def test_good(model_budget): model_budget(Net(), X, macs="1M", name="good")
+        """,
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*BudgetExceeded: Net: macs 22.00 K > 1 K*", "good *ok*"])

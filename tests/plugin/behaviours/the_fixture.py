@@ -16,6 +16,7 @@ def test_the_fixture_returns_the_measurement(model_budget):
 
 
 # expect failed: net: macs 22.00 K > 21 K
+# and: the_fixture.py:21 model_budget()
 def test_the_fixture_takes_a_factory(model_budget):
     model_budget(net, input_size=(1, 100), macs="21K")
 
