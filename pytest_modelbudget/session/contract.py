@@ -10,7 +10,7 @@ from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.session.places import place_of_mark, place_of_test
 from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
-from pytest_modelbudget.session.state import DECLARED, READ, SESSION, our_marks, our_marks_with_nodes
+from pytest_modelbudget.session.state import DECLARED, READ, RULES, SESSION, our_marks, our_marks_with_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,14 @@ def contract_of(item: pytest.Item) -> Contract:
     read = item.stash[READ] = (*our_marks_with_nodes(item),)
     outer_first = [pair for pair in reversed(read) if pair[1] is not item.stash.get(DECLARED, None)]
     pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
-    shared = item.config.stash[SESSION].shares_mark
+    shared, known = item.config.stash[SESSION].shares_mark, item.stash.setdefault(RULES, {})
     found = []
     for node, mark in pairs:
         place = place_of_mark(mark, node)
         try:
-            rules = rules_of_mark(mark.name, mark.args, mark.kwargs, place, shared=shared)
+            if id(mark) not in known:
+                known[id(mark)] = rules_of_mark(mark.name, mark.args, mark.kwargs, place, shared=shared)
+            rules = known[id(mark)]
             if rules is not None and not uses_fixture and "request" not in names:
                 refuse_training(rules)
         except BudgetError as error:

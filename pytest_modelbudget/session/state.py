@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Protocol
 
-    from pytest_modelbudget.budgets import Table
+    from pytest_modelbudget.budgets import Rules, Table
     from pytest_modelbudget.results import TestResult
     from pytest_modelbudget.results.baseline import Lock
     from pytest_modelbudget.session.locking import LockFile
@@ -228,6 +228,8 @@ SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
 READ: pytest.StashKey[tuple[tuple[Any, pytest.Mark], ...]] = pytest.StashKey()
 """The marks of an item that were read, the closest first: they hold, whatever the test removes; a rerun too."""
+RULES: pytest.StashKey[dict[int, Rules | None]] = pytest.StashKey()
+"""What the marks that were read declare, by their identity: the arguments of a mark can be changed."""
 DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 """On the items of declared models, which measure by themselves: the mark that they have from the start."""
 

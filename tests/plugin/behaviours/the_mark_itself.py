@@ -152,3 +152,11 @@ class TestClassWide:
 @pytest.mark.budget(macs="1K")
 def test_a_removed_mark_that_measured_nothing(request):
     request.node.own_markers.clear()
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(macs="1K")
+def test_a_mark_that_is_changed_holds_as_it_was(request):
+    request.node.get_closest_marker("budget").kwargs["macs"] = "1G"
+    request.node.add_marker(pytest.mark.budget(params="1G"))
+    Net()(X)
