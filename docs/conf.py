@@ -30,8 +30,8 @@ html_theme_options = {
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 nitpicky = True
-# Only what is the project's own has a page here: no network is needed to build.
-nitpick_ignore_regex = [("py:.*", r"(?!pytest_modelbudget\.).*")]
+# Types of torch and of the inner parts have no page here, and no network is needed to build.
+nitpick_ignore_regex = [("py:.*", r"(?!pytest_modelbudget\.).*|pytest_modelbudget\.(budgets|counting)\..*")]
 
 _SITE = "https://pytest-modelbudget.github.io/pytest-modelbudget/"
 _PICTURES = "https://raw.githubusercontent.com/pytest-modelbudget/pytest-modelbudget/main/docs/"

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -18,14 +19,12 @@ import pytest_modelbudget
 from pytest_modelbudget.budgets.config_file import read_table
 
 from .pages import ROOT, Block, Story
+from .warm import run_warm
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-COLUMNS = "80"
-_PROGRAMS = Path(sys.executable).parent
 
 
 class Trial:
@@ -87,9 +86,8 @@ class Trial:
     def _execute(self, block: Block) -> None:
         printed = io.StringIO()
         code = compile("\n" * block.line + block.text, str(self.story.page), "exec")
-        with contextlib.chdir(self.folder) if sys.version_info >= (3, 11) else contextlib.nullcontext():
-            with contextlib.redirect_stdout(printed):
-                exec(code, self.names)
+        with contextlib.redirect_stdout(printed), _at_home_in(self.folder):
+            exec(code, self.names)
         self.printed = printed.getvalue()
 
     def _read_toml(self, text: str) -> None:
@@ -102,13 +100,15 @@ class Trial:
 
     def _copy(self, path: Path) -> None:
         if path.is_dir():
-            shutil.copytree(path, self.folder / path.name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+            shutil.copytree(
+                path, self.folder / path.name, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache")
+            )
         else:
             shutil.copy(path, self.folder)
 
     def _console(self, text: str) -> None:
         commands = re.split(r"^\$ ", text, flags=re.MULTILINE)
-        assert commands[0] == "" and len(commands) > 1, "a console begins with a command: $ pytest"
+        assert not commands[0], "a console begins with a command: $ pytest"
         for lines in commands[1:]:
             command, _, output = lines.partition("\n")
             if output.strip():
@@ -127,17 +127,15 @@ class Trial:
         if program == "pytest":
             arguments += ["-p", "no:cacheprovider"]
             self.untried = False
-        assert program in ("pytest", "modelbudget", "python", "git"), f"{program} is no command that pages may show"
-        found = {
-            "pytest": [str(_PROGRAMS / "pytest")],
-            "modelbudget": [sys.executable, "-m", "pytest_modelbudget"],
-            "python": [sys.executable],
-            "git": ["git"],
-        }[program]
+        if program in ("pytest", "modelbudget"):
+            written = self.folder.with_name(f"{self.folder.name}.written")
+            code = run_warm(program, arguments, self.folder, written, _PACKAGE)
+            return code, written.read_text(encoding="utf-8")
+        assert program in ("python", "git"), f"{program} is no command that pages may show"
         done = subprocess.run(
-            [*found, *arguments],
+            [sys.executable if program == "python" else program, *arguments],
             cwd=self.folder,
-            env={**os.environ, **_SURROUNDINGS},
+            env={**os.environ, **_GIT},
             text=True,
             encoding="utf-8",
             check=False,
@@ -148,12 +146,25 @@ class Trial:
 
     def _compare(self, shown: str, real: str) -> None:
         pattern = "".join(map(_pattern, plain(shown).splitlines()))
-        assert re.fullmatch(pattern, plain(real)), f"the page shows\n{shown}\nand it is\n{real}"
+        assert re.fullmatch(pattern, plain(real)), f"the page shows\n{shown}\nand it is\n{real[:_SHOWN]}"
 
 
-_SURROUNDINGS = {
-    "COLUMNS": COLUMNS,
-    "PYTHONPATH": str(Path(pytest_modelbudget.__file__).parents[1]),
+@contextlib.contextmanager
+def _at_home_in(folder: Path) -> Iterator[None]:
+    """Import from ``folder`` as a script in it would, and forget afterwards what was imported from there."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name, module in [*sys.modules.items()]:
+            if (getattr(module, "__file__", None) or "").startswith(str(folder)):
+                del sys.modules[name]
+
+
+_PACKAGE = Path(pytest_modelbudget.__file__).parents[1]
+_SHOWN = 10_000
+_GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     **{f"GIT_{who}_{what}": "someone@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
