@@ -282,7 +282,8 @@ cudnn_enabled, set_cudnn_enabled = torch._C._get_cudnn_enabled, torch._C._set_cu
 
 def compiled_original(model: nn.Module) -> Any:
     """Return the module that a compiled module wraps, or None."""
-    return getattr(model, "_orig_mod", None)
+    children = vars(model).get("_modules", {})  # its own __getattr__ may raise anything
+    return children["_orig_mod"] if "_orig_mod" in children else None  # noqa: SIM401  # TorchScript's has no get()
 
 
 def compiler_is_loaded() -> bool:
