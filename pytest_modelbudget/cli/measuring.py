@@ -62,7 +62,7 @@ def init(options: Namespace) -> int:
 
 def _measure(factory: str, options: Namespace) -> Measurement:
     """Return the measurement of one factory. Raises SourceError, on one line, for whatever goes wrong."""
-    from pytest_modelbudget import measure
+    from pytest_modelbudget.counting import measure
 
     if not is_factory_name(factory):
         raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')

@@ -180,8 +180,8 @@ def _moved(before: int | None, after: int | None, metric: str) -> str:
 def _reasons(model: ModelResult) -> Iterator[str]:
     """Yield what grew, and for a model over a limit where its cost is."""
     yield from map(because, telling(model.differences))
-    over = [problem.metric for problem in model.verdict.over if problem.kind == "over"]
-    for part in where_it_is(model.measurement, over) if over else ():
+    over = [one.metric for one in model.verdict.over if one.kind == "over" and one.module is None]
+    for part in where_it_is(model.measurement.modules, model.name, over) if over else ():
         modules = [" ".join(filter(None, (name, times, share))) for name, _, times, _, share in part.rows]
         yield f"{listed(part.metrics)}: {', '.join([*modules, *filter(None, [part.rest])])}"
 

@@ -149,16 +149,18 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
     yield from (f"  since the baseline: {because(difference)}" for difference in telling(changed))
     if any(problem.kind == "grown" for problem in verdict.over):
         yield "  accept it, if it is meant: pytest --modelbudget-update"
-    yield from _heaviest(measurement, (problem.metric for problem in verdict.over))
+    for module in dict.fromkeys(problem.module for problem in verdict.over):
+        yield from _heaviest(measurement, module, [one.metric for one in verdict.over if one.module == module])
     for problem in verdict.over:
         yield from _hint(problem, measurement)
     if verdict.message:
         yield f"  note: {verdict.message}"
 
 
-def _heaviest(measurement: Measurement, metrics: Iterable[str]) -> Iterator[str]:
-    for part in where_it_is(measurement, metrics):
-        yield f"  heaviest modules by {listed(part.metrics)}:"
+def _heaviest(measurement: Measurement, module: str | None, metrics: Iterable[str]) -> Iterator[str]:
+    root = next(one for one in measurement.modules.walk() if one.name == (module or ""))
+    for part in where_it_is(root, measurement.name, metrics):
+        yield f"  heaviest modules{f' of {module}' if module else ''} by {listed(part.metrics)}:"
         yield from _aligned(part.rows, indent=4)
         if part.rest:
             yield f"    {part.rest}"
