@@ -77,6 +77,7 @@ def _blocks(page: Path) -> Iterator[Block]:
                 yield Block("", text or "", line, verb, argument)
             else:
                 assert verb in _OF_THE_NEXT, f"{where}: {verb} is no verb that pages.py knows"
+                assert said == ("", ""), f"{where}: the comment before this one has no block"
                 said = (verb, argument)
         elif token.type == "fence" and not token.info.startswith("{"):
             yield Block(token.info.strip(), token.content, line, *said)

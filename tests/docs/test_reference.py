@@ -33,7 +33,7 @@ def rows(text: str, under: str = "") -> list[list[str]]:
 
 
 def keys(text: str, under: str = "") -> set[str]:
-    return {name for row in rows(text, under) for name in re.findall(r"`([^`]+)`", row[0])}
+    return {name for row in rows(text, under) for name in re.findall(r"`([^`]+)`", row[0]) if name != "-v"}
 
 
 def test_metrics() -> None:
