@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 unexport PYTHONDONTWRITEBYTECODE
 
 # What `make quick` leaves to `make test`, beside the tests marked workers and coverage.
-LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py)
+LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py) tests/docs/test_blocks.py
 
 # What `make example` writes: type and file.
 REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:reports/modelbudget.html \

@@ -68,7 +68,7 @@ def _blocks(page: Path) -> Iterator[Block]:
     said = ("", "")
     for token in MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8")):
         line = (token.map or [0])[0] + 1
-        where = f"{page.relative_to(ROOT)}:{line}"
+        where = f"{page.name}:{line}"
         if token.type == "html_block" and token.content.startswith("<!--"):
             comment = _COMMENT.fullmatch(token.content)
             assert comment, f"{where}: no comment that pages.py knows"

@@ -42,7 +42,7 @@ class Trial:
             try:
                 self._do(block)
             except AssertionError as error:
-                where = f"{self.story.page.relative_to(ROOT)}:{block.line}"
+                where = f"{self.story.page.name}:{block.line}"
                 raise AssertionError(f"{where} ({block.verb or block.language}): {error}") from None
         if self.untried:
             self._succeeds("pytest -q")
