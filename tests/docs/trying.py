@@ -125,7 +125,7 @@ class Trial:
         if program in ("pip", "make"):
             return check_install(arguments) if program == "pip" else check_make(arguments)
         if program == "pytest":
-            arguments += ["-p", "no:cacheprovider"]
+            arguments += ["-p", "modelbudget", "-p", "no:cacheprovider"]
             self.untried = False
         if program in ("pytest", "modelbudget"):
             written = self.folder.with_name(f"{self.folder.name}.written")

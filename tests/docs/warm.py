@@ -34,7 +34,7 @@ def _context() -> ForkServerContext | SpawnContext:
 def _run(program: str, arguments: list[str], folder: Path, written: Path, package: str) -> None:
     """Become ``program``: its path of imports, its folder and its output are those of a command of its own."""
     os.chdir(folder)
-    os.environ.update(COLUMNS="80", PYTHONPATH=package)
+    os.environ.update(COLUMNS="80", PYTHONPATH=package, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     sys.argv = [program, *arguments]
     sys.path[:] = [package, *(path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix)))]
     file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
