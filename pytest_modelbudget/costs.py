@@ -13,6 +13,10 @@ from msgspec import Struct
 
 from pytest_modelbudget.metrics import METRICS
 
+WHAT_NAMES_ARE = "a name has no control characters and no lone surrogates, nothing invisible and no blanks at its ends"
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
+_JOINERS = "\u200c\u200d"  # invisible, and within words and emoji meant
+
 
 class Costs(Struct, frozen=True, gc=False):
     """The metrics of a model or of one of its modules.
@@ -88,8 +92,10 @@ class ModuleCost(Struct, frozen=True, gc=False):
 
 
 def is_printable(name: str) -> bool:
-    """Return whether every report can show a name: without control characters and lone surrogates."""
-    return not any(category(letter) in ("Cc", "Cs") for letter in name)
+    """Return whether every report can show a name as it is, and a reader can tell it from others; ``""`` is."""
+    if name != name.strip(_JOINERS).strip():
+        return False
+    return not any(category(letter) in _UNSEEN and letter not in _JOINERS for letter in name)
 
 
 def human(value: int | None, metric: str = "") -> str:

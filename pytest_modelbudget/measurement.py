@@ -8,6 +8,7 @@ from msgspec import Struct, to_builtins
 
 from pytest_modelbudget import notebook, outline
 from pytest_modelbudget.costs import (
+    WHAT_NAMES_ARE,
     Costs,
     ModuleCost,
     OperatorCost,
@@ -21,6 +22,7 @@ from pytest_modelbudget.costs import (
 from pytest_modelbudget.metrics import METRICS
 
 __all__ = [
+    "WHAT_NAMES_ARE",
     "Costs",
     "Measurement",
     "MeasurementError",

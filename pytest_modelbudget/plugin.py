@@ -205,11 +205,13 @@ class OnController:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
-        self.session.note_rerun(report.nodeid, report.when == "setup", report.outcome)
+        self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 
             receive(self.session, report)
+        elif report.when == "teardown":
+            self.session.attempts.end(report)
         return (yield)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -15,6 +16,7 @@ from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.rules import Rules
+from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
 from pytest_modelbudget.metrics import METRICS, nearest
 
 Keys = tuple[str, ...]
@@ -28,6 +30,7 @@ _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
     "unknown_ops": ("error", "warn"),
     "flops_per_mac": (2, 1),
 }
+_BARE: Final = re.compile("[A-Za-z0-9_-]+")
 _LIFTED: Final = "none"
 _RISE: Final = ("growth", "floor")
 
@@ -66,10 +69,12 @@ def table_from(document: Mapping[str, Any], path: str, lines: Lines) -> Table:
 
 def key_path(keys: Keys) -> str:
     """Return ``keys`` as TOML would write them, quoted where they must be."""
-    bare = [
-        key if key and key.replace("-", "").replace("_", "").isalnum() and key.isascii() else f'"{key}"' for key in keys
-    ]
-    return ".".join(bare)
+    return ".".join(key if _BARE.fullmatch(key) else _quoted(key) for key in keys)
+
+
+def _quoted(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in escaped) + '"'
 
 
 @dataclass(slots=True)
@@ -110,7 +115,13 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of models, not {_shown(data)}")
             return {}
-        return {name: self.entry((*at, name), entry) for name, entry in data.items()}
+        return {name: self.entry(self.name(at, name), entry) for name, entry in data.items()}
+
+    def name(self, at: Keys, name: str) -> Keys:
+        """Return the keys of an entry for ``name``; one that no model and no module has is a mistake."""
+        if not name.strip() or not is_printable(name):
+            self.wrong((*at, name), f"names nothing: {WHAT_NAMES_ARE}")
+        return (*at, name)
 
     def entry(self, at: Keys, data: object) -> Rules:
         """Read the entry of one model: its rules, and how to build and call it where it needs no test."""

@@ -12,7 +12,7 @@ from pytest_modelbudget.budgets.errors import BudgetError, MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, reads_as_limit, shortened
 from pytest_modelbudget.budgets.places import Place
-from pytest_modelbudget.measurement import is_printable
+from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
 from pytest_modelbudget.metrics import METRICS, is_near_miss, nearest
 
 ALIAS = "modelbudget"
@@ -123,5 +123,5 @@ def _selector(key: str, value: object, place: Place) -> str:
     if not isinstance(value, str) or (not value and key != "module"):
         raise BudgetError(f'{key} = {value!r} at {place}: a {key} is a string, as in {key}="backbone"')
     if not is_printable(value):
-        raise BudgetError(f"{key} = {value!r} at {place}: a name has no control characters and no lone surrogates")
+        raise BudgetError(f"{key} = {value!a} at {place}: {WHAT_NAMES_ARE}")
     return str.__str__(value)  # of numpy, for example

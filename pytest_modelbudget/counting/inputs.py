@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral
@@ -19,7 +18,7 @@ from pytest_modelbudget.counting.torch_private import (
     tree_flatten_with_path,
     tree_map,
 )
-from pytest_modelbudget.measurement import TensorSpec
+from pytest_modelbudget.measurement import WHAT_NAMES_ARE, TensorSpec, is_printable
 from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -108,8 +107,8 @@ def check_name(name: Any) -> str | None:
     if not isinstance(name, str) or not name:
         raise TypeError(f"name must be a non-empty string, not {name!r}")
     exact = str.__str__(name)  # a subclass may write itself otherwise
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in exact):
-        raise ValueError(f"name must not contain control characters or lone surrogates: {exact!a}")
+    if not is_printable(exact):
+        raise ValueError(f"name = {exact!a}: {WHAT_NAMES_ARE}")
     return exact
 
 
@@ -226,7 +225,7 @@ def factory_name(factory: Any) -> str | None:
     if isinstance(factory, (nn.Module, type)):
         return None
     name = getattr(factory, "__name__", None)
-    return name if isinstance(name, str) and name.isidentifier() else None
+    return str.__str__(name) if isinstance(name, str) and str.isidentifier(name) else None
 
 
 def factory_label(factory: Any) -> str:

@@ -7,6 +7,7 @@ the tables are the names themselves, bound once, for all other modules.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -262,9 +263,7 @@ forward_hooks_of: Callable[[nn.Module], tuple[dict[int, Any], ...]] = attrgetter
 gradient_hooks_of: Callable[[torch.Tensor], tuple[Any, ...]] = attrgetter(
     "_backward_hooks", "_post_accumulate_grad_hooks"
 )
-_global_hooks = [
-    hooks for name, hooks in vars(nn.modules.module).items() if name.startswith("_global") and "hooks" in name
-]
+_global_hooks = [hooks for name, hooks in vars(nn.modules.module).items() if re.match("_global.*hooks", name)]
 
 
 def hooks_around(weights: Iterable[torch.Tensor], backward: bool) -> list[Any]:

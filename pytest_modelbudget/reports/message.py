@@ -42,11 +42,16 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
         for verdict, _, _ in failed
         if verdict.over
     ]
-    lines = ["; ".join(headlines)] if headlines else []
-    for verdict, measurement, changed in failed:
-        lines += _details(verdict, measurement, changed) if verdict.over else []
-        lines += [line for problem in verdict.errors for line in _sentence(problem, verdict, measurement)]
-    return "\n".join([*lines, *([f"and {outside_of_modules(outside)}"] if outside else [])])
+    lines = ["; ".join(dict.fromkeys(headlines))] if headlines else []
+    blocks = dict.fromkeys("\n".join(_block(*one)) for one in failed)  # a test that runs many times makes equal models
+    return "\n".join([*lines, *blocks, *([f"and {outside_of_modules(outside)}"] if outside else [])])
+
+
+def _block(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
+    if verdict.over:
+        yield from _details(verdict, measurement, changed)
+    for problem in verdict.errors:
+        yield from _sentence(problem, verdict, measurement)
 
 
 def contradiction(one: ModelResult, other: ModelResult) -> str:
@@ -150,7 +155,8 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
     if any(problem.kind == "grown" for problem in verdict.over):
         yield "  accept it, if it is meant: pytest --modelbudget-update"
     for module in dict.fromkeys(problem.module for problem in verdict.over):
-        yield from _heaviest(measurement, module, [one.metric for one in verdict.over if one.module == module])
+        metrics = dict.fromkeys(one.metric for one in verdict.over if one.module == module)
+        yield from _heaviest(measurement, module, metrics)
     for problem in verdict.over:
         yield from _hint(problem, measurement)
     if verdict.message:

@@ -10,7 +10,7 @@ from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.session.places import place_of_mark, place_of_test
 from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
-from pytest_modelbudget.session.state import DECLARED, MARKS, SESSION, our_marks
+from pytest_modelbudget.session.state import DECLARED, READ, SESSION, our_marks, our_marks_with_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def contract_of(item: pytest.Item) -> Contract:
     """
     names, uses_fixture = fixture_names(item), _measures(item)
     of_parameters = marks_of_parameters(item)
-    outer_first = [pair for pair in reversed([*item.iter_markers_with_node()]) if _is_ours(pair[1], item)]
+    read = item.stash[READ] = (*our_marks_with_nodes(item),)
+    outer_first = [pair for pair in reversed(read) if pair[1] is not item.stash.get(DECLARED, None)]
     pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
     shared = item.config.stash[SESSION].shares_mark
     found = []
@@ -65,10 +66,6 @@ def contract_of(item: pytest.Item) -> Contract:
     place = closest if closest is not None and closest.line is not None else place_of_test(item)
     table = item.config.stash[SESSION].table
     return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path, table.unbudgeted == "error")
-
-
-def _is_ours(mark: pytest.Mark, item: pytest.Item) -> bool:
-    return mark.name in MARKS and mark is not item.stash.get(DECLARED, None)
 
 
 def _measures(item: pytest.Item) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.session.controller import TURNED
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import forget_last_failed, report_of_run_failure
 from pytest_modelbudget.session.state import Session
@@ -39,6 +40,8 @@ def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:
             Place("pyproject.toml"),
             f"pytest itself failed in a worker, and with it what its tests measured: {last}",
         )
+    for test, failure in session.attempts.hidden.items():
+        yield f"hidden {test}", Place(test.partition("::")[0]), f"{failure}\n\n{test}: {TURNED}"
     if session.prune_refused:
         yield (
             "prune",

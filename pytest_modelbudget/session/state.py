@@ -53,6 +53,39 @@ class Collection:
         self.ended: set[str] = set()
 
 
+class Attempts:
+    """What has been reported of the latest attempt at each test that runs: plugins may run a test once more.
+
+    ``hidden`` holds the failures that no report of their attempt showed, by node id.
+    """
+
+    def __init__(self) -> None:
+        self._reported: dict[tuple[str, str], dict[str | None, str]] = {}
+        self.hidden: dict[str, str] = {}
+
+    def note(self, report: pytest.TestReport) -> None:
+        """Note a report; that of a setup begins an attempt, and what the one before it hid is made good by it."""
+        key = (report.nodeid, getattr(report, "worker_id", ""))
+        if report.when == "setup" or key not in self._reported:
+            self._reported[key] = {}
+            self.hidden.pop(report.nodeid, None)
+        self._reported[key][report.when] = report.outcome
+
+    def end(self, report: pytest.TestReport, failure: str = "") -> bool:
+        """End the attempt with the report of its teardown, and return whether that has to show ``failure``.
+
+        It does not where a plugin runs the test once more: it reports a rerun, or keeps the report of the failure back.
+        """
+        reported = self._reported.pop((report.nodeid, getattr(report, "worker_id", "")), {})
+        if not failure or "failed" in reported.values():
+            return False
+        kept_back = "setup" not in reported or ("call" not in reported and reported["setup"] == "passed")
+        if not kept_back and "rerun" not in reported.values():
+            return True
+        self.hidden[report.nodeid] = failure
+        return False
+
+
 class Session:
     """The state of one run; it lives in ``config.stash``.
 
@@ -72,8 +105,8 @@ class Session:
         self.sources: dict[Path, ast.Module | None] = {}
         self.lock_file: LockFile | None = None
         self.lock_text: str | None = None
+        self.attempts = Attempts()
         self.failed: set[str] = set()
-        self.runs_again: set[str] = set()
         self.notes: list[str] = []
         self.prune_refused = ""
         self._lock: Lock | None = None
@@ -108,13 +141,6 @@ class Session:
         if not self.is_controller:
             told = [self.collection.is_partial, sorted(self.collection.left_out)]
             self.config.workeroutput["modelbudget_left_out"] = told  # type: ignore[attr-defined]
-
-    def note_rerun(self, nodeid: str, begins: bool, outcome: str) -> None:
-        """Note whether plugins that run a test again have announced that of a test which failed."""
-        if begins:
-            self.runs_again.discard(nodeid)
-        if outcome == "rerun":
-            self.runs_again.add(nodeid)
 
     @property
     def in_use(self) -> bool:
@@ -182,6 +208,8 @@ class Session:
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
+READ: pytest.StashKey[tuple[tuple[Any, pytest.Mark], ...]] = pytest.StashKey()
+"""The marks of an item that were read, the closest first: they hold, whatever the test removes; a rerun too."""
 DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 """On the items of declared models, which measure by themselves: the mark that they have from the start."""
 
@@ -193,4 +221,16 @@ def is_under_budget(item: pytest.Item) -> bool:
 
 def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
     """Yield the marks of ``item`` that may be ours, the closest first."""
-    return (mark for mark in item.iter_markers() if mark.name in MARKS)
+    return (mark for _, mark in our_marks_with_nodes(item))
+
+
+def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
+    """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
+    found = [(node, mark) for node, mark in item.iter_markers_with_node() if mark.name in MARKS]
+    at = len(found)
+    read: tuple[tuple[Any, pytest.Mark], ...] = item.stash.get(READ, ())
+    for node, mark in reversed(read):
+        at = next((index for index, one in enumerate(found) if one[1] is mark), at)
+        if at == len(found) or found[at][1] is not mark:
+            found.insert(at, (node, mark))
+    return found

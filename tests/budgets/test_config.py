@@ -115,6 +115,12 @@ def test_mistakes_name_the_key_and_the_remedy(tmp_path: Path, body: str, says: s
     assert says in mistake
 
 
+@pytest.mark.parametrize("name", [" ", "", r"\u200B", r"\u202Ea", r"a\u2028b", r"a\u000Ab", "net "])
+def test_entries_for_names_that_no_model_has(tmp_path: Path, name: str) -> None:
+    (mistake,) = mistakes(tmp_path, f'[tool.modelbudget.models."{name}"]\nparams = 1\n')
+    assert f'models."{name}" names nothing' in mistake
+
+
 def test_a_table_that_is_none(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "tool.modelbudget = 3\n") == ["pyproject.toml:1: tool.modelbudget is a table, not 3"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import traceback
@@ -278,11 +279,39 @@ def test_tensors_held_as_plain_attributes_and_in_tuples_are_as_before() -> None:
 # -- names and numbers -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\x1b[31mred", "lone \ud800", "\x7f", "tab\t"])
-def test_names_with_control_characters_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="control characters or lone surrogates") as caught:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\nb",
+        "a\x00",
+        "\x1b[31mred",
+        "lone \ud800",
+        "\x7f",
+        "tab\t",
+        " ",
+        "a ",
+        "\u200b",
+        "\u202ea",
+        "a\u2028b",
+        "\u200d",
+        "\xa0",
+    ],
+)
+def test_names_that_no_reader_can_tell_from_others_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no control characters") as caught:
         measure(small(), input_size=(1, 4), name=name)
     str(caught.value).encode()  # it can be shown
+
+
+@pytest.mark.parametrize("name", [" ", "\u200b", "\u202e", "\u2028", "a b", "", 3])
+def test_a_factory_whose_name_is_none_is_called_as_its_class(name: object) -> None:
+    def factory() -> nn.Module:
+        return nn.Linear(4, 4)
+
+    with contextlib.suppress(TypeError):
+        factory.__name__ = name  # type: ignore[assignment]
+    found = measure(factory, input_size=(1, 4))
+    assert found.name == ("factory" if name == 3 else "Linear")
 
 
 def test_names_are_exact_strings() -> None:

@@ -36,7 +36,9 @@ def test_subclasses_of_builtins_are_what_they_stand_for(run: Run, mode: list[str
 
 
 @EVERY_MODE
-@pytest.mark.parametrize("name", [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85"])
+@pytest.mark.parametrize(
+    "name", [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85", " ", r"\u200b", r"\u202ea", r"a\u2028b", "a "]
+)
 def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], name: str) -> None:
     if mode == ["-n2"] and name != r"\ud800":
         return

@@ -14,6 +14,7 @@ quickly = settings(database=None, max_examples=3, deadline=None, suppress_health
 
 
 # expect failed: Net: macs 22.00 K > 1 K
+# and: not ; Net
 @pytest.mark.budget(macs="1K")
 @quickly
 @given(st.integers())

@@ -97,3 +97,58 @@ def test_a_training_limit_and_a_fixture_asked_for_in_the_body(request):
 @pytest.mark.budget(training_macs="22K")
 def test_a_training_limit_and_a_fixture_that_nobody_asks_for(request):
     Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(macs="1K")
+def test_a_mark_that_the_body_removes_holds(request):
+    request.node.own_markers.clear()
+    Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(macs="1K")
+def test_a_mark_that_the_body_removes_holds_under_the_fixture(request, model_budget):
+    request.node.own_markers.clear()
+    model_budget(Net(), X)
+
+
+@pytest.fixture
+def without_marks(request):
+    request.node.own_markers.clear()
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(macs="1K")
+@pytest.mark.usefixtures("without_marks")
+def test_a_mark_that_a_fixture_removes_holds():
+    Net()(X)
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.budget(macs="1M")
+def test_a_mark_put_in_place_of_another_is_closer(request):
+    request.node.own_markers[:] = [pytest.mark.budget(macs="1K").mark]
+    Net()(X)
+
+
+@pytest.mark.budget(macs="1M")
+class TestClassWide:
+    # expect failed: Net: macs 22.00 K > 1 K
+    @pytest.mark.budget(macs="1K")
+    def test_a_removed_mark_is_still_closer_than_that_of_the_class(self, request):
+        request.node.own_markers.clear()
+        Net()(X)
+
+    # expect failed: Net: macs 22.00 K > 1 K
+    @pytest.mark.budget(macs="1K")
+    def test_all_marks_removed(self, request):
+        request.node.own_markers.clear()
+        request.node.parent.own_markers.clear()
+        Net()(X)
+
+
+# expect failed: no model was measured
+@pytest.mark.budget(macs="1K")
+def test_a_removed_mark_that_measured_nothing(request):
+    request.node.own_markers.clear()
