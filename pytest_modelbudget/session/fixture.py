@@ -150,7 +150,7 @@ class ModelBudget:
     def _rules(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
         self._guarded.refresh()
-        place = place_of_call(4, self._guarded.item.config)
+        place = place_of_call(2, self._guarded.item.config)
         if self._closed:
             raise BudgetError(f"model_budget was called at {place}, after its test had ended")
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
