@@ -16,6 +16,7 @@ from pytest_modelbudget.costs import (
     human,
     is_printable,
     percent,
+    rounded_up,
 )
 from pytest_modelbudget.metrics import METRICS
 
@@ -30,6 +31,7 @@ __all__ = [
     "human",
     "is_printable",
     "percent",
+    "rounded_up",
 ]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
 
 _MARKERS = (
-    f"budget(*, {', '.join(METRICS)}, model, name): limit what the models of this test "
+    f"budget(*, {', '.join(METRICS)}, model, name, module): limit what the models of this test "
     'cost, as in budget(params="25.6M", macs="4.1G"); None lifts an inherited limit. On a test that uses the '
     f"model_budget fixture the limits are for what the fixture measures ({' and '.join(needing('backward'))} need it); "
     "any other test is observed while it runs.",
@@ -201,14 +201,15 @@ class OnController:
         self.session.collection.failed |= report.failed
         self.session.collection.skipped |= report.skipped
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 
             receive(self.session, report)
+        return (yield)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.collection.ended.add(nodeid)

@@ -72,6 +72,12 @@ class Inputs(Struct, frozen=True, omit_defaults=True):
         """How many calls the inputs stand for."""
         return max((one.steps for one in self.all), default=1)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the first dimension that has a range, one for each call; empty where there is none."""
+        ranges = (size for one in self.all for size in one.sizes if len(size) > 1)
+        return next(ranges, ())
+
     def each(self) -> Iterator[Inputs]:
         """Yield the inputs of each call."""
         for number in range(self.steps):
@@ -102,6 +108,8 @@ def parse_spec(text: str) -> InputSpec:
     spec = InputSpec(tuple(sizes), dtype)
     if any(len(size) not in (1, spec.steps) for size in sizes):
         raise _refusal(text, "its ranges have different lengths")
+    if any(len({*size}) < len(size) for size in sizes):
+        raise _refusal(text, "a range has a size twice")
     return spec
 
 

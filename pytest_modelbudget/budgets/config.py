@@ -116,6 +116,7 @@ class _Reader:
         """Read the entry of one model: its rules, and how to build and call it where it needs no test."""
         if not isinstance(data, Mapping):
             return self.rules(at, data)
+        parts = self.parts((*at, "modules"), data["modules"]) if "modules" in data else ()
         how = {key: value for key, value in data.items() if key in DECLARING}
         if how:
             declared = declared_model(at[-1], how, self.place((*at, "factory"), at))
@@ -124,7 +125,17 @@ class _Reader:
             else:
                 for keys, what in declared:
                     self.wrong((*at, *keys), what)
-        return self.rules(at, {key: value for key, value in data.items() if key not in DECLARING}, DECLARING)
+        kept = {key: value for key, value in data.items() if key not in (*DECLARING, "modules")}
+        return structs.replace(self.rules(at, kept, (*DECLARING, "modules")), parts=parts)
+
+    def parts(self, at: Keys, data: object) -> tuple[Rules, ...]:
+        """Read the tables for parts of a model, by the names or patterns of modules."""
+        if not isinstance(data, Mapping):
+            self.wrong(at, f"is a table of modules, not {_shown(data)}")
+            return ()
+        return tuple(
+            structs.replace(self.rules((*at, pattern), entry), module=pattern) for pattern, entry in data.items()
+        )
 
     def rules(self, at: Keys, data: object, also: tuple[str, ...] = ()) -> Rules:
         if not isinstance(data, Mapping):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
+from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.limits import shortened
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.budgets.scaling import Exponent, parse_exponent
+from pytest_modelbudget.factories import is_factory_name
+from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
-DECLARING = ("factory", "arguments", "inputs", "method", "backward")
+DECLARING = ("factory", "arguments", "inputs", "method", "backward", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
-_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GLOB = frozenset("*?[")
 
 Mistake = tuple[tuple[str, ...], str]
@@ -32,6 +34,7 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     inputs: Inputs | None = None
     method: str = "forward"
     backward: bool = False
+    scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
 def declared_model(name: str, data: Mapping[str, object], place: Place) -> DeclaredModel | list[Mistake]:
@@ -41,10 +44,10 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
     if "inputs" in data:
         try:
             inputs = parse_inputs(data["inputs"])
-            if inputs.steps > 1:
-                mistakes.append((("inputs",), "has a range of sizes; one measurement has one size of each dimension"))
         except SpecError as error:
             mistakes.append((("inputs",), f"= {shortened(data['inputs'])}: {error}"))
+    scaling, more = _scaling(data.get("scaling", {}), inputs, place)
+    mistakes += more
     if mistakes:
         return mistakes
     arguments: Any = data.get("arguments", {})
@@ -56,7 +59,26 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
         inputs,
         str(data.get("method", "forward")),
         bool(data.get("backward", False)),
+        scaling,
     )
+
+
+def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[str, Exponent], list[Mistake]]:
+    if not isinstance(data, Mapping):
+        return {}, [(("scaling",), f'is a table such as {{ macs = "linear" }}, not {shortened(data)}')]
+    found, mistakes = dict[str, Exponent](), list[Mistake]()
+    if data and (inputs is None or inputs.steps < 2):
+        mistakes.append((("scaling",), 'needs inputs with a range of sizes, as in "1x{128,256,512} int64"'))
+    for metric, value in data.items():
+        if metric not in METRICS:
+            meant = nearest(metric, tuple(METRICS))
+            mistakes.append((("scaling", metric), f"is no metric; did you mean {meant}?" if meant else "is no metric"))
+            continue
+        try:
+            found[metric] = parse_exponent(value, place)
+        except MalformedLimit as error:
+            mistakes.append((("scaling", metric), f"= {shortened(value)}: {error}"))
+    return found, mistakes
 
 
 def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
@@ -64,7 +86,7 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     if factory is None:
         for key in data:
             yield (key,), 'needs a factory beside it, as in factory = "acme.models:ResNet50"'
-    elif not isinstance(factory, str) or not _FACTORY.fullmatch(factory):
+    elif not is_factory_name(factory):
         yield ("factory",), f'is "module:attribute", as in "acme.models:ResNet50", not {shortened(factory)}'
     elif _GLOB.intersection(name):
         yield ("factory",), "declares one model, and this entry is a pattern: give it a name of its own"

@@ -2,98 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
 
 from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.growth import Growth
-from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.merging import Budget
+from pytest_modelbudget.budgets.parts import checks_of_parts
 from pytest_modelbudget.budgets.places import Place
-from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
-
-Kind = Literal["over", "grown", "unknown_operators", "not_measured", "unbudgeted", "new", "warned"]
-Severity = Literal["error", "warning"]
-
-
-class Check(Struct, frozen=True, omit_defaults=True):
-    """One metric held against its limit, the threshold of its warning, and its baseline; all are inclusive.
-
-    ``value`` is ``None`` where a limit applies to a metric that was not measured. ``before`` is the value in the
-    baseline, ``growth`` how far it may rise above that, and ``allowed`` the largest value that this allows.
-    """
-
-    metric: str
-    value: int | None = None
-    limit: Limit | None = None
-    warn: Limit | None = None
-    before: int | None = None
-    growth: Growth | None = None
-    allowed: int | None = None
-
-
-class Problem(Struct, frozen=True, omit_defaults=True):
-    """Something that fails or warns, and the parts of the sentence that says so.
-
-    ``limit`` is what ``value`` is above, or, where it is ``None``, what could not be checked: for ``warned`` the
-    threshold of the warning. ``before`` is the baseline that ``grown`` is above, by more than ``growth``.
-    ``operators`` are those without a formula that ran. ``place`` is where the rule behind the problem stands, if one
-    does.
-    """
-
-    kind: Kind
-    severity: Severity
-    place: Place | None = None
-    metric: str = ""
-    value: int | None = None
-    limit: Limit | None = None
-    before: int | None = None
-    growth: Growth | None = None
-    operators: tuple[OperatorCost, ...] = ()
-
-    @property
-    def is_excess(self) -> bool:
-        """Whether a metric is above what is allowed."""
-        return self.kind in ("over", "grown")
-
-
-class Verdict(Struct, frozen=True, omit_defaults=True):
-    """The checks and problems of one measurement.
-
-    A model's identity is its name and its ``inputs``; ``named`` tells a name that the user gave from the class.
-    ``checks`` has every metric that was measured or limited, ``problems`` the errors before the warnings. ``message``
-    is the project's note on its budget. ``baseline`` tells whether the project has a baseline, and this model in it.
-    """
-
-    model: str
-    named: bool
-    checks: tuple[Check, ...]
-    problems: tuple[Problem, ...] = ()
-    inputs: tuple[TensorSpec, ...] = ()
-    message: str | None = None
-    baseline: Literal["none", "new", "known"] = "none"
-
-    @property
-    def budgeted(self) -> bool:
-        """Whether any limit applies, or the model is in the baseline."""
-        return self.baseline == "known" or any(check.limit or check.warn for check in self.checks)
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """The problems that fail the test."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
-
-    @property
-    def over(self) -> tuple[Problem, ...]:
-        """The problems that are excesses, which ``xfail`` may expect: over a limit, or grown beyond the baseline."""
-        return tuple(problem for problem in self.problems if problem.is_excess)
-
-    @property
-    def unknown(self) -> tuple[OperatorCost, ...]:
-        """The operators that have no formula; with any of them the values of compute are lower bounds."""
-        return tuple(operator for problem in self.problems for operator in problem.operators)
+from pytest_modelbudget.budgets.scaling import Exponent, scaling_of
+from pytest_modelbudget.budgets.verdicts import Check, Problem, Severity, Verdict
+from pytest_modelbudget.measurement import Costs, Measurement
 
 
 class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the failure says what happened
@@ -112,11 +33,13 @@ class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the fai
 class Baseline(Struct, frozen=True):
     """What the project's baseline says of a model; ``before`` is empty for a model that it does not hold.
 
-    ``accepts`` tells that this run rewrites it, so that nothing is held against it.
+    ``modules`` has what its modules cost, by their names, where growth of a part is limited. ``accepts`` tells that
+    this run rewrites it, so that nothing is held against it.
     """
 
     before: Mapping[str, int] = {}
     accepts: bool = False
+    modules: Mapping[str, Costs] = {}
 
 
 def judge(
@@ -128,9 +51,22 @@ def judge(
     verdict = Verdict(
         measurement.name, measurement.named, checks, (), measurement.inputs, budget.message, baseline=known
     )
-    problems = [*_excesses(checks, accepts=baseline is not None and baseline.accepts)]
-    problems += _others(verdict, measurement, table or Table(), accepts=baseline is not None and baseline.accepts)
+    accepts = baseline is not None and baseline.accepts
+    parts, unmatched = checks_of_parts(measurement, budget.parts, (baseline or Baseline()).modules)
+    verdict = structs.replace(verdict, parts=parts)
+    problems = [*_excesses((*checks, *parts), accepts=accepts), *unmatched]
+    problems += _others(verdict, measurement, table or Table(), accepts=accepts)
     return structs.replace(verdict, problems=in_order(problems))
+
+
+def judge_scaling(
+    verdict: Verdict, exponents: Mapping[str, Exponent], points: Sequence[tuple[int, Measurement]]
+) -> Verdict:
+    """Return ``verdict`` with how the model grows over ``points``, by the size of its inputs."""
+    found = [*scaling_of(exponents, points)]
+    problems = [problem for _, problem in found if problem is not None]
+    scaling = tuple(one for one, _ in found)
+    return structs.replace(verdict, scaling=scaling, problems=in_order((*verdict.problems, *problems)))
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -139,7 +75,17 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _rank(problem: Problem) -> tuple[int, int]:
-    kinds = ("over", "grown", "unknown_operators", "not_measured", "unbudgeted", "new", "warned")
+    kinds = (
+        "over",
+        "grown",
+        "unknown_operators",
+        "steeper",
+        "not_measured",
+        "no_module",
+        "unbudgeted",
+        "new",
+        "warned",
+    )
     return (0 if problem.severity == "error" else 1, kinds.index(problem.kind))
 
 
@@ -163,15 +109,24 @@ def _excesses(checks: Iterable[Check], *, accepts: bool) -> Iterator[Problem]:
         limit, value = check.limit or check.warn, check.value
         if value is None:
             if limit is not None:
-                yield Problem("not_measured", "error", limit.place, check.metric, None, limit)
+                yield Problem("not_measured", "error", limit.place, check.metric, None, limit, module=check.module)
             continue
         if check.limit is not None and value > check.limit.value:
-            yield Problem("over", "error", check.limit.place, check.metric, value, check.limit)
+            yield Problem("over", "error", check.limit.place, check.metric, value, check.limit, module=check.module)
         elif check.warn is not None and value > check.warn.value:
-            yield Problem("warned", "warning", check.warn.place, check.metric, value, check.warn)
+            yield Problem("warned", "warning", check.warn.place, check.metric, value, check.warn, module=check.module)
         if check.growth is not None and check.allowed is not None and value > check.allowed and not accepts:
             place = check.growth.place if check.growth is not _NO_GROWTH else None
-            yield Problem("grown", "error", place, check.metric, value, before=check.before, growth=check.growth)
+            yield Problem(
+                "grown",
+                "error",
+                place,
+                check.metric,
+                value,
+                before=check.before,
+                growth=check.growth,
+                module=check.module,
+            )
 
 
 def _others(verdict: Verdict, measurement: Measurement, policies: Table, *, accepts: bool) -> Iterator[Problem]:

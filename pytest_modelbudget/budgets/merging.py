@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.config import Table
 from pytest_modelbudget.budgets.growth import Growth
@@ -16,16 +16,25 @@ _GLOB = frozenset("*?[")
 
 
 class Budget(Struct, frozen=True):
-    """The rules that apply to one measured model, merged. A metric whose growth is ``None`` may grow at will."""
+    """The rules that apply to one measured model, merged. A metric whose growth is ``None`` may grow at will.
+
+    ``parts`` are the budgets of its modules, by the names or patterns that select them.
+    """
 
     limits: Mapping[str, Limit] = field(default_factory=dict)
     warns: Mapping[str, Limit] = field(default_factory=dict)
     message: str | None = None
     growths: Mapping[str, Growth | None] = field(default_factory=dict)
     floors: Mapping[str, Limit] = field(default_factory=dict)
+    parts: Mapping[str, Budget] = field(default_factory=dict)
+
+    @property
+    def limited(self) -> frozenset[str]:
+        """The metrics that have a limit or a warning, of the model or of a part."""
+        return frozenset((*self.limits, *self.warns, *(one for part in self.parts.values() for one in part.limited)))
 
     def __bool__(self) -> bool:
-        return bool(self.limits or self.warns)
+        return bool(self.limits or self.warns or self.parts)
 
 
 def budget_for(table: Table, names: tuple[str, ...], declared: Iterable[Rules] = ()) -> Budget:
@@ -35,12 +44,22 @@ def budget_for(table: Table, names: tuple[str, ...], declared: Iterable[Rules] =
     name, the rules that marks and call ``declared``, in their order. A limit replaces an inherited ``max`` alone, so
     that ``warn`` and ``growth`` stay; ``None`` lifts all three.
     """
+    applied = [*_of_table(table, names[0]), *(rules for rules in declared if rules.selects(*names))]
+    parts: dict[str, list[Rules]] = {}
+    for rules in applied:
+        for part in (*rules.parts, *([rules] if rules.module is not None else ())):
+            parts.setdefault(part.module or "", []).append(part)
+    whole = _merged([rules for rules in applied if rules.module is None])
+    return structs.replace(whole, parts={pattern: _merged(found) for pattern, found in parts.items()})
+
+
+def _merged(applied: Iterable[Rules]) -> Budget:
     limits: dict[str, Limit | None] = {}
     warns: dict[str, Limit | None] = {}
     growths: dict[str, Growth | None] = {}
     floors: dict[str, Limit | None] = {}
     message = None
-    for rules in (*_of_table(table, names[0]), *(rules for rules in declared if rules.selects(*names))):
+    for rules in applied:
         limits.update(rules.limits)
         warns.update(rules.warns)
         growths.update(rules.growths)

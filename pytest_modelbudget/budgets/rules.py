@@ -18,7 +18,7 @@ from pytest_modelbudget.metrics import METRICS, is_near_miss, nearest
 ALIAS = "modelbudget"
 """The mark that is always ours; ``budget`` is shared with other plugins."""
 
-SELECTORS = ("model", "name")
+SELECTORS = ("model", "name", "module")
 """The keywords of a mark that are no metrics."""
 
 _LIKE_A_LIMIT = re.compile(
@@ -33,7 +33,9 @@ class Rules(Struct, frozen=True, omit_defaults=True):
     A metric that maps to ``None`` is lifted, a missing one is inherited. ``warns`` are the thresholds above which a
     model is shown and passes, ``growths`` how far a metric may rise above its baseline, and ``floors`` rises that are
     allowed however small the baseline is. ``model`` selects the models that the rules are for (a name or a glob;
-    ``None``: every one), ``name`` names the model, ``message`` is the project's own note on a failure.
+    ``None``: every one), ``name`` names the model, ``message`` is the project's own note on a failure. With ``module``
+    the rules are for the parts of a model that this qualified name or pattern matches; ``parts`` are such rules, of a
+    table entry.
     """
 
     limits: Mapping[str, Limit | None] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class Rules(Struct, frozen=True, omit_defaults=True):
     model: str | None = None
     name: str | None = None
     message: str | None = None
+    module: str | None = None
+    parts: tuple[Rules, ...] = ()
 
     def selects(self, *names: str) -> bool:
         """Return whether these rules are for the model of any of these names."""
@@ -92,6 +96,7 @@ def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...],
         place=place,
         model=selected.get("model"),
         name=selected.get("name"),
+        module=selected.get("module"),
     )
 
 
@@ -115,8 +120,8 @@ def _suggestion(key: str, also: tuple[str, ...]) -> str:
 
 
 def _selector(key: str, value: object, place: Place) -> str:
-    if not isinstance(value, str) or not value:
-        raise BudgetError(f'{key} = {value!r} at {place}: a model\'s name is a string, as in {key}="backbone"')
+    if not isinstance(value, str) or (not value and key != "module"):
+        raise BudgetError(f'{key} = {value!r} at {place}: a {key} is a string, as in {key}="backbone"')
     if not is_printable(value):
         raise BudgetError(f"{key} = {value!r} at {place}: a name has no control characters and no lone surrogates")
     return str.__str__(value)  # of numpy, for example

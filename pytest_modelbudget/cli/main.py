@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0, 1 where a model grew, 2 for what cannot be done."""
+"""The command line. Exit codes: 0, 1 where a model grew or is not counted whole, 2 for what cannot be done."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth, parse_growth
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.cli.measuring import init, measure_all
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
 from pytest_modelbudget.reports.comparison import as_text
 from pytest_modelbudget.reports.formats import FORMATS
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="modelbudget", description="Compare what models cost, without running a test.")
+    parser = _Parser(prog="modelbudget", description="Measure and compare what models cost, without running a test.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compared = commands.add_parser(
         "compare",
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--format", choices=("text", *FORMATS, "count"), default="text")
     shown.add_argument("--width", type=int, default=80, metavar="COLUMNS", help="of the text (default: 80)")
     shown.set_defaults(run=_show)
+    _add_measuring(commands)
     merged = commands.add_parser(
         "merge",
         help="join the JSON reports of the shards of a run",
@@ -63,6 +65,43 @@ def _parser() -> argparse.ArgumentParser:
     merged.add_argument("--output", metavar="FILE", help="where to write the joined report (default: standard output)")
     merged.set_defaults(run=_merge)
     return parser
+
+
+def _add_measuring(commands: Any) -> None:
+    measured = commands.add_parser(
+        "measure",
+        help="measure what factories build, and print a table for pyproject.toml",
+        description="Import each factory, build its model without weights, and measure it. The exit code is 1 where a "
+        "count is only a lower bound.",
+    )
+    measured.add_argument(
+        "--depth", type=int, metavar="N", help="levels of the module tree (default: what 40 lines fit)"
+    )
+    measured.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    measured.set_defaults(run=measure_all)
+    written = commands.add_parser(
+        "init",
+        help="write entries for factories into [tool.modelbudget], with limits that they just keep",
+        description="Measure each factory, and write an entry for it into the table; an entry that exists is left.",
+    )
+    written.add_argument("--config", default="pyproject.toml", metavar="PATH", help="(default: pyproject.toml)")
+    written.set_defaults(run=init)
+    for parser in (measured, written):
+        parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
+        parser.add_argument(
+            "--inputs",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="SPEC",
+            help='1x3x224x224, "1x128 int64", or keyword=SPEC; several for several inputs',
+        )
+        parser.add_argument(
+            "--arguments", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="of the factory"
+        )
+        parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
+        parser.add_argument("--backward", action="store_true", help="measure the training cost too")
+        parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -68,6 +68,8 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         if is_interrupt(error):
             clear_caches(run.survivors())
             raise
+        if task.is_factory and task.weight_bytes is None:
+            task.weight_bytes = run.bytes_of_weights()  # of what was built until it failed: a real build takes as much
         interrupt = run.interrupt  # which the model caught
         failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run.survivors))
     finally:

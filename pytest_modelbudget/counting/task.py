@@ -56,7 +56,8 @@ class Task:
         return inputs.check_built(factory(), self.model)
 
     def settle_inputs(self, index: ModuleIndex) -> None:
-        """Make the inputs that were given as shapes or specs, for the model that was built."""
+        """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
+        inputs.method_of(index.nodes[ROOT].module, self.method)
         if self._specs is not None:
             self.inputs = inputs.with_dtypes(self._specs, index)
 

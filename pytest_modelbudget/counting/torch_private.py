@@ -269,10 +269,8 @@ _global_hooks = [
 
 def hooks_around(weights: Iterable[torch.Tensor], backward: bool) -> list[Any]:
     """Return the hooks of all modules, and those of the gradients of weights, where there are any."""
-    found = [hooks for hooks in _global_hooks if hooks]
-    if backward:
-        found += [hooks for weight in weights for hooks in gradient_hooks_of(weight) if hooks]
-    return found
+    of_weights = (hooks for weight in (weights if backward else ()) for hooks in gradient_hooks_of(weight))
+    return [hooks for hooks in (*_global_hooks, *of_weights) if hooks]
 
 
 attention_backends_enabled: list[Callable[[], bool]] = [look_up(path) for path in ATTENTION_BACKENDS if exists(path)]
@@ -282,7 +280,8 @@ cudnn_enabled, set_cudnn_enabled = torch._C._get_cudnn_enabled, torch._C._set_cu
 
 def compiled_original(model: nn.Module) -> Any:
     """Return the module that a compiled module wraps, or None."""
-    return getattr(model, "_orig_mod", None)
+    children = vars(model).get("_modules", {})  # its own __getattr__ may raise anything
+    return children["_orig_mod"] if "_orig_mod" in children else None  # noqa: SIM401  # TorchScript's has no get()
 
 
 def compiler_is_loaded() -> bool:

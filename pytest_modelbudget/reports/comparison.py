@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from pytest_modelbudget.measurement import human
+from pytest_modelbudget.measurement import Measurement, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
-from pytest_modelbudget.reports.wording import counted
+from pytest_modelbudget.reports.markdown import escaped
+from pytest_modelbudget.reports.wording import counted, sizes
 from pytest_modelbudget.results.comparing import Comparison
 
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
@@ -30,6 +31,17 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
     same = len(comparisons) - len(told)
     lines += ["", f"{counted(same, 'model')} unchanged"] if same or not told else []
     return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
+
+
+def side_by_side(found: Sequence[Measurement]) -> str:
+    """Return measurements as a table of Markdown, each with its inputs and every metric that was measured."""
+    metrics = [metric for metric in METRICS if any(getattr(one, metric) is not None for one in found)]
+    rows = [
+        (escaped(one.name), sizes(one.inputs), *(human(getattr(one, metric), metric) for metric in metrics))
+        for one in found
+    ]
+    headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))
+    return tabulate(rows, headings, tablefmt="pipe", disable_numparse=True)
 
 
 def _name(one: Comparison) -> str:

@@ -24,16 +24,17 @@ def spreadsheet(run: Run) -> str:
     """Return comma-separated values (RFC 4180): a row for each metric of each model, integers without separators."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["model", "inputs", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
+    writer.writerow(["model", "inputs", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
     for model in run.models:
-        problems = {problem.metric: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
-        for check in model.verdict.checks:
+        problems = {problem.subject: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
+        for check in (*model.verdict.checks, *model.verdict.parts):
             limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
-            kind = problems.get(check.metric)
-            writer.writerow([model.name, sizes(model.inputs), check.metric, check.value, *limits, kind])
+            kind = problems.get(check.subject)
+            row = [model.name, sizes(model.inputs), check.module, check.metric, check.value, *limits, kind]
+            writer.writerow(row)
         for problem in model.verdict.problems:
             if not problem.metric:
-                writer.writerow([model.name, sizes(model.inputs), *[None] * 6, problem.kind])
+                writer.writerow([model.name, sizes(model.inputs), problem.module, *[None] * 6, problem.kind])
     return text.getvalue()
 
 
@@ -84,7 +85,7 @@ def _name(model: ModelResult) -> str:
 
 def _finding(model: ModelResult, problem: Problem) -> dict[str, object]:
     place = problem.place or Place(model.tests[0].partition("::")[0])
-    identity = "\n".join((model.name, sizes(model.inputs), problem.kind, problem.metric))
+    identity = "\n".join((model.name, sizes(model.inputs), problem.kind, problem.subject))
     return {
         "description": f"{_name(model)}: {said(problem, model)}",
         "check_name": f"modelbudget.{problem.kind}",

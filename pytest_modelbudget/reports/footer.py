@@ -15,6 +15,8 @@ KINDS = {
     "contradicted": "under a name that another model has",
     "unknown_operators": "with only a lower bound",
     "not_measured": "not measured",
+    "steeper": "growing too steeply with their inputs",
+    "no_module": "with a limit for modules that they do not have",
     "new": "not in the baseline",
     "within": "within budget",
     "warned": "above a warning",
@@ -47,6 +49,8 @@ def kind_of(model: Row) -> str:
         return "contradicted"
     if problem is None:
         return "within" if model.verdict.budgeted else "unbudgeted"
+    if problem.is_excusable and not model.fails:
+        return "expected"
     if problem.is_excess:
         only_grown = all(one.kind == "grown" for one in model.verdict.over)
         return "expected" if not model.fails else "grown" if only_grown else "over"
@@ -71,7 +75,7 @@ def _limits(models: Sequence[Row]) -> Iterator[str]:
     for model in models:
         for problem in model.verdict.over if kind_of(model) in ("over", "grown") else ():
             if problem.place:
-                places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.metric)
+                places.setdefault(str(problem.place), {}).setdefault(model.name, []).append(problem.subject)
     for place, limited in places.items():
         whose = [f"{name}'s {listed(metrics)}" for name, metrics in limited.items()]
         yield f"Limit of {', '.join(whose)}: {place}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pytest_modelbudget.budgets import Place, Problem
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.message import unmeasured_entry
-from pytest_modelbudget.reports.wording import compared, excess, without_formula
+from pytest_modelbudget.reports.wording import compared, excess, no_module, steeper, without_formula
 from pytest_modelbudget.results import ModelResult, Run
 
 _SHOWN = 10
@@ -27,7 +27,7 @@ def workflow_commands(run: Run, folder: str = "") -> list[str]:
 
 def _errors(run: Run, folder: str) -> Iterator[str]:
     for model in run.models:
-        expected = model.verdict.over if model.excused else ()
+        expected = model.verdict.excusable if model.excused else ()
         for problem in telling_excesses(model.verdict.errors):
             if problem not in expected:
                 place = problem.place or Place(model.tests[0].partition("::")[0])
@@ -46,16 +46,20 @@ def said(problem: Problem, model: ModelResult) -> str:
     """Return what a problem says, for those who see which model it is about."""
     if problem.kind == "over" and problem.limit is not None:
         value, limit = compared(problem.metric, problem.value, problem.limit)
-        return f"{problem.metric} {value} > {limit}, over by {excess(problem)}"
+        return f"{problem.subject} {value} > {limit}, over by {excess(problem)}"
     if problem.kind == "grown":
         why = [because(one) for one in telling(model.differences) if one.metric == problem.metric]
-        return "\n".join([f"{problem.metric} grew by {excess(problem)}", *why])
+        return "\n".join([f"{problem.subject} grew by {excess(problem)}", *why])
     if problem.kind == "unknown_operators":
         return f"operators without a formula ran: {without_formula(problem.operators, model.name)}"
     if problem.kind == "warned" and problem.limit is not None:
-        return f"{problem.metric} is above {problem.limit.text}"
+        return f"{problem.subject} is above {problem.limit.text}"
     if problem.kind == "not_measured":
-        return f"{problem.metric} is limited and was not measured"
+        return f"{problem.subject} is limited and was not measured"
+    if problem.kind == "steeper" and problem.scaling is not None:
+        return steeper(problem.scaling)
+    if problem.kind == "no_module":
+        return no_module(problem, model.name)
     return "the model is not in the baseline" if problem.kind == "new" else "no limit applies to the model"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pytest_modelbudget.measurement import Measurement, human, percent
+from pytest_modelbudget.measurement import ModuleCost, human, percent
 from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.wording import counted
 
@@ -21,13 +21,13 @@ class Part(NamedTuple):
     rest: str
 
 
-def where_it_is(measurement: Measurement, metrics: Iterable[str]) -> Iterator[Part]:
-    """Yield the heaviest modules for each metric; what is the same for several metrics is said once."""
+def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator[Part]:
+    """Yield the heaviest modules of ``root`` for each metric; what is the same for several metrics is said once."""
     told: dict[tuple[tuple[str, ...], ...], Part] = {}
     for metric in metrics:
-        total = getattr(measurement, metric) or 0
-        shown, left = _most_of(heaviest(measurement.modules, metric))
-        rows = [_row(group, measurement.name, metric, total) for group in shown]
+        total = getattr(root.total, metric) or 0
+        shown, left = _most_of(heaviest(root, metric))
+        rows = [_row(group, name, metric, total) for group in shown]
         number, cost = sum(len(group.names) for group in left), sum(group.cost for group in left)
         rest = f"+ {counted(number, 'more module')} with {percent(cost, total)}" if left else ""
         alike = tuple((*row[:3], row[4]) for row in rows)

@@ -12,6 +12,8 @@ PREFIX = "modelbudget."
 def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
     """Return ``modelbudget.<model>.<metric>`` and ``.limit`` for everything that one test measured.
 
+    A part of a model is ``modelbudget.<model>[<module>].<metric>``.
+
     Different measurements under one name are told apart as ``MLP``, ``MLP#2`` and so on.
     """
     seen: dict[str, list[list[tuple[str, str]]]] = {}
@@ -21,7 +23,7 @@ def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
         if lines not in known:
             known.append(lines)
     return [
-        (f"{PREFIX}{model}{'' if number == 1 else f'#{number}'}.{key}", value)
+        (f"{PREFIX}{model}{'' if number == 1 else f'#{number}'}{key}", value)
         for model, known in seen.items()
         for number, lines in enumerate(known, start=1)
         for key, value in lines
@@ -29,8 +31,9 @@ def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
 
 
 def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    for check in verdict.checks:
+    for check in (*verdict.checks, *verdict.parts):
+        part = "" if check.module is None else f"[{check.module}]"
         if check.value is not None:
-            yield check.metric, str(check.value)
+            yield f"{part}.{check.metric}", str(check.value)
         if check.limit is not None:
-            yield f"{check.metric}.limit", str(check.limit.value)
+            yield f"{part}.{check.metric}.limit", str(check.limit.value)

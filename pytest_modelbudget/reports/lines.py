@@ -44,7 +44,7 @@ def notes_on(run: Run, verbosity: int) -> Iterator[str]:
         yield f"{outside_of_modules(operators)} in {test}"
     new = [model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named]
     if new:
-        yield f"Not in the baseline yet: {', '.join(new)}. Accept: pytest --modelbudget-update"
+        yield f"Not in the baseline yet: {', '.join(dict.fromkeys(new))}. Accept: pytest --modelbudget-update"
     less = [model.name for model in run.models if is_less(model.verdict)]
     if less:
         yield f"Less than the baseline: {', '.join(less)}. Keep it so: pytest --modelbudget-update=lower"

@@ -112,7 +112,7 @@ def _verdict(run: Run, failing: list[ModelResult]) -> str:
 
 
 def _fails(model: ModelResult) -> bool:
-    return len(model.verdict.errors) > (len(model.verdict.over) if model.excused else 0)
+    return len(model.verdict.errors) > (len(model.verdict.excusable) if model.excused else 0)
 
 
 def _badness(model: ModelResult) -> tuple[bool, bool, str]:
@@ -128,7 +128,8 @@ def _row(model: ModelResult) -> list[str]:
     checks = {check.metric: check for check in model.verdict.checks}
     inputs = f" ({sizes(model.inputs)})" if model.inputs else ""
     cells = [_cell(checks.get(metric)) for metric in _COLUMNS]
-    limits = [_limit(check) for check in model.verdict.checks if check.limit is not None]
+    limited = (*model.verdict.checks, *model.verdict.parts)
+    limits = [_limit(check) for check in limited if check.limit is not None]
     return [escaped(model.name + inputs), *cells, "<br>".join(limits), _status(model.verdict, excused=model.excused)]
 
 
@@ -144,10 +145,10 @@ def _limit(check: Check) -> str:
     assert check.limit is not None
     value, limit = compared(check.metric, check.value, check.limit)
     if check.value is None:
-        return f"{check.metric} {limit}: not measured"
+        return f"{escaped(check.subject)} {limit}: not measured"
     left = check.limit.value - check.value
     room = f"{percent(left, check.limit.value)} left" if left >= 0 else f"**over by {human(-left, check.metric)}**"
-    return f"{check.metric} {value} / {limit}, {room}"
+    return f"{escaped(check.subject)} {value} / {limit}, {room}"
 
 
 def _status(verdict: Verdict, *, excused: bool) -> str:
@@ -156,6 +157,8 @@ def _status(verdict: Verdict, *, excused: bool) -> str:
         "grown": "grew",
         "unknown_operators": "lower bound",
         "not_measured": "not measured",
+        "no_module": "no such module",
+        "steeper": "too steep",
         "unbudgeted": "no budget",
         "new": "new",
         "warned": "warned",
@@ -177,8 +180,8 @@ def _moved(before: int | None, after: int | None, metric: str) -> str:
 def _reasons(model: ModelResult) -> Iterator[str]:
     """Yield what grew, and for a model over a limit where its cost is."""
     yield from map(because, telling(model.differences))
-    over = [problem.metric for problem in model.verdict.over if problem.kind == "over"]
-    for part in where_it_is(model.measurement, over) if over else ():
+    over = [one.metric for one in model.verdict.over if one.kind == "over" and one.module is None]
+    for part in where_it_is(model.measurement.modules, model.name, over) if over else ():
         modules = [" ".join(filter(None, (name, times, share))) for name, _, times, _, share in part.rows]
         yield f"{listed(part.metrics)}: {', '.join([*modules, *filter(None, [part.rest])])}"
 

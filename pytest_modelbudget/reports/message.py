@@ -8,7 +8,7 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
-from pytest_modelbudget.measurement import Measurement, OperatorCost, percent
+from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.wording import (
@@ -18,7 +18,9 @@ from pytest_modelbudget.reports.wording import (
     compared_numbers,
     excess,
     listed,
+    no_module,
     outside_of_modules,
+    steeper,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
@@ -88,12 +90,18 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
             if measurement.macs is None
             else "observing runs no backward pass: use the model_budget fixture"
         )
-        yield f"{model}: {problem.metric} is limited ({problem.place}) and was not measured; {remedy}"
+        yield f"{model}: {problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         ran = without_formula(problem.operators, model)
         yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+    elif problem.kind == "steeper" and problem.scaling is not None:
+        yield f"{model}: {steeper(problem.scaling)}"
+        yield f"  declared: {problem.place}"
+        yield from (f"  at {size:,}: {human(value, problem.metric)}" for size, value in problem.scaling.points)
+    elif problem.kind == "no_module":
+        yield no_module(problem, model)
     elif problem.kind == "new":
         yield f'{model}: is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
@@ -107,7 +115,7 @@ def _brief(problem: Problem) -> str:
     value, limit = _compared(problem)
     share = percent(*beyond(problem))
     above = f"{limit} before" if problem.kind == "grown" else limit
-    return f"{problem.metric} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
+    return f"{problem.subject} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
 
 
 def _compared(problem: Problem) -> tuple[str, str]:
@@ -125,12 +133,12 @@ def _declared(problem: Problem) -> str:
 
 def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
     rows = [("metric", "value", "limit", "over by", "declared")]
-    rows += [(one.metric, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
-    over = {problem.metric for problem in verdict.over}
+    rows += [(one.subject, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
+    over = {problem.subject for problem in verdict.over}
     within = [
-        f"{check.metric} {' / '.join(compared(check.metric, check.value, check.limit))}"
-        for check in verdict.checks
-        if check.limit is not None and check.value is not None and check.metric not in over
+        f"{check.subject} {' / '.join(compared(check.metric, check.value, check.limit))}"
+        for check in (*verdict.checks, *verdict.parts)
+        if check.limit is not None and check.value is not None and check.subject not in over
     ]
     yield ""
     yield f"  {verdict.model}"
@@ -141,16 +149,18 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
     yield from (f"  since the baseline: {because(difference)}" for difference in telling(changed))
     if any(problem.kind == "grown" for problem in verdict.over):
         yield "  accept it, if it is meant: pytest --modelbudget-update"
-    yield from _heaviest(measurement, (problem.metric for problem in verdict.over))
+    for module in dict.fromkeys(problem.module for problem in verdict.over):
+        yield from _heaviest(measurement, module, [one.metric for one in verdict.over if one.module == module])
     for problem in verdict.over:
         yield from _hint(problem, measurement)
     if verdict.message:
         yield f"  note: {verdict.message}"
 
 
-def _heaviest(measurement: Measurement, metrics: Iterable[str]) -> Iterator[str]:
-    for part in where_it_is(measurement, metrics):
-        yield f"  heaviest modules by {listed(part.metrics)}:"
+def _heaviest(measurement: Measurement, module: str | None, metrics: Iterable[str]) -> Iterator[str]:
+    root = next(one for one in measurement.modules.walk() if one.name == (module or ""))
+    for part in where_it_is(root, measurement.name, metrics):
+        yield f"  heaviest modules{f' of {module}' if module else ''} by {listed(part.metrics)}:"
         yield from _aligned(part.rows, indent=4)
         if part.rest:
             yield f"    {part.rest}"

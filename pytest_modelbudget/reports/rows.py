@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Row:
     @property
     def fails(self) -> bool:
         """Whether an error is left that ``xfail`` did not expect."""
-        expected = len(self.verdict.over) if self.result.excused else 0
+        expected = len(self.verdict.excusable) if self.result.excused else 0
         return self.contradicted or len(self.verdict.errors) > expected
 
     @property
@@ -71,6 +72,23 @@ def others(verdict: Verdict) -> list[str]:
     ]
 
 
+def limited_parts(verdict: Verdict) -> list[str]:
+    """Return a line for each limit on modules: value and limit of the module that has the least left, of how many."""
+    alike: dict[tuple[str, str, str], list[Check]] = {}
+    for check in verdict.parts:
+        if check.limit is not None and check.module is not None:
+            shape = re.sub(r"\d+", "*", check.module)
+            alike.setdefault((shape, check.metric, check.limit.text), []).append(check)
+    lines = []
+    for checks in alike.values():
+        worst = max(checks, key=lambda check: check.value or 0)
+        value, limit = compared(worst.metric, worst.value, worst.limit) if worst.limit else ("", "")
+        name = worst.module or "the model"
+        of = f", the most of {len(checks):,} alike" if len(checks) > 1 else ""
+        lines.append(f"{name} {METRICS[worst.metric].label} {value} / {limit}{of}")
+    return lines
+
+
 def cell(verdict: Verdict, metric: str) -> str:
     """Return the value of a metric, how far it moved, and its limit."""
     check = next((one for one in verdict.checks if one.metric == metric), None)
@@ -98,6 +116,8 @@ def status(model: Row, *, brief: bool) -> str:
     words = {
         "unknown_operators": "lower bound",
         "not_measured": "not measured",
+        "no_module": "no such module",
+        "steeper": "too steep",
         "unbudgeted": "no budget",
         "new": "new",
     }
@@ -135,7 +155,8 @@ def _least_room(verdict: Verdict) -> str:
 
 def tightest(verdict: Verdict) -> Check | None:
     """Return the check of which the least is left, if the model has any limit."""
-    limited = [check for check in verdict.checks if check.limit is not None and check.value is not None]
+    checks = (*verdict.checks, *verdict.parts)
+    limited = [check for check in checks if check.limit is not None and check.value is not None]
     return min(limited, key=left_in_relation, default=None)
 
 

@@ -11,7 +11,7 @@ from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.outline import tree
 from pytest_modelbudget.reports.footer import footer
 from pytest_modelbudget.reports.lines import GAP, Line, notes_on, wrapped
-from pytest_modelbudget.reports.rows import COLUMNS, Row, cell, others, rows_of, status
+from pytest_modelbudget.reports.rows import COLUMNS, Row, cell, limited_parts, others, rows_of, status
 from pytest_modelbudget.reports.wording import circumstances
 from pytest_modelbudget.results import Run
 
@@ -80,7 +80,8 @@ def _table(models: Sequence[Row], width: int, *, brief: bool) -> list[Line]:
         further = ", ".join(
             f"{METRICS[metric].label} {cell(model.verdict, metric)}" for metric in others(model.verdict)
         )
-        lines += wrapped(GAP + further, width, break_words=True) if further else []
+        for text in filter(None, (further, *limited_parts(model.verdict))):
+            lines += wrapped(GAP + text, width, break_words=True)
     return lines
 
 
@@ -100,4 +101,6 @@ def _stack(models: Sequence[Row], width: int) -> list[Line]:
             value = cell(model.verdict, metric)
             line = f"{GAP}{METRICS[metric].label.ljust(label)}{GAP}{value}"
             lines += wrapped(line, width, break_words=True) if value != "-" else []
+        for part in limited_parts(model.verdict):
+            lines += wrapped(GAP + part, width, break_words=True)
     return lines

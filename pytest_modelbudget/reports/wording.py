@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_modelbudget.budgets import Limit, Problem, Verdict
+from pytest_modelbudget.budgets import Limit, Problem, Scaling, Verdict
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.folding import FoldedMeasurement
@@ -41,6 +41,20 @@ def beyond(problem: Problem) -> tuple[int, int]:
     if problem.value is None or above is None:
         raise ValueError(f"a problem of the kind {problem.kind} has no excess")
     return problem.value - above, above
+
+
+def steeper(scaling: Scaling) -> str:
+    """Return how a metric grows with the inputs: ``macs grow with exponent 1.43, steeper than linear``."""
+    if scaling.exponent is None:
+        return f"{scaling.metric} follow no power law over these sizes, and {scaling.declared} growth is declared"
+    return f"{scaling.metric} grow with exponent {scaling.exponent:.2f}, steeper than {scaling.declared}"
+
+
+def no_module(problem: Problem, model: str) -> str:
+    """Return which name or pattern matches no module, and the names most like it."""
+    nearest = f"; the nearest names are {', '.join(problem.nearest)}" if problem.nearest else ""
+    where = f" ({problem.place})" if problem.place else ""
+    return f'no module of {model} matches "{problem.module}"{where}{nearest}'
 
 
 def has_moved(verdict: Verdict) -> bool:

@@ -34,7 +34,7 @@ def gather(
     without inputs with one that ran.
     """
     found = (
-        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.over))
+        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.excusable))
         for test in sorted(tests, key=_natural)
         for result in tests[test].results
     )
@@ -166,7 +166,7 @@ def _contradicting(models: list[ModelResult], of_a_name: list[int]) -> list[tupl
 
 
 def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
-    excused = [model.excused for model in (one, other) if model.verdict.over]
+    excused = [model.excused for model in (one, other) if model.verdict.excusable]
     return ModelResult(
         Result(
             _merged_verdict(one.verdict, other.verdict),
@@ -188,8 +188,16 @@ def _merged_verdict(one: Verdict, other: Verdict) -> Verdict:
     checks = [
         _merged_check(mine.get(metric), theirs.get(metric)) for metric in METRICS if metric in mine or metric in theirs
     ]
+    known = {check.subject: check for check in one.parts}
+    others = {check.subject: check for check in other.parts}
+    parts = tuple(_merged_check(known.get(key), others.get(key)) for key in {**known, **others})
     merged = structs.replace(
-        one, checks=tuple(checks), inputs=one.inputs or other.inputs, message=one.message or other.message
+        one,
+        checks=tuple(checks),
+        parts=parts,
+        scaling=one.scaling or other.scaling,
+        inputs=one.inputs or other.inputs,
+        message=one.message or other.message,
     )
     return structs.replace(merged, problems=_merged_problems((*one.problems, *other.problems), merged.budgeted))
 
@@ -207,6 +215,7 @@ def _merged_check(one: Check | None, other: Check | None) -> Check:
         compared.before,
         compared.growth,
         compared.allowed,
+        one.module,
     )
 
 
@@ -222,7 +231,7 @@ def _merged_problems(problems: Iterable[Problem], budgeted: bool) -> tuple[Probl
     for problem in problems:
         if problem.kind == "unbudgeted" and problem.severity == "warning" and budgeted:
             continue
-        known = worst.get((problem.kind, problem.metric))
+        known = worst.get((problem.kind, problem.subject))
         if known is None or _tightest(known.limit, problem.limit) is not known.limit:
-            worst[problem.kind, problem.metric] = problem
+            worst[problem.kind, problem.subject] = problem
     return in_order(worst.values())

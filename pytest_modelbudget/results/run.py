@@ -46,6 +46,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
 
     ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run, ``unused`` that it asked
     for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any module.
+    ``failure`` is what the test has to be reported as failed with, whatever becomes of its reports on the way.
     """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
@@ -55,6 +56,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
     skipped: bool = False
     unused: bool = False
     outside: tuple[OperatorCost, ...] = ()
+    failure: str = ""
 
 
 class ModelResult(Struct, frozen=True):

@@ -21,11 +21,15 @@ GIVEN_UP = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 class Outcome:
     """How a phase of a test ended: what it raised, whether pytest reports that as a failure, and whether an xfail
     that applies expects BudgetExceeded.
+
+    ``after_call``: it was a phase after the call; ``failed_in_part``: a subtest has failed.
     """
 
     raised: BaseException | None = None
     fails: bool = False
     expects_excess: bool = False
+    after_call: bool = False
+    failed_in_part: bool = False
 
 
 def conclude(contract: Contract, record: Record, outcome: Outcome) -> Exception | None:
@@ -33,7 +37,7 @@ def conclude(contract: Contract, record: Record, outcome: Outcome) -> Exception 
     if outcome.fails:
         return None
     lost = lost_failure(record, outcome)
-    if lost is not None or isinstance(outcome.raised, GIVEN_UP):
+    if lost is not None or isinstance(outcome.raised, GIVEN_UP) or outcome.failed_in_part:
         return lost
     return _unmet(contract, record)
 
@@ -43,7 +47,7 @@ def lost_failure(record: Record, outcome: Outcome) -> Exception | None:
     if outcome.fails:
         return None
     for failure in record.failures:
-        if failure.shown:
+        if failure.shown or (failure.left and outcome.after_call):
             continue
         carried = carries(outcome.raised, failure.error) and not isinstance(outcome.raised, GIVEN_UP)
         if failure.raised and not carried:
@@ -95,7 +99,11 @@ def _selects_nothing(contract: Contract, record: Record) -> BudgetError | None:
     for rules in contract.rules:
         if not any(rules.selects(one.verdict.model, one.original_name) for one in record.measured):
             measured = ", ".join(_names(record))
-            return BudgetError(f'no measured model is called "{rules.model}" ({rules.place}); measured: {measured}')
+            part = any(one.name and rules.selects(one.name) for found in record.measured for one in found.parts())
+            hint = f'. That is a module of one: module="{rules.model}" limits it' if part else ""
+            return BudgetError(
+                f'no measured model is called "{rules.model}" ({rules.place}); measured: {measured}{hint}'
+            )
     return None
 
 

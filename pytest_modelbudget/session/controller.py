@@ -10,14 +10,19 @@ from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Incomplete, Run, decode, gather
-from pytest_modelbudget.session.pytest_private import encoding_of
+from pytest_modelbudget.session.pytest_private import encoding_of, show_as_failed
 from pytest_modelbudget.session.reporting import tell_github, write_reports
 from pytest_modelbudget.session.state import Session
+
+_TURNED = "The test failed with this, and a hook or a plugin changed its report: a budget cannot be passed that way."
 
 
 def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its report, and add it to the report as properties for the JUnit file."""
     found = decode(report.modelbudget)
+    if found.failure and report.nodeid not in session.failed:
+        session.failed.add(report.nodeid)
+        show_as_failed(report, f"{found.failure}\n\n{_TURNED}")
     session.tests[report.nodeid] = found
     if session.config.getini("modelbudget_junit"):
         kept = [one for one in report.user_properties if not str(one[0]).startswith(PREFIX)]

@@ -6,10 +6,8 @@ import contextlib
 import importlib
 import inspect
 import os
-import sys
 import traceback
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import pluggy
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
+from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
 from pytest_modelbudget.session.fixture import ModelBudget
 from pytest_modelbudget.session.places import raise_at
@@ -78,15 +77,7 @@ class DeclaredItem(pytest.Item):
         __tracebackhide__ = True
         try:
             model = model_of(self.declared, self.path.parent)
-            inputs = self.declared.inputs
-            budget = ModelBudget(self)
-            budget(
-                model,
-                input_size=None if inputs is None else inputs.as_input_size(),
-                method=self.declared.method,
-                name=self.name,
-                backward=self.declared.backward,
-            )
+            ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
         except Exception as error:
@@ -116,38 +107,14 @@ class DeclaredItem(pytest.Item):
 
 
 def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any]:
-    """Return the factory of a declared model with its arguments, imported as if pytest ran in ``folder``.
-
-    Raises BudgetError for a module or an attribute that is not there; what the module itself raises is not changed.
-    """
+    """Return the factory of a declared model with its arguments. Raises BudgetError where it is none."""
     __tracebackhide__ = True
-    where, _, attribute = declared.factory.partition(":")
-    _make_importable(where.partition(".")[0], folder)
     try:
-        found: Any = importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
-            raise
-        raise BudgetError(f"{declared.factory} cannot be imported: there is no module {error.name}") from None
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            meant = get_close_matches(name, dir(found), 1)
-            hint = f"; did you mean {meant[0]}?" if meant else ""
-            raise BudgetError(f"{declared.factory} cannot be imported: {where} has no {name}{hint}")
-        found = getattr(found, name)
-    if not callable(found):
-        raise BudgetError(f"{declared.factory} is no factory: name a class or a function that returns a model")
+        found: Callable[..., Any] = imported(declared.factory, folder)
+    except FactoryError as error:
+        raise BudgetError(str(error)) from None
     return partial(found, **declared.arguments) if declared.arguments else found
 
 
 def _is_machinery(path: Path) -> bool:
     return str(path).startswith("<frozen ") or any(one in (path, *path.parents) for one in _MACHINERY)
-
-
-def _make_importable(package: str, folder: Path) -> None:
-    """Put the project, or its ``src``, first on the path of imports, as ``python -m pytest`` does."""
-    source = folder / "src"
-    inside = (source / package).is_dir() or (source / f"{package}.py").is_file()
-    place = str(source if inside else folder)
-    if place not in sys.path:
-        sys.path.insert(0, place)

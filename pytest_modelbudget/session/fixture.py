@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, Rules, rules_of_call
+from pytest_modelbudget.budgets import (
+    BudgetError,
+    BudgetExceeded,
+    DeclaredModel,
+    Exponent,
+    Rules,
+    rules_of_call,
+    scaling_of_call,
+)
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.session.guarded import failure_of, guarded_by_fixture
@@ -56,19 +65,48 @@ class ModelBudget:
         """
         __tracebackhide__ = True
         inputs = {"args": args, "kwargs": kwargs, "input_size": input_size, "method": method}
-        try:
+        with self._recorded():
             rules = self._rules(limits, name)
-            measurement = self._measure(model, inputs, name, rules, backward)
-            problem = failure_of([self._guarded.judge(measurement, rules)])
-            if problem is not None:
-                raise problem
-        except Exception as error:
-            ours = _is_ours(error)
-            self._guarded.record.fail(error, raised=True, excusable=None if ours else True)
-            if ours:  # the traceback ends at the line of the call
-                raise error.with_traceback(None) from error.__cause__
-            raise
+            self._judge(model, [inputs], name, rules, backward)
         return self._guarded.record.measured[-1].measurement
+
+    def scaling(
+        self,
+        model: nn.Module | Callable[[], nn.Module],
+        inputs: Any,
+        *,
+        method: str = "forward",
+        name: str | None = None,
+        backward: bool = False,
+        **exponents: str | float,
+    ) -> tuple[Measurement, ...]:
+        """Measure ``model`` at each size of a range, and hold the growth of its metrics against exponents.
+
+        ``inputs`` are input specs of which one has a range, ``"1x{128,256,512} int64"``, or a list or dict of them.
+        Each exponent, by metric, is constant, linear, quadratic, cubic, or a number: the steepest growth allowed of the
+        power law that is fitted by least squares. The limits of table and marks hold at each size.
+
+        :return: the measurement at each size.
+        :raises BudgetExceeded: for a metric that grows more steeply, with its value at each size.
+        :raises BudgetError: for inputs without a range, and a malformed exponent.
+        """
+        __tracebackhide__ = True
+        with self._recorded():
+            rules = self._rules({}, name)
+            steps, allowed = scaling_of_call(inputs, exponents, rules.place)
+            sized = [{"input_size": one.as_input_size(), "method": method} for one in steps.each()]
+            self._judge(model, sized, name, rules, backward, allowed, steps.sizes)
+        return tuple(one.measurement for one in self._guarded.record.measured[-steps.steps :])
+
+    def declared(self, how: DeclaredModel, model: Callable[[], nn.Module]) -> None:
+        """Measure a model that the table declares, at each size of its inputs, and hold it against its budget."""
+        __tracebackhide__ = True
+        with self._recorded():
+            rules = self._rules({}, how.name)
+            steps = [None] if how.inputs is None else [one.as_input_size() for one in how.inputs.each()]
+            sized = [{"input_size": one, "method": how.method} for one in steps]
+            sizes = how.inputs.sizes if how.inputs else ()
+            self._judge(model, sized, how.name, rules, how.backward, how.scaling, sizes)
 
     def __repr__(self) -> str:
         return "<model_budget>"
@@ -77,32 +115,66 @@ class ModelBudget:
         """Refuse further calls: there is no test left that they could fail."""
         self._closed = True
 
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Keep what fails inside for the report; the traceback of our own failures ends at the line of the call."""
+        __tracebackhide__ = True
+        try:
+            yield
+        except Exception as error:
+            self._guarded.record.fail(error, raised=True, excusable=None if _is_ours(error) else True)
+            if _is_ours(error):
+                raise error.with_traceback(None) from error.__cause__
+            raise
+
+    def _judge(
+        self,
+        model: Any,
+        calls: Sequence[Mapping[str, Any]],
+        name: str | None,
+        rules: Rules,
+        backward: bool,
+        exponents: Mapping[str, Exponent] | None = None,
+        sizes: Sequence[int] = (),
+    ) -> None:
+        """Measure the model for each of ``calls``, and raise what is wrong with what it costs."""
+        __tracebackhide__ = True
+        backward = backward or any(metric in needing("backward") for metric in exponents or ())
+        measured = [self._measure(model, call, name, rules, backward) for call in calls]
+        points = [*zip(sizes, measured, strict=False)]
+        judged = [self._guarded.judge(one, rules) for one in measured[:-1]]
+        judged.append(self._guarded.judge(measured[-1], rules, exponents=exponents or {}, points=points))
+        problem = failure_of(judged)
+        if problem is not None:
+            raise problem
+
     def _rules(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
         self._guarded.refresh()
-        place = place_of_call(2, self._guarded.item.config)
+        place = place_of_call(4, self._guarded.item.config)
         if self._closed:
             raise BudgetError(f"model_budget was called at {place}, after its test had ended")
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
 
     def _measure(
-        self, model: Any, inputs: dict[str, Any], name: str | None, call: Rules, backward: bool
+        self, model: Any, inputs: Mapping[str, Any], name: str | None, call: Rules, backward: bool
     ) -> Measurement:
         """Measure the forward pass, and the backward too where it is asked for or limited."""
         __tracebackhide__ = True
         training = needing("backward")
         declared = (*self._guarded.contract.rules, call)
         limited = any(rules.limits.get(metric) for rules in declared for metric in training)
-        has_inputs = inputs["input_size"] is not None or inputs["kwargs"] or not _is_empty(inputs["args"])
-        measurement = self._run(model, inputs, name, bool(has_inputs) and (backward or limited))
+        given = inputs.get("input_size"), inputs.get("kwargs") or None
+        has_inputs = given != (None, None) or not _is_empty(inputs.get("args", ()))
+        measurement = self._run(model, inputs, name, has_inputs and (backward or limited))
         if measurement.macs is None or measurement.training_macs is not None:
             return measurement
         # Only now is the name known that the project's table speaks of.
         budget = self._guarded.budget(measurement, call)
-        limited = any(metric in budget.limits or metric in budget.warns for metric in training)
+        limited = any(metric in budget.limited for metric in training)
         return self._run(model, inputs, name, True) if limited else measurement
 
-    def _run(self, model: Any, inputs: dict[str, Any], name: str | None, backward: bool) -> Measurement:
+    def _run(self, model: Any, inputs: Mapping[str, Any], name: str | None, backward: bool) -> Measurement:
         __tracebackhide__ = True
         session = self._guarded.session
         with narrated(session.config):

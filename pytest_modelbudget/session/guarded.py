@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from operator import is_
@@ -11,7 +11,18 @@ from typing import Any, NoReturn
 import pytest
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Baseline, Budget, BudgetError, BudgetExceeded, Place, Rules, budget_for, judge
+from pytest_modelbudget.budgets import (
+    Baseline,
+    Budget,
+    BudgetError,
+    BudgetExceeded,
+    Exponent,
+    Place,
+    Rules,
+    budget_for,
+    judge,
+    judge_scaling,
+)
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
@@ -23,6 +34,7 @@ from pytest_modelbudget.session.other_plugins import has_failed_softly
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
+    has_failed_subtests,
     own_exception,
     say_once,
     show_as_failed,
@@ -113,7 +125,7 @@ class GuardedTest:
     def after_teardown(self) -> None:
         """Fail if something was lost in teardown."""
         __tracebackhide__ = True
-        lost = lost_failure(self.record, Outcome())
+        lost = lost_failure(self.record, Outcome(after_call=True))
         if lost is not None:
             self._fail(lost)
 
@@ -121,11 +133,13 @@ class GuardedTest:
         """Show as failed what nothing may excuse, and attach what the test found to its last report."""
         raised = call.excinfo.value if call.excinfo else None
         self.record.skipped |= report.skipped
+        if call.when == "call" and raised is None:  # a hook between may have caught what left the call
+            self.record.leave(False)
         expected = hasattr(report, "wasxfail")
         if not report.failed and (raised is not None or expected):
             outcome = self._outcome(raised, xfail_expects_excess(self.item))
             error = (
-                lost_failure(self.record, outcome)
+                lost_failure(self.record, replace(outcome, after_call=True))
                 if call.when == "teardown"
                 else conclude(self.contract, self.record, outcome)
             )
@@ -141,7 +155,8 @@ class GuardedTest:
             found = tuple(Result.of(one.verdict, one.measurement, one.differences) for one in self.record.measured)
             skipped = self.record.skipped and not found
             outside = tuple(self.record.outside)
-            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside)
+            failure = "" if self.record.excused else self.record.first_failure
+            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside, failure)
             report.modelbudget = encode(result)  # type: ignore[attr-defined]  # reports are open
 
     def refresh(self) -> None:
@@ -165,11 +180,26 @@ class GuardedTest:
         names = (self.named(measurement, *call).name, measurement.name)
         return budget_for(self.session.table, names, (*self.contract.rules, *call))
 
-    def judge(self, measurement: Measurement, *call: Rules) -> Measured:
-        """Hold a measurement against its budget; the verdict is kept for the report."""
+    def judge(
+        self,
+        measurement: Measurement,
+        *call: Rules,
+        exponents: Mapping[str, Exponent] | None = None,
+        points: Sequence[tuple[int, Measurement]] = (),
+    ) -> Measured:
+        """Hold a measurement against its budget, and the growth over ``points`` against exponents.
+
+        The verdict is kept for the report.
+        """
         named = self.named(measurement, *call)
+        budget = self.budget(measurement, *call)
         baseline, before = self._baseline(named)
-        verdict = judge(named, self.budget(measurement, *call), self.session.table, baseline)
+        if before and baseline and any(part.growths for part in budget.parts.values()):
+            modules = before.measurement(named.name, named.flops_per_mac).modules
+            baseline = structs.replace(baseline, modules={module.name: module.total for module in modules.walk()})
+        verdict = judge(named, budget, self.session.table, baseline)
+        if exponents:
+            verdict = judge_scaling(verdict, exponents, points)
         changed = any(check.before not in (None, check.value) for check in verdict.checks)
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
         measured = Measured(verdict, named, measurement.name, why)
@@ -197,12 +227,14 @@ class GuardedTest:
         if observed is not None and not self.record.requested_fixture:
             self._judge_observed(observed)
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
-        outcome = replace(outcome, fails=self._fails(outcome))
+        outcome = replace(outcome, fails=self._fails(outcome), failed_in_part=has_failed_subtests(self.item))
         self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
         left = conclude(self.contract, self.record, outcome)
         if left is not None:
             drop_own_exception(self.item)
             self._fail(left)
+        if outcome.raised is not None:
+            self.record.leave()
 
     def _judge_observed(self, observed: Any) -> None:
         problem: Exception | None
@@ -232,6 +264,7 @@ class GuardedTest:
         __tracebackhide__ = True
         self.record.settle()
         self.record.fail(error, raised=True)
+        self.record.leave()
         raise_at(error, self._place(error), self.item.config, self.item.name)
 
     def _place(self, error: Exception) -> Place:
@@ -254,5 +287,5 @@ def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = (
     if not any(verdict.errors for verdict in verdicts):
         return None
     message = failure([(one.verdict, one.measurement, one.differences) for one in measured], outside)
-    over = any(verdict.over for verdict in verdicts)
+    over = any(verdict.excusable for verdict in verdicts)
     return BudgetExceeded(message, verdicts) if over else BudgetError(message)

@@ -12,6 +12,11 @@ from typing import Any, Literal
 import pytest
 from _pytest import skipping
 
+try:
+    from _pytest import subtests
+except ImportError:  # pytest < 9
+    subtests = None  # type: ignore[assignment]
+
 from pytest_modelbudget.budgets import BudgetExceeded
 
 
@@ -59,6 +64,16 @@ def drop_own_exception(item: pytest.Item) -> None:
     """Forget what a TestCase raised, which pytest would report instead of what a hook raises."""
     if getattr(item, "_excinfo", None):
         item._excinfo = None  # type: ignore[attr-defined]
+
+
+def has_failed_subtests(item: pytest.Item) -> bool:
+    """Return whether a subtest of ``item`` has failed.
+
+    Without it a test whose subtest failed would also be told that it measured nothing.
+    """
+    key = getattr(subtests, "failed_subtests_key", None)
+    counts: dict[str, int] = item.config.stash.get(key, {}) if key else {}
+    return any(counts.get(name, 0) for name in (getattr(item, "id", item.nodeid), item.nodeid))
 
 
 def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_modelbudget.budgets import BudgetExceeded, Verdict
-from pytest_modelbudget.measurement import Measurement, OperatorCost
+from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
 from pytest_modelbudget.results.difference import Difference
 
 
@@ -22,18 +23,24 @@ class Measured:
     original_name: str
     differences: tuple[Difference, ...] = ()
 
+    def parts(self) -> Iterator[ModuleCost]:
+        """Return the model and all its modules."""
+        return self.measurement.modules.walk()
+
 
 @dataclass(slots=True)
 class Failure:
     """A failure that no test may lose.
 
     ``raised`` tells whether it has been raised: what observing found is raised only where the test itself raises
-    nothing. ``excusable`` tells whether xfail may expect it; ``shown`` whether a report has failed since.
+    nothing. ``excusable`` tells whether xfail may expect it; ``left`` whether it left the call of the test, so that
+    whoever makes the report knows of it; ``shown`` whether a report has failed since.
     """
 
     error: Exception
     raised: bool
     excusable: bool
+    left: bool = False
     shown: bool = False
 
 
@@ -57,13 +64,26 @@ class Record:
         """Whether the test asked for the fixture, and neither measured with it nor failed to."""
         return self.requested_fixture and not self.measured and not self.failures
 
+    @property
+    def first_failure(self) -> str:
+        """What the first failure says, if there is one."""
+        if not self.failures:
+            return ""
+        error = self.failures[0].error
+        return f"{type(error).__name__}: {error}"
+
     def fail(self, error: Exception, *, raised: bool, excusable: bool | None = None) -> None:
         """Note a failure; unless told otherwise, an excess is the only one that is excusable, and only by itself."""
         if excusable is None:
             excusable = isinstance(error, BudgetExceeded) and all(
-                problem.is_excess for verdict in error.verdicts for problem in verdict.errors
+                problem.is_excusable for verdict in error.verdicts for problem in verdict.errors
             )
         self.failures.append(Failure(error, raised, excusable))
+
+    def leave(self, left: bool = True) -> None:
+        """Note whether the call of the test ends with an exception that shows what was recorded so far."""
+        for failure in self.failures:
+            failure.left = left
 
     def settle(self) -> None:
         """Note that a report shows the test as failed: what was recorded so far has had its effect."""

@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import ModuleType
@@ -151,14 +151,25 @@ class Session:
         from pytest_modelbudget.budgets import BudgetError
 
         if not self._knows_formulas:
-            for formulas in self.config.hook.pytest_modelbudget_formulas():
-                if not isinstance(formulas, dict):
-                    kind = type(formulas).__name__
-                    raise BudgetError(f'pytest_modelbudget_formulas returned {kind}; return a dict {{"ns::op": f}}')
-                for operator, formula in formulas.items():
-                    counting.formula(operator)(formula)
+            try:
+                self._register_formulas(counting.formula)
+            except BudgetError:
+                raise
+            except Exception as error:
+                kind = type(error).__name__
+                raise BudgetError(f"the hook pytest_modelbudget_formulas failed: {kind}: {error}") from error
             self._knows_formulas = True
         return counting
+
+    def _register_formulas(self, register: Callable[[str], Callable[[Any], Any]]) -> None:
+        from pytest_modelbudget.budgets import BudgetError
+
+        for formulas in self.config.hook.pytest_modelbudget_formulas():
+            if not isinstance(formulas, dict):
+                kind = type(formulas).__name__
+                raise BudgetError(f'pytest_modelbudget_formulas returned {kind}; return a dict {{"ns::op": f}}')
+            for operator, formula in formulas.items():
+                register(operator)(formula)
 
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()

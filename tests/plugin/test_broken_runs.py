@@ -95,6 +95,28 @@ def test_a_wrong_hook_for_formulas_cannot_be_passed_by(run: Run, pytester: pytes
 
 
 @EVERY_MODE
+@pytest.mark.parametrize("hook", ["return {'twice': len}", "return {'a::b': 3}", "raise KeyError('formulas')"])
+def test_a_broken_hook_for_formulas_cannot_be_passed_by(
+    run: Run, pytester: pytest.Pytester, mode: list[str], hook: str
+) -> None:
+    if mode and "raise" not in hook:
+        return
+    pytester.makeconftest(f"def pytest_modelbudget_formulas(): {hook}")
+    result = run(
+        *mode,
+        test_net="""
+        @pytest.mark.xfail
+        def test_call(model_budget): model_budget(Net(), X, macs="1M")
+        @pytest.mark.xfail
+        @pytest.mark.budget(macs="1M")
+        def test_mark(): Net()(X)
+        """,
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.no_fnmatch_line("*called no module*")
+
+
+@EVERY_MODE
 def test_properties_of_users_may_have_any_name(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,

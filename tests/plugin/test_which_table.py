@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ Put = Callable[..., Path]
 @pytest.fixture
 def put(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Put:
     """Write files below the folder of the test; the models can be imported from everywhere."""
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
     monkeypatch.syspath_prepend(pytester.path)
 
     def put(**files: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -78,6 +79,11 @@ class RunTensors:
     def survivors(self) -> list[ShapeTensor]:
         """Return the shape tensors of this run that still live."""
         return [tensor for tensor in (created() for created in self._created) if tensor is not None]
+
+    def bytes_of_weights(self) -> int:
+        """Return what the parameters among the shape tensors that still live would take."""
+        weights = [tensor._spec for tensor in self.survivors() if isinstance(tensor, torch.nn.Parameter)]
+        return sum(prod(spec.shape) * spec.dtype.itemsize for spec in weights)
 
     def release_tensors(self) -> None:
         """Let go of the tensors that existed before."""

@@ -154,3 +154,19 @@ def test_a_skip_mark_skips_malformed_marks_too():
 @pytest.mark.budget(macs="1G")
 def test_the_error_of_forward_is_the_tests_own():
     Net()(torch.zeros(1, 99))
+
+
+class Settings(Net):
+    """Finds attributes that it does not have in a dict, and says so in its own way."""
+
+    settings = {"width": 200}
+
+    def __getattr__(self, name):
+        return super().__getattr__(name) if name in ("first", "last") else self.settings[name]
+
+
+# expect passed: modelbudget.Settings.macs = 22000
+# and: modelbudget.Settings.macs.limit = 22000
+@pytest.mark.budget(macs="22K")
+def test_a_model_with_attributes_of_its_own_kind():
+    Settings()(X)

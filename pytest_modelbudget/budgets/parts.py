@@ -1,0 +1,51 @@
+"""Limits for parts of a model: which modules a name or pattern means, and what they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from pytest_modelbudget.budgets.merging import Budget
+from pytest_modelbudget.budgets.verdicts import Check, Problem
+from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
+from pytest_modelbudget.metrics import METRICS
+
+
+def checks_of_parts(
+    measurement: Measurement, budgets: Mapping[str, Budget], before: Mapping[str, Costs]
+) -> tuple[tuple[Check, ...], list[Problem]]:
+    """Return the checks of every module that a pattern of ``budgets`` matches, and a problem for each that has none."""
+    checks: list[Check] = []
+    problems: list[Problem] = []
+    modules = [*measurement.modules.walk()]
+    for pattern, budget in budgets.items():
+        found = [
+            one for one in measurement.modules.walk() if any(matches(n, pattern) for n in (one.name, *one.aliases))
+        ]
+        for module in found:
+            checks += _checks_of_module(module, budget, before.get(module.name))
+        if not found:
+            places = [limit.place for limit in (*budget.limits.values(), *budget.warns.values())]
+            names = [one.name for one in modules if one.name]
+            nearest = tuple(get_close_matches(pattern, names, 3))
+            problems.append(Problem("no_module", "error", next(iter(places), None), module=pattern, nearest=nearest))
+    return tuple(checks), problems
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a qualified name is what ``pattern`` says; ``*`` is any part of a name between two dots."""
+    names, patterns = name.split("."), pattern.split(".")
+    alike = len(names) == len(patterns) and bool(name) == bool(pattern)
+    return alike and all(map(fnmatchcase, names, patterns))
+
+
+def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None) -> Iterator[Check]:
+    for metric in METRICS:
+        limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
+        value = getattr(module.total, metric)
+        known = None if before is None or value is None else getattr(before, metric)
+        growth = growth if known is not None else None
+        allowed = None if growth is None or known is None else growth.allowed(known, budget.floors.get(metric))
+        if limit or warn or growth:
+            yield Check(metric, value, limit, warn, known, growth, allowed, module.name)

@@ -1,0 +1,189 @@
+"""``modelbudget measure`` and ``modelbudget init``: numbers derived by hand, tables that pytest then keeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from pytest_modelbudget.cli.main import main
+from pytest_modelbudget.measurement import rounded_up
+
+MODELS = """
+import torch
+from torch import nn
+
+class Task(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(4, width), nn.Linear(width, 4)
+    def encode(self, x): return self.encoder(x)
+    def forward(self, x, mask=None): return self.decoder(self.encoder(x))
+
+class Needs(nn.Module):
+    def __init__(self, depth): super().__init__()
+
+def unknown():
+    @torch.library.custom_op("cli_tests::twice", mutates_args=())
+    def twice(x: torch.Tensor) -> torch.Tensor: return x * 2
+    twice.register_fake(lambda x: torch.empty_like(x))
+    class Net(nn.Linear):
+        def forward(self, x): return twice(super().forward(x))
+    return Net(4, 4)
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "cli_models.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cli_models", raising=False)
+    return tmp_path
+
+
+# 3 rows: encoder 3 * 4 * 8, decoder 3 * 8 * 4. Weights: (4 * 8 + 8) + (8 * 4 + 4).
+def test_the_text_is_a_tree_and_a_table_that_can_be_pasted(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+    assert main(["measure", "cli_models:Task", "--inputs", "3x4", "--arguments", "width=8"]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].startswith("Task: params 76, trainable_params 76, macs 192, flops 384")
+    assert text.splitlines()[0].endswith("(shape run)")
+    assert "  encoder (Linear)" in text
+    table = tomlkit.parse(text[text.index("[tool.modelbudget") :]).unwrap()
+    assert table["tool"]["modelbudget"]["models"]["Task"] == {
+        "factory": "cli_models:Task",
+        "arguments": {"width": 8},
+        "inputs": "3x4",
+        "params": "76",
+        "macs": "192",
+    }
+
+
+def test_json_and_several_factories(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["measure", "cli_models:Task", "cli_models:Task", "--inputs", "x=3x4", "mask=3 bool", "--format=json"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["name"], one["macs"], len(one["inputs"])) for one in found] == [("Task", 96, 2)] * 2
+
+
+def test_markdown_a_method_and_training(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--inputs", "3x4", "--method", "encode", "--backward", "--format", "markdown"]
+    assert main(["measure", "cli_models:Task", *options]) == 0
+    # Forward 3 * 4 * 4, and as much for the gradient of the weights; none for the input.
+    row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[2].split("|")]
+    assert row[1:-1] == ["Task", "3x4", "40", "40", "48", "96", "96", "192", "160 B"]
+
+
+def test_a_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["measure", "cli_models:Task", "--inputs", "3x4", "--depth", "0"])
+    assert "+ 2 more modules further below" in capsys.readouterr().out
+
+
+def test_without_inputs_only_weights_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "cli_models:Task"]) == 0
+    text = capsys.readouterr().out
+    assert "(nothing was run: give --inputs)" in text
+    assert "macs =" not in text
+
+
+def test_a_lower_bound_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "cli_models:unknown", "--inputs", "3x4"]) == 1
+    assert "lower bound" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["cli_models"], 'a factory is "module:attribute"'),
+        (["cli_models:Tusk"], "cli_models has no Tusk; did you mean Task?"),
+        (["cli_model:Task"], "there is no module cli_model"),
+        (["cli_models:Needs"], "cli_models:Needs: TypeError: Needs.__init__() missing 1 required positional argument"),
+        (["cli_models:Task", "--inputs", "3y4"], "--inputs: '3y4' is no input spec"),
+        (["cli_models:Task", "--inputs", "{1,2}x4"], "--inputs: a range of sizes"),
+        (["cli_models:Task", "--inputs", "3x5"], "cli_models:Task: RuntimeError: "),
+        (["cli_models:Task", "--arguments", "width"], "write name=value"),
+        (["cli_models:Task", "--method", "encod"], "Task has no method encod; did you mean encode?"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["measure", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("modelbudget: ")
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+
+
+def test_verbose_shows_where_the_models_code_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "cli_models:Task", "--inputs", "3x5", "-v"]) == 2
+    assert "def forward(self, x, mask=None)" in capsys.readouterr().err
+
+
+def test_init_keeps_comments_and_order_and_what_pytest_then_keeps(project: Path) -> None:
+    before = (
+        '# of ours\n[project]\nname = "x" # here\n\n[tool.modelbudget.models.other]\nparams = 1 # limit\n\n[tool.z]\n'
+    )
+    (project / "pyproject.toml").write_text(before)
+    assert main(["init", "cli_models:Task", "--inputs", "3x4", "--arguments", "width=8"]) == 0
+    text = (project / "pyproject.toml").read_text()
+    for line in before.splitlines():
+        assert line in text.splitlines()
+    assert text.index("[project]") < text.index("models.other") < text.index("models.Task")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "pyproject.toml::Task"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Task   76 / 76  192 / 192  384    ok, at the limit" in done.stdout
+
+
+def test_init_makes_the_file(project: Path) -> None:
+    assert main(["init", "cli_models:Task"]) == 0
+    assert tomlkit.parse((project / "pyproject.toml").read_text()).unwrap() == {
+        "tool": {"modelbudget": {"models": {"Task": {"factory": "cli_models:Task", "params": "40"}}}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "[tool.modelbudget.models.Task]\nparams = 1\n",
+            "there is an entry [tool.modelbudget.models.Task] already; nothing was written",
+        ),
+        ("[tool.modelbudget\n", "cannot be read"),
+        ("[tool]\nmodelbudget = 3\n", "modelbudget is no table in this file"),
+    ],
+)
+def test_init_overwrites_nothing(text: str, says: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "pyproject.toml").write_text(text)
+    assert main(["init", "cli_models:Task"]) == 2
+    assert says in capsys.readouterr().err
+    assert (project / "pyproject.toml").read_text() == text
+
+
+def test_nothing_is_imported_to_refuse_a_command() -> None:
+    code = "import sys; from pytest_modelbudget.cli.main import main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "text"),
+    [
+        (999, "macs", "999"),
+        (1000, "macs", "1K"),
+        (1001, "macs", "1.01K"),
+        (25_557_032, "params", "25.6M"),
+        (4_089_184_256, "macs", "4.09G"),
+        (999_500, "macs", "1M"),
+        (102_228_128, "weight_bytes", "103 MB"),
+        (10**17, "macs", "100P"),
+        (10**18, "macs", "1000000000000000000"),
+    ],
+)
+def test_limits_are_rounded_up_to_three_digits(value: int, metric: str, text: str) -> None:
+    assert rounded_up(value, metric) == text
