@@ -135,6 +135,18 @@ def _unrun(measurement: Measurement) -> Costs:
     return structs.replace(measurement.modules.own, macs=None, flops=None)
 
 
+def trained() -> ModelResult:
+    """Return a model with training costs, one of whose modules ran two operators."""
+    own = Costs(10, 10, 300, 600, 900, 1800, 40)
+    ran = (
+        OperatorCost("aten::mm", "two", 1, 100, 400), OperatorCost("aten::bmm", "two", 1, 200, 500),
+        OperatorCost("aten::mm", "one", 2, 300, 900), OperatorCost("aten::relu", "none", 1, 0),
+    )  # fmt: skip
+    tree = parent("", "Net", *[ModuleCost(name, "Linear", 1, own, own) for name in ("two", "one", "none")],
+                  own=Costs(macs=0, flops=0, training_macs=0, training_flops=0))  # fmt: skip
+    return judged(measured("trained", tree, operators=ran), {"params": "1K"})
+
+
 def large(models: int = 200, modules: int = 2000, *, grown: bool = False) -> Run:
     """Return a run of many models, no two of whose modules are alike; all of them may have grown."""
     return Run(tuple(_uneven(number, modules, grown) for number in range(models)))

@@ -17,7 +17,7 @@ from pytest_modelbudget.reports.rows import rows_of
 from pytest_modelbudget.results import ModelResult
 
 from .conftest import Open
-from .samples import HOSTILE, everything, large
+from .samples import HOSTILE, everything, large, trained
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -277,7 +277,9 @@ def test_long_tables_say_how_many_rows_follow_in_print_too(open_page: Open, tmp_
 
 
 @pytest.mark.parametrize(
-    "model", [*everything().models, *large(1, 100, grown=True).models], ids=range(len(everything().models) + 1)
+    "model",
+    [*everything().models, *large(1, 100, grown=True).models, trained()],
+    ids=range(len(everything().models) + 2),
 )
 def test_the_scripts_sum_up_to_what_was_measured(open_page: Open, model: ModelResult) -> None:
     assets = files("pytest_modelbudget.reports.html").joinpath("assets")
@@ -285,13 +287,15 @@ def test_the_scripts_sum_up_to_what_was_measured(open_page: Open, model: ModelRe
     totals = open_page().evaluate(
         f"""data => {{ {scripts}
         const model = unpacked(data);
-        const macs = model.ran.reduce((sum, one) => sum + one.macs * BigInt(model.rows[one.place].count), 0n);
+        const sum = (of) => model.ran.reduce((sum, one) => sum + (of(one) || 0n) * BigInt(model.rows[one.place].count), 0n);
         const sums = Object.entries(model.rows[0].total).map(([metric, value]) => [metric, String(value)]);
-        return {{ macs_of_operators: String(macs), ...Object.fromEntries(sums) }}; }}""",
+        const ran = {{ ran: String(sum((one) => one.macs)), trained: String(sum((one) => one.training)) }};
+        return {{ ...ran, ...Object.fromEntries(sums) }}; }}""",
         json.loads(json.dumps(columns(model))),
     )
     measurement = model.measurement
-    assert int(totals.pop("macs_of_operators")) == sum(one.macs for one in measurement.operators)
+    assert int(totals.pop("ran")) == sum(one.macs for one in measurement.operators)
+    assert int(totals.pop("trained")) == sum(one.training_macs or 0 for one in measurement.operators)
     kept = {f"growth of {one.metric}": sum(change.amount for change in one.changes if change.kind != "vanished")
             for one in model.differences}  # fmt: skip
     expected = {metric: value for metric, value in measurement.values().items() if value is not None} | kept

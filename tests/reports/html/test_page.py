@@ -23,7 +23,7 @@ from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.results import ModelResult, Run
 
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, transformer
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained, transformer
 
 RUN = everything()
 ROWS = rows_of(RUN)
@@ -241,6 +241,13 @@ def test_a_change_of_one_module_is_told_by_its_place() -> None:
     assert {paths[place] for _, place in data["changed"]} == {
         module.name for module in model.measurement.modules.walk() if not module.children
     }
+
+
+def test_operators_state_their_costs_where_a_module_has_others() -> None:
+    data = columns(trained())
+    assert data["operators"] == ["aten::mm", "aten::bmm", "aten::relu"]
+    shown = [[data["segment"][place], *rest] for place, *rest in data["ran"]]
+    assert shown == [["two", 0, 1, 100, 400], ["two", 1, 1, 200, 500], ["one", 0, 2], ["none", 2, 1, 0]]
 
 
 @pytest.mark.parametrize(
