@@ -7,8 +7,10 @@ them, so that the shares of a tree add up.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from pytest_modelbudget.costs import ModuleCost, OperatorCost, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
@@ -43,12 +45,12 @@ class Branch:
         value: int | None = getattr(self.first.total, metric)
         return None if value is None else value * self.count
 
-    def walk(self, depth: int, level: int = 0) -> Iterator[tuple[int, Branch]]:
-        """Yield this branch and those below it, down to ``depth``, each with its level."""
+    def walk(self, is_open: Callable[[Branch, int], bool], level: int = 0) -> Iterator[tuple[int, Branch]]:
+        """Yield this branch and what is below those that are open, each with its level."""
         yield level, self
-        if level < depth:
+        if is_open(self, level):
             for child in self.children:
-                yield from child.walk(depth, level + 1)
+                yield from child.walk(is_open, level + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +96,19 @@ def _multiply(branch: Branch, times: int) -> None:
         _multiply(child, branch.count)
 
 
-def depth_that_fits(root: Branch, lines: int) -> int:
-    """Return the deepest level down to which the tree has no more than ``lines`` lines; at least 1."""
-    depth, level = 1, root.children
-    shown = 1 + len(level)
-    while level:
-        level = [child for branch in level for child in branch.children]
-        shown += len(level)
-        if shown > lines or not level:
-            break
-        depth += 1
-    return depth
+def worth_opening(root: Branch, metric: str, lines: int) -> set[int]:
+    """Return the branches, by identity, to open so that no more than ``lines`` are shown: the costliest ones first."""
+    opened, shown, order = {id(root)}, 1 + len(root.children), count()
+    waiting = [(-(child.value(metric) or 0), next(order), child) for child in root.children]
+    heapify(waiting)
+    while waiting:
+        branch = heappop(waiting)[2]
+        if branch.children and shown + len(branch.children) <= lines:
+            opened.add(id(branch))
+            shown += len(branch.children)
+            for child in branch.children:
+                heappush(waiting, (-(child.value(metric) or 0), next(order), child))
+    return opened
 
 
 def tree(
@@ -118,12 +122,13 @@ def tree(
 ) -> list[str]:
     """Return the tree as lines: a heading, a line for each branch, and how many modules are not shown.
 
-    Without ``depth`` it goes down as far as fits into ``lines``; where even the first level does not, its heaviest
-    branches are shown. ``exact`` shows every digit, ``outputs`` the shapes that the modules return.
+    Without ``depth`` it opens the costliest branches as far as fits into ``lines``; where even the first level does not
+    fit, its heaviest branches are shown. ``exact`` shows every digit, ``outputs`` the shapes that the modules return.
     """
     whole = folded(root)
     basis = "macs" if root.total.macs else "params"
-    shown = list(whole.walk(depth_that_fits(whole, lines) if depth is None else depth))
+    opened = worth_opening(whole, basis, lines) if depth is None else ()
+    shown = list(whole.walk(lambda branch, level: id(branch) in opened if depth is None else level < depth))
     too_many = sorted((one for _, one in shown[1:]), key=lambda one: -(one.value(basis) or 0))[lines - 1 :]
     left_out = [] if depth is not None else too_many
     hidden = {id(branch) for branch in left_out}

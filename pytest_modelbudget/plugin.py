@@ -205,6 +205,7 @@ class OnController:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
+        self.session.note_rerun(report.nodeid, report.when == "setup", report.outcome)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.controller import receive
 

@@ -20,7 +20,7 @@ _TURNED = "The test failed with this, and a hook or a plugin changed its report:
 def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its report, and add it to the report as properties for the JUnit file."""
     found = decode(report.modelbudget)
-    if found.failure and report.nodeid not in session.failed:
+    if found.failure and report.nodeid not in session.failed | session.runs_again:
         session.failed.add(report.nodeid)
         show_as_failed(report, f"{found.failure}\n\n{_TURNED}")
     session.tests[report.nodeid] = found

@@ -73,6 +73,7 @@ class Session:
         self.lock_file: LockFile | None = None
         self.lock_text: str | None = None
         self.failed: set[str] = set()
+        self.runs_again: set[str] = set()
         self.notes: list[str] = []
         self.prune_refused = ""
         self._lock: Lock | None = None
@@ -107,6 +108,13 @@ class Session:
         if not self.is_controller:
             told = [self.collection.is_partial, sorted(self.collection.left_out)]
             self.config.workeroutput["modelbudget_left_out"] = told  # type: ignore[attr-defined]
+
+    def note_rerun(self, nodeid: str, begins: bool, outcome: str) -> None:
+        """Note whether plugins that run a test again have announced that of a test which failed."""
+        if begins:
+            self.runs_again.discard(nodeid)
+        if outcome == "rerun":
+            self.runs_again.add(nodeid)
 
     @property
     def in_use(self) -> bool:

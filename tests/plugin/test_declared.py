@@ -171,7 +171,16 @@ def test_a_package_below_src(run: Run, project: Path) -> None:
         ("factory = 3", 'factory is "module:attribute"'),
         ('inputs = "1x3"', "inputs needs a factory beside it"),
         ('factory = "a:b"\ninputs = "1y3"', "'1y3' is no size"),
-        ('factory = "a:b"\ninputs = "{1,2}x3"', "inputs has a range of sizes"),
+        ('factory = "a:b"\ninputs = "1x{2,2}"', "a range has a size twice"),
+        (
+            'factory = "a:b"\ninputs = "1x2"\nscaling = { macs = "linear" }',
+            "scaling needs inputs with a range of sizes",
+        ),
+        ('factory = "a:b"\nscaling = 3', "scaling is a table such as"),
+        ('factory = "a:b"\ninputs = "1x{2,4}"\nscaling = { mac = 1 }', "scaling.mac is no metric; did you mean macs?"),
+        ('factory = "a:b"\ninputs = "1x{2,4}"\nscaling = { macs = "steep" }', "growth with the inputs is constant,"),
+        ("modules = 3", "modules is a table of modules, not 3"),
+        ("modules = { head = { mac = 1 } }", "modules.head.mac is not a key of the plugin; did you mean macs?"),
         ('factory = "a:b"\nmethod = "a b"', "method is the name of a method"),
         ('factory = "a:b"\nbackward = 1', "backward is true or false, not 1"),
         ('factory = "a:b"\nbackward = true', "backward needs inputs"),
@@ -189,3 +198,34 @@ def test_mistakes_in_a_declaration(run: Run, entry: str, says: str) -> None:
 def test_a_pattern_declares_no_model(run: Run) -> None:
     result = run(pyproject='[tool.modelbudget.models."net*"]\nfactory = "a:b"\n', test_a="def test_a(): pass")
     assert "declares one model, and this entry is a pattern" in result.stderr.str()
+
+
+SCALED = """
+[tool.modelbudget.models.task]
+factory = "acme.nets:Task"
+inputs = "{2,4,8}x4"
+macs = 256
+scaling = { macs = 0.5, params = "constant" }
+[tool.modelbudget.models.task.modules."*"]
+macs = 100
+"""
+
+
+# A row costs 4 * 4 for each of encoder and decoder: 128 for each at 8 rows, and 256 together.
+@PLAIN_AND_N2
+def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: list[str]) -> None:
+    result = run(*mode, "--junitxml=junit.xml", pyproject=SCALED, subprocess=True)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E   BudgetExceeded: task: encoder macs 128 > 100 (+28.0%), decoder macs 128 > 100 (+28.0%)",
+            "E   task: macs grow with exponent 1.00, steeper than 0.5",
+            "E     declared: pyproject.toml:2 *",
+            "E     at 2: 64",
+            "E     at 8: 256",
+            "task (2x4) *64 / 256 *",
+            "*encoder MACs 128 / 100*",
+        ]
+    )
+    text = (project / "junit.xml").read_text()
+    assert 'name="modelbudget.task#3[encoder].macs" value="128"' in text

@@ -9,7 +9,7 @@ from pytest_modelbudget.measurement import exactly, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import change_in_percent, telling
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.rows import room
+from pytest_modelbudget.reports.rows import left_in_relation, room
 from pytest_modelbudget.reports.wording import compared, excess
 from pytest_modelbudget.results import ModelResult
 
@@ -48,16 +48,30 @@ class Exact:
 def bars(model: ModelResult) -> list[Bar]:
     """Return a bar for each metric that is limited, or has moved since the baseline by itself."""
     follows = {one.metric for one in model.differences} - {one.metric for one in telling(model.differences)}
-    return [
-        _bar(check, model)
+    whole = [
+        check
         for check in model.verdict.checks
         if check.limit or check.warn or (_is_held(check) and check.metric not in follows)
     ]
+    return [_bar(check, model) for check in (*whole, *_parts_to_show(model))]
 
 
 def table(model: ModelResult) -> list[Exact]:
     """Return what was found of each metric, and what it was held against."""
-    return [_exact(check, model) for check in model.verdict.checks]
+    return [_exact(check, model) for check in (*model.verdict.checks, *model.verdict.parts)]
+
+
+def _parts_to_show(model: ModelResult) -> list[Check]:
+    """Return the checks of parts that have a problem, and the one with the least left; the table has them all."""
+    wrong = {problem.subject for problem in model.verdict.problems}
+    limited = [check for check in model.verdict.parts if check.limit is not None and check.value is not None]
+    tightest = min(limited, key=left_in_relation, default=None)
+    return [check for check in model.verdict.parts if check.subject in wrong or check is tightest]
+
+
+def _label(check: Check) -> str:
+    label = METRICS[check.metric].label
+    return label if check.module is None else f"{check.module or 'the model'} {label}"
 
 
 def _is_held(check: Check) -> bool:
@@ -65,7 +79,7 @@ def _is_held(check: Check) -> bool:
 
 
 def _state(check: Check, model: ModelResult) -> State:
-    kinds = {problem.kind for problem in model.verdict.problems if problem.metric == check.metric}
+    kinds = {problem.kind for problem in model.verdict.problems if problem.subject == check.subject}
     if kinds & {"over", "grown"}:
         return "warn" if model.excused else "bad"
     if "not_measured" in kinds:
@@ -75,7 +89,7 @@ def _state(check: Check, model: ModelResult) -> State:
 
 def _note(check: Check, model: ModelResult) -> str:
     """Return how a metric stands: what is left, or by how much it is over, and its way from the baseline."""
-    found = {problem.kind: problem for problem in model.verdict.problems if problem.metric == check.metric}
+    found = {problem.kind: problem for problem in model.verdict.problems if problem.subject == check.subject}
     if check.value is None:
         return "not measured"
     parts = []
@@ -104,7 +118,7 @@ def _bar(check: Check, model: ModelResult) -> Bar:
     within = value if line is None else min(value, line)
     shown, limit = compared(check.metric, check.value, check.limit) if check.limit else (_human(check), "")
     return Bar(
-        label=METRICS[check.metric].label,
+        label=_label(check),
         value=shown,
         limit=limit,
         note=_note(check, model),
@@ -121,7 +135,7 @@ def _exact(check: Check, model: ModelResult) -> Exact:
     metric = check.metric
     place = check.limit or check.warn
     return Exact(
-        label=METRICS[metric].label,
+        label=_label(check),
         value=exactly(check.value, metric),
         limit=check.limit.text if check.limit else "",
         note=_note(check, model),

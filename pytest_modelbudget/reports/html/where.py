@@ -25,7 +25,9 @@ def problems(model: ModelResult) -> Iterator[tuple[str, str]]:
 def where(model: ModelResult) -> Iterator[str]:
     """Yield for each metric that is too high what grew, or which layers cost most."""
     changed = {difference.metric: difference for difference in model.differences}
-    over = [problem for problem in telling_excesses(model.verdict.problems) if problem.is_excess]
+    over = [
+        problem for problem in telling_excesses(model.verdict.problems) if problem.is_excess and problem.module is None
+    ]
     for metric in dict.fromkeys(problem.metric for problem in over):
         if metric in changed:
             yield f"Since the baseline: {because(changed[metric])}"

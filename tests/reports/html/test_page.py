@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Problem
+from pytest_modelbudget.budgets import (
+    Place,
+    Problem,
+    Rules,
+    Table,
+    budget_for,
+    judge,
+    judge_scaling,
+    parse_limit,
+)
+from pytest_modelbudget.budgets.scaling import parse_exponent
 from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
@@ -21,7 +31,7 @@ from pytest_modelbudget.reports.html.sparing import told
 from pytest_modelbudget.reports.html.status import headline, status_of, worst_first
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.rows import Row, rows_of
-from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results import ModelResult, Result, Run
 
 from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained, transformer
 
@@ -323,3 +333,20 @@ def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lacks() is None
     monkeypatch.setattr("pytest_modelbudget.reports.html.find_spec", lambda name: None)
     assert lacks() == 'needs jinja2 and plotly: pip install "pytest-modelbudget[html]"'
+
+
+def test_limits_for_parts_and_growth_with_the_inputs_are_on_the_page() -> None:
+    place = Place("pyproject.toml", 7)
+    part = Rules({"params": parse_limit("params", 40, place)}, module="*")
+    nowhere = Rules({"params": parse_limit("params", 1, place)}, module="nowhere")
+    verdict = judge(SMALL, budget_for(Table(), ("small",), [part, nowhere]))
+    points = [(1, SMALL), (2, structs.replace(SMALL, macs=4 * (SMALL.macs or 1)))]
+    verdict = judge_scaling(verdict, {"macs": parse_exponent("linear", place)}, points)
+    model = ModelResult(Result.of(verdict, SMALL), ("test.py::test",))
+    page = of_run(Run((model,)))
+    child = SMALL.modules.children[0].name
+    assert f"{child} params" in page
+    assert "no module of small matches" in page
+    assert "macs grow with exponent 2.00, steeper than linear" in page
+    assert [bar.state for bar in bars(model)] == ["bad"] * len(bars(model))
+    assert len(table(model)) == len(verdict.checks) + len(verdict.parts)
