@@ -7,14 +7,14 @@ INSTALLED := .venv/installed
 unexport PYTHONDONTWRITEBYTECODE
 
 # What `make quick` leaves to `make test`, beside the tests marked workers and coverage.
-LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py)
+LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py) tests/docs/test_blocks.py
 
 # What `make example` writes: type and file.
 REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:reports/modelbudget.html \
 	csv:reports/modelbudget.csv metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json \
 	benchmark:reports/benchmark.json bmf:reports/bmf.json
 
-.PHONY: test quick example pictures clean
+.PHONY: test quick example docs pictures clean
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -34,6 +34,11 @@ quick: $(INSTALLED)
 example: $(INSTALLED)
 	cd example_project && ../$(BIN)/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
 	@echo "Every format of report: example_project/reports/"
+
+# What the Pages workflow publishes.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs
+	@echo "The documentation: build/docs/index.html"
 
 # Of the README, from a run of the example project: a terminal, and the page in Chromium.
 pictures: $(INSTALLED)

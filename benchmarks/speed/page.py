@@ -1,5 +1,7 @@
 """The HTML report of 200 models of 2 000 modules: writing it, its size, opening it, and opening a model.
 
+Every model is over its limit, so the page opens with the first one drawn; where modules grew, all of every model have.
+
 ``python -m benchmarks.speed.page [--models 200] [--rounds 5]``; needs Chromium, and the extras ``html`` and ``test``.
 """
 
@@ -22,16 +24,17 @@ from pytest_modelbudget import Measurement, measure
 from pytest_modelbudget.budgets import Place, Rules, Table, budget_for, judge, parse_limit
 from pytest_modelbudget.reports.html import of_run
 from pytest_modelbudget.results import ModelResult, Result, Run
+from pytest_modelbudget.results.difference import differences
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
-def uneven() -> nn.Module:
-    """Return 2 001 modules of which no two are alike."""
+def uneven(more: int = 0) -> nn.Module:
+    """Return 2 001 modules of which no two are alike, all wider by ``more``."""
     stages = [
         nn.Sequential(nn.Linear(width, width + 3), nn.LayerNorm(width + 3), nn.Linear(width + 3, width + 1), nn.ReLU())
-        for width in range(8, 408)
+        for width in range(8 + more, 408 + more)
     ]
     return nn.Sequential(*stages)
 
@@ -43,14 +46,16 @@ def even() -> nn.Module:
     )
 
 
-def run_of(measurement: Measurement, models: int) -> Run:
+def run_of(measurement: Measurement, models: int, before: Measurement | None = None) -> Run:
     place = Place("pyproject.toml", 3, "[tool.modelbudget.default]")
     limits = {metric: parse_limit(metric, measurement.params + 1, place) for metric in ("params", "macs")}
     table = Table(default=Rules(limits))
     found = []
     for number in range(models):
         one = structs.replace(measurement, name=f"family_{number // 10}/model_{number}", named=True)
-        found.append(ModelResult(Result.of(judge(one, budget_for(table, (one.name,)), table), one), ("test.py::test",)))
+        verdict = judge(one, budget_for(table, (one.name,)), table)
+        changed = differences(before, one) if before else ()
+        found.append(ModelResult(Result.of(verdict, one, changed), ("test.py::test",)))
     return Run(tuple(found))
 
 
@@ -87,8 +92,13 @@ def main() -> None:
     rows = []
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        for name, build, width in (("no two modules alike", uneven, 8), ("400 equal layers", even, 64)):
-            run = run_of(measure(build, input_size=(4, width), name="model"), options.models)
+        plain, wider = (measure(lambda more=more: uneven(more), input_size=(4, 8 + more), name="m") for more in (0, 8))
+        layers = measure(even, input_size=(4, 64), name="m")
+        for name, run in (
+            ("no two modules alike", run_of(plain, options.models)),
+            ("all of them grew", run_of(wider, options.models, plain)),
+            ("400 equal layers", run_of(layers, options.models)),
+        ):
             page = Path(folder) / "page.html"
             writing = seconds(lambda run=run, page=page: page.write_text(of_run(run), encoding="utf-8"))
             rounds = [opened(browser, page) for _ in range(options.rounds)]

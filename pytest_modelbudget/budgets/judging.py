@@ -60,11 +60,14 @@ def judge(
 
 
 def judge_scaling(
-    verdict: Verdict, exponents: Mapping[str, Exponent], points: Sequence[tuple[int, Measurement]]
+    verdict: Verdict, exponents: Mapping[str, Exponent], points: Sequence[tuple[int, Measurement]], *, last: bool = True
 ) -> Verdict:
-    """Return ``verdict`` with how the model grows over ``points``, by the size of its inputs."""
+    """Return ``verdict`` with how the model grows over ``points``, by the size of its inputs.
+
+    The problems belong to the ``last`` of them alone.
+    """
     found = [*scaling_of(exponents, points)]
-    problems = [problem for _, problem in found if problem is not None]
+    problems = [problem for _, problem in found if problem is not None and last]
     scaling = tuple(one for one, _ in found)
     return structs.replace(verdict, scaling=scaling, problems=in_order((*verdict.problems, *problems)))
 

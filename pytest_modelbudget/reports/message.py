@@ -155,7 +155,8 @@ def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Differen
     if any(problem.kind == "grown" for problem in verdict.over):
         yield "  accept it, if it is meant: pytest --modelbudget-update"
     for module in dict.fromkeys(problem.module for problem in verdict.over):
-        yield from _heaviest(measurement, module, [one.metric for one in verdict.over if one.module == module])
+        metrics = dict.fromkeys(one.metric for one in verdict.over if one.module == module)
+        yield from _heaviest(measurement, module, metrics)
     for problem in verdict.over:
         yield from _hint(problem, measurement)
     if verdict.message:

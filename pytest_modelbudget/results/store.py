@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,9 @@ def report_schema() -> dict[str, Any]:
         (Report, FoldedMeasurement), ref_template="#/$defs/{name}"
     )
     components["Result"]["properties"]["measurement"] = measurement
+    for part in (report, *components.values()):
+        if "description" in part:
+            part["description"] = cleandoc(part["description"])  # as Python 3.13 keeps docstrings
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A report of pytest-modelbudget",

@@ -142,8 +142,7 @@ class ModelBudget:
         backward = backward or any(metric in needing("backward") for metric in exponents or ())
         measured = [self._measure(model, call, name, rules, backward) for call in calls]
         points = [*zip(sizes, measured, strict=False)]
-        judged = [self._guarded.judge(one, rules) for one in measured[:-1]]
-        judged.append(self._guarded.judge(measured[-1], rules, exponents=exponents or {}, points=points))
+        judged = [self._guarded.judge(one, rules, exponents=exponents, points=points) for one in measured]
         problem = failure_of(judged)
         if problem is not None:
             raise problem

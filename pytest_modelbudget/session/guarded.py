@@ -199,7 +199,7 @@ class GuardedTest:
             baseline = structs.replace(baseline, modules={module.name: module.total for module in modules.walk()})
         verdict = judge(named, budget, self.session.table, baseline)
         if exponents:
-            verdict = judge_scaling(verdict, exponents, points)
+            verdict = judge_scaling(verdict, exponents, points, last=measurement is points[-1][1])
         changed = any(check.before not in (None, check.value) for check in verdict.checks)
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
         measured = Measured(verdict, named, measurement.name, why)

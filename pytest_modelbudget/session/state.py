@@ -85,7 +85,7 @@ class Attempts:
     def settle(self, report: pytest.TestReport) -> None:
         """Note what the hooks of others have made of a report, among which pytest has counted it."""
         is_excused = hasattr(report, "wasxfail")
-        self._reported[_key(report)][report.when] = "excused" if is_excused else report.outcome
+        self._reported.setdefault(_key(report), {})[report.when] = "excused" if is_excused else report.outcome
         if report.failed and not is_excused:
             self.hidden.pop(report.nodeid, None)
         if report.when == "teardown":

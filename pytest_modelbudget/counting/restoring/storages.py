@@ -46,8 +46,9 @@ class StorageSnapshot:
         if not _has_storage(tensor):
             return
         identity = storage_identity(storage_of(tensor))
-        if any(_has_storage(one) and storage_identity(storage_of(one)) == identity for one in own):
-            return  # a view, whatever the operator says
+        for one in own:
+            if _has_storage(one) and storage_identity(storage_of(one)) == identity:
+                return  # a view, whatever the operator says
         self._created[identity] = ref(tensor)
 
     def save_before_write(self, tensor: torch.Tensor) -> None:
@@ -58,17 +59,18 @@ class StorageSnapshot:
             return
         storage = storage_of(tensor)
         identity = storage_identity(storage)
-        if self._is_created(identity):
+        if self._is_created(tensor, identity):
             return
         if id(tensor) not in self._aliases:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
         if identity not in self._copies:
             self._copies[identity] = (storage, _bytes_of(storage).clone())
 
-    def _is_created(self, identity: int) -> bool:
-        created = self._created.get(identity)
-        tensor = created() if created is not None else None
-        return tensor is not None and storage_identity(storage_of(tensor)) == identity
+    def _is_created(self, tensor: torch.Tensor, identity: int) -> bool:
+        """Return whether the run created the storage of ``tensor``, and what was created with it still has it."""
+        noted = self._created.get(identity)
+        created = noted() if noted is not None else None
+        return created is tensor or (created is not None and storage_identity(storage_of(created)) == identity)
 
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""

@@ -23,7 +23,7 @@ from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import circumstances, convention
 from pytest_modelbudget.results import Run
 
-_SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "sections", "page")
+_SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
 
 
 @dataclass(frozen=True, slots=True)

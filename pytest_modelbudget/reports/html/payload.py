@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from pytest_modelbudget.outline import pattern
-from pytest_modelbudget.reports.html.nodes import Node, decoded, names, nodes
+from pytest_modelbudget.reports.html.growth import growth
+from pytest_modelbudget.reports.html.nodes import Node, decoded, nodes
+from pytest_modelbudget.reports.html.sparing import exact, told
 from pytest_modelbudget.results import ModelResult
-from pytest_modelbudget.results.difference import Difference
 
-_EXACT_IN_JAVASCRIPT: Final = 2**53
 _OWN: Final = ("params", "trainable_params", "weight_bytes", "macs", "training_macs")
 """The metrics of which the others follow."""
 
@@ -31,7 +29,6 @@ def columns(model: ModelResult) -> dict[str, Any]:
     measured = decoded(model)
     found = nodes(measured.modules)
     classes, operators, shapes = _Names(), _Names(), _Names()
-    own = {metric: [getattr(node.module.own, metric) for node in found] for metric in _OWN}
     return {
         "name": measured.name,
         "flops_per_mac": measured.flops_per_mac,
@@ -40,15 +37,12 @@ def columns(model: ModelResult) -> dict[str, Any]:
         "many": {place: len(node.module.keys) for place, node in enumerate(found) if len(node.module.keys) > 1},
         "cls": [classes(node.module.cls) for node in found],
         "calls": [node.module.calls for node in found],
-        "own": {
-            metric: [_exact(one or 0) for one in values] for metric, values in own.items() if values[0] is not None
-        },
+        "own": _own(found),
         "aliases": {place: node.module.aliases for place, node in enumerate(found) if node.module.aliases},
         "outputs": {place: shapes(_shapes(node)) for place, node in enumerate(found) if node.module.outputs},
         "ran": _operators(found, operators, lambda node: node.module.operators),
         "unknown": _operators(found, operators, lambda node: node.module.unknown),
-        "differences": [_difference(one) for one in model.differences],
-        "growth": _growth(found, model.differences),
+        **growth(found, model.differences),
         "classes": list(classes),
         "operators": list(operators),
         "shapes": list(shapes),
@@ -62,42 +56,31 @@ class _Names(dict[str, int]):
         return self.setdefault(name, len(self))
 
 
-def _exact(number: int) -> int | str:
-    """Return a number, as text where JavaScript would round it."""
-    return number if -_EXACT_IN_JAVASCRIPT < number < _EXACT_IN_JAVASCRIPT else str(number)
-
-
 def _shapes(node: Node) -> str:
     return ", ".join("x".join(map(str, shape)) or "scalar" for shape in node.module.outputs)
 
 
+def _own(found: Sequence[Node]) -> dict[str, Any]:
+    """Return by metric what a module of each node costs by itself; metrics that were not measured are left out."""
+    known: dict[str, list[int]] = {}
+    shown = {}
+    for metric in _OWN:
+        values = [getattr(node.module.own, metric) for node in found]
+        if values[0] is not None:
+            numbers = [value or 0 for value in values]
+            shown[metric] = told(numbers, known)
+            known[metric] = numbers
+    return shown
+
+
 def _operators(found: Sequence[Node], known: _Names, of: Callable[[Node], Iterable[Any]]) -> list[list[Any]]:
-    return [
-        [place, known(name), calls, _exact(macs), None if training is None else _exact(training)]
-        for place, node in enumerate(found)
-        for name, calls, macs, training in of(node)
-    ]
-
-
-def _difference(one: Difference) -> dict[str, Any]:
-    changes = [
-        [change.kind, pattern(change.modules), change.cls, len(change.modules), _exact(change.amount)]
-        + ([pattern(change.moved_from)] if change.moved_from else [])
-        for change in one.changes
-    ]
-    return {"metric": one.metric, "before": _exact(one.before), "after": _exact(one.after), "changes": changes}
-
-
-def _growth(found: Sequence[Node], differences: Sequence[Difference]) -> dict[str, dict[int, int | str]]:
-    """Return by metric what the modules of each node have grown by themselves; those that vanished have no node."""
-    if not differences:
-        return {}
-    places = dict(names(found))
-    grown = {}
-    for one in differences:
-        amounts: dict[int, int] = defaultdict(int)
-        for change in one.changes:
-            for name in change.modules if change.kind not in ("moved", "vanished") else ():
-                amounts[places[name]] += change.amount // len(change.modules)
-        grown[one.metric] = {place: _exact(amount) for place, amount in amounts.items()}
-    return grown
+    """Return node, name and calls of each operator, and its MACs where they are not all that its module has."""
+    shown: list[list[Any]] = []
+    for place, node in enumerate(found):
+        own = node.module.own
+        for name, calls, macs, training in of(node):
+            costs = [] if (macs, training) == (own.macs, own.training_macs) else [exact(macs)]
+            if costs and training is not None:
+                costs.append(exact(training))
+            shown.append([place, known(name), calls, *costs])
+    return shown

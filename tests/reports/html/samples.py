@@ -135,22 +135,47 @@ def _unrun(measurement: Measurement) -> Costs:
     return structs.replace(measurement.modules.own, macs=None, flops=None)
 
 
-def large(models: int = 200, modules: int = 2000) -> Run:
-    """Return a run of many models, no two of whose modules are alike."""
-    return Run(tuple(_uneven(number, modules) for number in range(models)))
+def trained() -> ModelResult:
+    """Return a model with training costs, one of whose modules ran two operators."""
+    own = Costs(10, 10, 300, 600, 900, 1800, 40)
+    ran = (
+        OperatorCost("aten::mm", "two", 1, 100, 400), OperatorCost("aten::bmm", "two", 1, 200, 500),
+        OperatorCost("aten::mm", "one", 2, 300, 900), OperatorCost("aten::relu", "none", 1, 0),
+    )  # fmt: skip
+    tree = parent("", "Net", *[ModuleCost(name, "Linear", 1, own, own) for name in ("two", "one", "none")],
+                  own=Costs(macs=0, flops=0, training_macs=0, training_flops=0))  # fmt: skip
+    return judged(measured("trained", tree, operators=ran), {"params": "1K"})
 
 
-def _uneven(number: int, modules: int) -> ModelResult:
+def large(models: int = 200, modules: int = 2000, *, grown: bool = False) -> Run:
+    """Return a run of many models, no two of whose modules are alike; all of them may have grown."""
+    return Run(tuple(_uneven(number, modules, grown) for number in range(models)))
+
+
+def _uneven(number: int, modules: int, grown: bool) -> ModelResult:
+    name = f"family_{number // 10}/model_{number}"
+    limits = {"params": 10**11 + number, "macs": "40T"}
+    before = measured(name, _blocks(number, modules, 0)) if grown else None
+    return judged(measured(name, _blocks(number, modules, 7 * grown)), limits, before=before)
+
+
+def _blocks(number: int, modules: int, more: int) -> ModuleCost:
+    """Return a tree of blocks, each of whose modules has ``more`` of everything, the later the more."""
+
     def blocks() -> Iterator[ModuleCost]:
         for block in range(modules // 5):
             at, width = f"stages.{block % 8}_{block}", 17 * block + number + 8
             parts = [
-                leaf(f"{at}.{name}", cls, width * (width + place), (49 + block) * width * (width + place + number))
+                leaf(
+                    f"{at}.{name}",
+                    cls,
+                    width * (width + place) + more * (block + place + 1),
+                    (49 + block) * width * (width + place + number) + more * (3 * block + place + 1),
+                )
                 for place, (name, cls) in enumerate(
                     [("conv", "Conv2d"), ("norm", "BatchNorm2d"), ("project", "Linear"), ("gate", "Linear")]
                 )
             ]
             yield parent(at, "Stage", *parts)
 
-    tree = parent("", "Network", parent("stages", "Sequential", *blocks()))
-    return judged(measured(f"family_{number // 10}/model_{number}", tree), {"params": 10**11 + number, "macs": "40T"})
+    return parent("", "Network", parent("stages", "Sequential", *blocks()))

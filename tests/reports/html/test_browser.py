@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelbudget.measurement import exactly, human, percent
+from pytest_modelbudget.reports.html import of_run
+from pytest_modelbudget.reports.html.payload import columns
 from pytest_modelbudget.reports.html.status import worst_first
 from pytest_modelbudget.reports.rows import rows_of
+from pytest_modelbudget.results import ModelResult
 
 from .conftest import Open
-from .samples import HOSTILE, everything
+from .samples import HOSTILE, everything, large, trained
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -65,11 +70,22 @@ def test_without_scripts_the_budgets_are_there(open_page: Open) -> None:
     assert page.locator("noscript p").is_visible()
 
 
-def test_nothing_can_be_loaded(open_page: Open) -> None:
+@pytest.mark.parametrize("url", ["data:text/plain,x", "http://127.0.0.1:9/", "https://127.0.0.1:9/"])
+def test_nothing_can_be_loaded(open_page: Open, url: str) -> None:
     page = open_page()
-    blocked = "fetch('data:text/plain,x').then(() => 'loaded', () => 'blocked')"
-    assert page.evaluate(blocked) == "blocked"
-    open_page.complaints.clear()  # type: ignore[attr-defined]
+    assert page.evaluate("url => fetch(url).then(() => 'loaded', () => 'blocked')", url) == "blocked"
+    complaints = open_page.complaints  # type: ignore[attr-defined]
+    assert any("Content Security Policy" in one for one in complaints)
+    complaints.clear()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "https://127.0.0.1:9/", "file:///nowhere"])
+def test_what_is_loaded_all_the_same_would_be_seen(open_page: Open, url: str) -> None:
+    page = open_page(bypass_csp=True)
+    page.evaluate("url => fetch(url).catch(() => 'failed')", url)
+    complaints = open_page.complaints  # type: ignore[attr-defined]
+    assert any(url in one for one in complaints)
+    complaints.clear()
 
 
 def test_modules_are_sorted_by_their_heads(open_page: Open) -> None:
@@ -217,6 +233,73 @@ def test_what_changed_since_the_baseline(open_page: Open) -> None:
         "layers.*.mlp.down Linear x12: +1.180 M", "layers.*.mlp.up Linear x12: +1.180 M", "head is now classifier",
     ]  # fmt: skip
     assert "layers.4.mlp.down Linear: gone, -262.1 K" in card(page, "lean").locator(".changes").first.inner_text()
+
+
+def test_many_changes_begin_with_the_largest(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    long = tmp_path / "long.html"
+    long.write_text(of_run(large(1, 200, grown=True)), encoding="utf-8")
+    page.goto(long.as_uri())
+    found = page.locator("#model-0")
+    found.locator(".icicle path.surface").first.wait_for()
+    changes = found.locator(".changes").first.locator("li")
+    assert changes.count() == 12
+    more = found.get_by_role("button", name="148 more changes (+")
+    assert more.first.inner_text().startswith("Show 148 more")
+    page.emulate_media(media="print")
+    assert more.first.inner_text().startswith("148 more changes (+")
+    page.emulate_media(media="screen")
+    more.first.focus()
+    page.keyboard.press("Enter")
+    assert changes.count() == 160
+    assert page.evaluate("document.activeElement.textContent") == changes.nth(12).text_content()
+    assert more.count() == 0
+    open_page.complaints.remove(long.as_uri())  # type: ignore[attr-defined]
+
+
+def test_long_tables_say_how_many_rows_follow_in_print_too(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    long = tmp_path / "long.html"
+    long.write_text(of_run(large(1, 200)), encoding="utf-8")
+    page.goto(long.as_uri())
+    found = page.locator("#model-0")
+    found.locator("> summary").click()
+    found.locator(".icicle path.surface").first.wait_for()
+    assert modules(found).locator("tbody tr").count() == 100
+    page.emulate_media(media="print")
+    assert found.locator("button.more").inner_text() == "102 more modules"
+    assert found.locator("button.more").is_visible()
+    page.emulate_media(media="screen")
+    found.get_by_role("button", name="Show 102 more modules").press("Enter")
+    assert modules(found).locator("tbody tr").count() == 202
+    assert page.evaluate("document.activeElement.rowIndex") == 101
+    open_page.complaints.remove(long.as_uri())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [*everything().models, *large(1, 100, grown=True).models, trained()],
+    ids=range(len(everything().models) + 2),
+)
+def test_the_scripts_sum_up_to_what_was_measured(open_page: Open, model: ModelResult) -> None:
+    assets = files("pytest_modelbudget.reports.html").joinpath("assets")
+    scripts = "".join(assets.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("numbers", "model"))
+    totals = open_page().evaluate(
+        f"""data => {{ {scripts}
+        const model = unpacked(data);
+        const sum = (of) => model.ran.reduce((sum, one) => sum + (of(one) || 0n) * BigInt(model.rows[one.place].count), 0n);
+        const sums = Object.entries(model.rows[0].total).map(([metric, value]) => [metric, String(value)]);
+        const ran = {{ ran: String(sum((one) => one.macs)), trained: String(sum((one) => one.training)) }};
+        return {{ ...ran, ...Object.fromEntries(sums) }}; }}""",
+        json.loads(json.dumps(columns(model))),
+    )
+    measurement = model.measurement
+    assert int(totals.pop("ran")) == sum(one.macs for one in measurement.operators)
+    assert int(totals.pop("trained")) == sum(one.training_macs or 0 for one in measurement.operators)
+    kept = {f"growth of {one.metric}": sum(change.amount for change in one.changes if change.kind != "vanished")
+            for one in model.differences}  # fmt: skip
+    expected = {metric: value for metric, value in measurement.values().items() if value is not None} | kept
+    assert {metric: int(value) for metric, value in totals.items()} == expected
 
 
 def test_a_model_without_inputs_shows_its_params(open_page: Open) -> None:

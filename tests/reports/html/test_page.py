@@ -6,6 +6,7 @@ import json
 import zlib
 from base64 import b64decode
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -24,14 +25,15 @@ from pytest_modelbudget.budgets.scaling import parse_exponent
 from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
-from pytest_modelbudget.reports.html.nodes import nodes, ranges
+from pytest_modelbudget.reports.html.nodes import decoded, nodes, ranges
 from pytest_modelbudget.reports.html.payload import columns, payload
+from pytest_modelbudget.reports.html.sparing import told
 from pytest_modelbudget.reports.html.status import headline, status_of, worst_first
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.results import ModelResult, Result, Run
 
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, transformer
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained, transformer
 
 RUN = everything()
 ROWS = rows_of(RUN)
@@ -194,25 +196,87 @@ def test_runs_of_numbers_are_short() -> None:
     assert ranges(("up", "down")) == "up,down"
 
 
+def numbers(told_of: Any, known: dict[str, list[int]]) -> list[int]:
+    if isinstance(told_of, list):
+        return [int(value) for value in told_of]
+    return [value * int(told_of["times"]) for value in known[told_of["like"]]]
+
+
 @pytest.mark.parametrize("model", RUN.models, ids=range(len(RUN.models)))
 def test_what_a_page_is_given_adds_up_exactly(model: ModelResult) -> None:
     data = columns(model)
     counts: list[int] = []
     for place, above in enumerate(data["parent"]):
         counts.append(data["many"].get(place, 1) * (counts[above] if place else 1))
-    for metric, own in data["own"].items():
-        assert sum(int(value) * count for value, count in zip(own, counts, strict=True)) == getattr(
+    known: dict[str, list[int]] = {}
+    for metric, told_of in data["own"].items():
+        known[metric] = own = numbers(told_of, known)
+        assert sum(value * count for value, count in zip(own, counts, strict=True)) == getattr(
             model.measurement, metric
         )
     assert json.loads(zlib.decompress(b64decode(payload(model))))["classes"] == data["classes"]
 
 
 def test_growth_is_given_to_the_modules_that_grew() -> None:
+    model = BY_NAME["encoder"]
+    data = columns(model)
+    paths = [node.path for node in nodes(decoded(model).modules)]
+    assert [change[:4] for change in data["changed"]] == [
+        ["grew", "layers.*.mlp.down", "Linear", 12], ["grew", "layers.*.mlp.up", "Linear", 12],
+        ["moved", "classifier", "Linear", 1],
+    ]  # fmt: skip
+    assert [[(paths[place], many) for place, many in change[4]] for change in data["changed"]] == [
+        [("layers.*.mlp.{up,down}", 12)], [("layers.*.mlp.{up,down}", 12)], [],
+    ]  # fmt: skip
+    assert data["changed"][2][5:] == ["head"]
+
+
+def test_differences_are_told_once_and_others_by_them() -> None:
     data = columns(BY_NAME["encoder"])
-    grown = {metric: sum(map(int, amounts.values())) for metric, amounts in data["growth"].items()}
-    changed = {one.metric: one.after - one.before for one in BY_NAME["encoder"].differences}
-    assert grown == changed
-    assert [change[0] for change in data["differences"][0]["changes"]] == ["grew", "grew", "moved"]
+    params, *others = data["differences"]
+    assert (params["changes"], params["amounts"]) == ((0, 1, 2), [1179648, 1179648, 0])
+    assert {one["metric"]: one["amounts"] for one in others} == {
+        "trainable_params": {"like": "params", "times": 1},
+        "macs": {"like": "params", "times": 196},
+        "flops": {"like": "params", "times": 392},
+        "weight_bytes": {"like": "params", "times": 4},
+    }
+    assert [one["changes"] for one in others] == [None] * 4
+
+
+def test_a_change_of_one_module_is_told_by_its_place() -> None:
+    (model,) = large(1, 20, grown=True).models
+    data = columns(model)
+    paths = [node.path for node in nodes(decoded(model).modules)]
+    assert {paths[place] for _, place in data["changed"]} == {
+        module.name for module in model.measurement.modules.walk() if not module.children
+    }
+
+
+def test_operators_state_their_costs_where_a_module_has_others() -> None:
+    data = columns(trained())
+    assert data["operators"] == ["aten::mm", "aten::bmm", "aten::relu"]
+    shown = [[data["segment"][place], *rest] for place, *rest in data["ran"]]
+    assert shown == [["two", 0, 1, 100, 400], ["two", 1, 1, 200, 500], ["one", 0, 2], ["none", 2, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "known", "told_as"),
+    [
+        ([4, 8, 0], {"params": [1, 2, 0]}, {"like": "params", "times": 4}),
+        ([0, 0], {"params": [1, 2]}, {"like": "params", "times": 0}),
+        ([-4, 8], {"params": [1, -2]}, {"like": "params", "times": -4}),
+        ([4, 9], {"params": [1, 2]}, [4, 9]),
+        ([1], {"params": [2]}, [1]),
+        ([1, 2], {"params": [0, 0]}, [1, 2]),
+        ([1, 0], {"params": [0, 0]}, [1, 0]),
+        ([3, 6], {"params": [1, 1], "macs": [1, 2]}, {"like": "macs", "times": 3}),
+        ([2**60], {"params": [1]}, {"like": "params", "times": str(2**60)}),
+        ([2**60], {}, [str(2**60)]),
+    ],
+)
+def test_numbers_that_follow_from_others(values: list[int], known: dict[str, list[int]], told_as: object) -> None:
+    assert told(values, known) == told_as
 
 
 def test_numbers_that_javascript_would_round_are_text() -> None:
@@ -256,6 +320,12 @@ def test_an_empty_run_is_a_page_too() -> None:
 def test_a_model_of_2000_uneven_modules_takes_little_room() -> None:
     (model,) = large(1).models
     assert len(model.measurement.operators) > 1000
+    assert len(payload(model)) < 40_000
+
+
+def test_a_model_of_2000_modules_that_all_grew_takes_little_room() -> None:
+    (model,) = large(1, grown=True).models
+    assert [len(one.changes) for one in model.differences] == [1600] * 5
     assert len(payload(model)) < 60_000
 
 

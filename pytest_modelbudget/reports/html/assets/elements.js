@@ -46,6 +46,12 @@ function choice(label, options, chosen, choose) {
   return element("div", { class: "groups", role: "group", "aria-label": label }, ...buttons);
 }
 
+// The button behind the first lines of a long list; in print it says how many were left out.
+function rest(number, noun, show, more = "") {
+  const text = `${exactly(BigInt(number), "")} more ${noun}${number > 1 ? "s" : ""}${more}`;
+  return element("button", { type: "button", class: "more", onclick: show }, element("span", { class: "verb" }, "Show "), text);
+}
+
 async function inflated(id) {
   const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));

@@ -121,15 +121,15 @@ function operatorTable(model) {
   const rows = (apart) => {
     const found = new Map();
     for (const [list, unknown] of [[model.ran, false], [model.unknown, true]]) {
-      for (const [place, name, calls, macs, training] of list) {
+      for (const { place, name, calls, macs, training } of list) {
         const row = model.rows[place];
         const key = `${name} ${unknown} ${apart ? place : ""}`;
-        const known = found.get(key) || { name: model.operators[name], unknown, row: apart ? row : null, modules: 0, calls: 0n, macs: 0n, training: null };
+        const known = found.get(key) || { name, unknown, row: apart ? row : null, modules: 0, calls: 0n, macs: 0n, training: null };
         const times = BigInt(row.count);
         known.modules += row.count;
-        known.calls += BigInt(calls) * times;
-        known.macs += BigInt(macs) * times;
-        if (training !== null) known.training = (known.training || 0n) + BigInt(training) * times;
+        known.calls += calls * times;
+        known.macs += macs * times;
+        if (training !== null) known.training = (known.training || 0n) + training * times;
         found.set(key, known);
       }
     }
@@ -154,25 +154,3 @@ function operatorTable(model) {
   return [element("div", { class: "controls" }, made.search, element("label", {}, box, "module by module"), made.status), made.scroll, made.more];
 }
 
-function changes(model) {
-  if (!model.differences.length) return [];
-  const words = { grew: "", shrank: "", appeared: "new, ", vanished: "gone, " };
-  const parts = model.differences.map((difference) => {
-    const { metric } = difference;
-    const before = BigInt(difference.before);
-    const after = BigInt(difference.after);
-    const rose = after > before;
-    const items = difference.changes.map(([kind, name, cls, count, amount, from]) => {
-      const many = count > 1 ? ` x${count}` : "";
-      if (kind === "moved") return element("li", {}, element("bdi", {}, from), " is now ", element("bdi", {}, name), many);
-      const value = BigInt(amount);
-      return element("li", {}, element("bdi", {}, name || "the model itself"), ` ${cls}${many}: `,
-        element("b", { class: value > 0n ? "grew" : "shrank" }, `${words[kind]}${signed(value, metric)}`));
-    });
-    return element("details", { open: difference === model.differences[0] },
-      element("summary", {}, `${LABELS[metric]}: ${exactly(before, metric)} \u2192 ${exactly(after, metric)} `,
-        element("b", { class: rose ? "grew" : "shrank" }, signed(after - before, metric))),
-      element("ul", { class: "changes" }, ...items));
-  });
-  return [element("h2", {}, "Since the baseline"), ...parts];
-}

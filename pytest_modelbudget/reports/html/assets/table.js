@@ -7,7 +7,7 @@ function table(label, columns, rows, { sorted = 0, descending = true, matches = 
   const state = { sorted, descending, shown: FIRST, text: "", rows };
   const body = element("tbody", {});
   const status = element("span", { role: "status", class: "quiet" });
-  const more = element("button", { type: "button", class: "more", onclick: () => { state.shown = Infinity; fillBody(); } });
+  const more = element("div", {});
   const heads = columns.map((column, place) =>
     element("th", { scope: "col", class: column.number && !column.left ? "number" : null },
       element("button", { type: "button", class: "plainly", onclick: () => {
@@ -31,10 +31,17 @@ function table(label, columns, rows, { sorted = 0, descending = true, matches = 
       else head.removeAttribute("aria-sort");
     });
     body.replaceChildren(...keyed.slice(0, state.shown).map(([, , row]) => element("tr", {}, ...columns.map((one) => one.cell(row)))));
-    const rest = keyed.length - state.shown;
-    more.hidden = !(rest > 0);
-    more.textContent = `Show ${exactly(BigInt(Math.max(rest, 0) || 0), "")} more ${noun}s`;
+    const left = keyed.length - state.shown;
+    more.replaceChildren(...(left > 0 ? [rest(left, noun, showAll)] : []));
     status.textContent = `${exactly(BigInt(keyed.length), "")} of ${exactly(BigInt(state.rows.length), "")} ${noun}s`;
+  }
+
+  function showAll() {
+    const first = body.rows.length;
+    state.shown = Infinity;
+    fillBody();
+    body.rows[first].tabIndex = -1;
+    body.rows[first].focus();
   }
 
   fillBody();
