@@ -78,11 +78,17 @@ def measure(
         if dispatch_mode_stack_length():
             stack.enter_context(disable_current_modes())
         stack.enter_context(restored_process_state())
-        return _measure(task)
+        outcome = _measure(task)
+    if isinstance(outcome, Measurement):
+        return outcome
+    return _fail(outcome, task)  # out here, where no context that ends can give it another context
 
 
-def _measure(task: Task) -> Measurement:
-    """Measure by shapes; by a real run where that fails and weights and values are there."""
+def _measure(task: Task) -> Measurement | Exception:
+    """Measure by shapes; by a real run where that fails and weights and values are there.
+
+    An exception of the model itself is returned.
+    """
     __tracebackhide__ = True
     outcome = None if _real_run_only.get() else measure_by_shapes(task)
     if isinstance(outcome, Measurement):
@@ -99,12 +105,11 @@ def _measure(task: Task) -> Measurement:
     except Exception as error:
         if is_interrupt(error):
             raise
-        models_own = error
-    return _fail(models_own, task)
+        return error
 
 
-def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str) -> Measurement:
-    """Measure by a shape run with autograd, where torch has fewer limits; or raise why that failed too."""
+def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str) -> Measurement | Exception:
+    """Measure by a shape run with autograd, where torch has fewer limits; or tell why that failed too."""
     __tracebackhide__ = True
     if failure is None:
         raise MeasurementError(obstacle)
@@ -115,7 +120,7 @@ def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str
         failure = outcome
     if failure.error is None:
         raise failure.as_exception(obstacle)
-    return _fail(failure.error, task)
+    return failure.error
 
 
 def _fail(error: Exception, task: Task) -> NoReturn:

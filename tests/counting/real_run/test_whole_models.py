@@ -400,6 +400,7 @@ def test_measuring_in_another_thread_while_observing_leaves_nothing() -> None:
     assert dict(vars(nn.Module)) == before
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 @pytest.mark.parametrize("strict", [False, True])
 def test_exporting_works_as_without_observing(strict: bool) -> None:
     task = Task()
