@@ -63,12 +63,9 @@ def with_frobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = table.read_text()
     place = text.index("    weight_bytes: Annotated[")
     table.write_text(text[:place] + METRIC.lstrip("\n") + text[place:])
-    data = package / "measurement.py"
-    data.write_text(
-        data.read_text()
-        .replace("    weight_bytes: int = 0\n", "    weight_bytes: int = 0\n    frobs: int = 7\n", 1)
-        .replace("    named: bool = False\n", "    named: bool = False\n    frobs: int = 7\n", 1)
-    )
+    for name, last in (("costs.py", "weight_bytes: int = 0"), ("measurement.py", "named: bool = False")):
+        data = package / name
+        data.write_text(data.read_text().replace(f"    {last}\n", f"    {last}\n    frobs: int = 7\n", 1))
     (folder / "test_frobs.py").write_text(TESTS)
     (folder / "pyproject.toml").write_text('[tool.modelbudget.models.listed]\nfrobs = { max = 6, warn = "5" }\n')
     return folder

@@ -66,8 +66,7 @@ def measure(
     :raises ValueError: for a name with control characters.
     :raises MeasurementError: where values are needed and there are none.
 
-    An exception of the model itself is raised unchanged, with a note of what was being measured. Time limits and
-    interrupts pass through at once.
+    An exception of the model is raised unchanged, with a note; time limits and interrupts pass through at once.
     """
     __tracebackhide__ = True
     inputs.check_model(model)
@@ -79,9 +78,8 @@ def measure(
             stack.enter_context(disable_current_modes())
         stack.enter_context(restored_process_state())
         outcome = _measure(task)
-    if isinstance(outcome, Measurement):
-        return outcome
-    return _fail(outcome, task)  # out here, where no context that ends can give it another context
+    # Out here, where no context that ends can give an exception another context.
+    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
 
 
 def _measure(task: Task) -> Measurement | Exception:

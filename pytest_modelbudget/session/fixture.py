@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +22,7 @@ from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.session.guarded import failure_of, guarded_by_fixture
 from pytest_modelbudget.session.places import place_of_call
 from pytest_modelbudget.session.progress import narrated
+from pytest_modelbudget.session.record import Record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +65,7 @@ class ModelBudget:
         """
         __tracebackhide__ = True
         inputs = {"args": args, "kwargs": kwargs, "input_size": input_size, "method": method}
-        with self._recorded():
+        with _Recorded(self._guarded.record):
             rules = self._rules(limits, name)
             self._judge(model, [inputs], name, rules, backward)
         return self._guarded.record.measured[-1].measurement
@@ -91,7 +91,7 @@ class ModelBudget:
         :raises BudgetError: for inputs without a range, and a malformed exponent.
         """
         __tracebackhide__ = True
-        with self._recorded():
+        with _Recorded(self._guarded.record):
             rules = self._rules({}, name)
             steps, allowed = scaling_of_call(inputs, exponents, rules.place)
             sized = [{"input_size": one.as_input_size(), "method": method} for one in steps.each()]
@@ -101,7 +101,7 @@ class ModelBudget:
     def declared(self, how: DeclaredModel, model: Callable[[], nn.Module]) -> None:
         """Measure a model that the table declares, at each size of its inputs, and hold it against its budget."""
         __tracebackhide__ = True
-        with self._recorded():
+        with _Recorded(self._guarded.record):
             rules = self._rules({}, how.name)
             steps = [None] if how.inputs is None else [one.as_input_size() for one in how.inputs.each()]
             sized = [{"input_size": one, "method": how.method} for one in steps]
@@ -114,18 +114,6 @@ class ModelBudget:
     def close(self) -> None:
         """Refuse further calls: there is no test left that they could fail."""
         self._closed = True
-
-    @contextmanager
-    def _recorded(self) -> Iterator[None]:
-        """Keep what fails inside for the report; the traceback of our own failures ends at the line of the call."""
-        __tracebackhide__ = True
-        try:
-            yield
-        except Exception as error:
-            self._guarded.record.fail(error, raised=True, excusable=None if _is_ours(error) else True)
-            if _is_ours(error):
-                raise error.with_traceback(None) from error.__cause__
-            raise
 
     def _judge(
         self,
@@ -181,6 +169,23 @@ class ModelBudget:
                 model, **inputs, name=name, backward=backward, flops_per_mac=session.table.flops_per_mac
             )
         return measurement
+
+
+class _Recorded:
+    """Keeps what fails inside for the report; the traceback of our own failures ends at the line of the call."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        __tracebackhide__ = True
+        if isinstance(error, Exception):
+            self._record.fail(error, raised=True, excusable=None if _is_ours(error) else True)
+            if _is_ours(error):
+                raise error.with_traceback(None) from error.__cause__
 
 
 def _is_ours(error: Exception) -> bool:
