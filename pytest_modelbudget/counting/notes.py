@@ -25,10 +25,10 @@ def add_notes(error: Exception, task: Task) -> None:
         return
     for note in (_what_was_measured(task), _needs_arguments(error, task), _other_dtypes(error, task)):
         if note:
-            _add_note(error, note)
+            add_note(error, note)
 
 
-def _add_note(error: Exception, note: str) -> None:
+def add_note(error: Exception, note: str) -> None:
     """Add a note once; before Python 3.11 pytest shows what stands in the same attribute."""
     notes = getattr(error, "__notes__", None)
     if isinstance(notes, list) and note in notes:

@@ -11,7 +11,7 @@ from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
 from pytest_modelbudget.reports.heaviest import where_it_is
-from pytest_modelbudget.reports.wording import compared, convention, counted, excess, has_moved, listed, sizes
+from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed, sizes
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
 
@@ -33,7 +33,7 @@ def of_run(run: Run, longest: int = LONGEST) -> str:
     models = sorted(run.models, key=_badness)
     told = [model for model in models if not _is_unchanged(model)]
     quiet = [model for model in models if _is_unchanged(model)]
-    failing = [model for model in models if _fails(model)]
+    failing = [model for model in models if model.fails]
     head = [f"## {_verdict(run, failing)}", ""]
     tail = []
     if quiet:
@@ -94,7 +94,7 @@ def _most(fits: Callable[[int], bool], highest: int) -> int:
 
 def violations(run: Run) -> int:
     """Return how many models fail, and how many faults the run as a whole has."""
-    return sum(map(_fails, run.models)) + _faults(run)
+    return sum(model.fails for model in run.models) + _faults(run)
 
 
 def _faults(run: Run) -> int:
@@ -111,12 +111,8 @@ def _verdict(run: Run, failing: list[ModelResult]) -> str:
     return f"Passed: {number} within budget" if run.models else "No model was measured"
 
 
-def _fails(model: ModelResult) -> bool:
-    return len(model.verdict.errors) > (len(model.verdict.excusable) if model.excused else 0)
-
-
 def _badness(model: ModelResult) -> tuple[bool, bool, str]:
-    return not _fails(model), not model.verdict.problems, model.name
+    return not model.fails, not model.verdict.problems, model.name
 
 
 def _is_unchanged(model: ModelResult) -> bool:
@@ -152,22 +148,11 @@ def _limit(check: Check) -> str:
 
 
 def _status(verdict: Verdict, *, excused: bool) -> str:
-    words = {
-        "over": "over",
-        "grown": "grew",
-        "unknown_operators": "lower bound",
-        "not_measured": "not measured",
-        "no_module": "no such module",
-        "steeper": "too steep",
-        "unbudgeted": "no budget",
-        "new": "new",
-        "warned": "warned",
-    }
     if not verdict.problems:
         return "new" if verdict.baseline == "new" and verdict.named else "ok"
     worst = verdict.problems[0]
     by = f" by {excess(worst)}" if worst.is_excess else ""
-    text = f"{words[worst.kind]}{by}{', as xfail expects' if excused else ''}"
+    text = f"{STATUS[worst.kind]}{by}{', as xfail expects' if excused else ''}"
     return f"**{text}**" if worst.severity == "error" and not excused else text
 
 

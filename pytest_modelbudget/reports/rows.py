@@ -11,7 +11,7 @@ from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import change_in_percent
 from pytest_modelbudget.reports.lines import is_less
-from pytest_modelbudget.reports.wording import beyond, compared, excess, sizes
+from pytest_modelbudget.reports.wording import STATUS, beyond, compared, excess, sizes
 from pytest_modelbudget.results import ModelResult, Run
 
 COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
@@ -37,9 +37,8 @@ class Row:
 
     @property
     def fails(self) -> bool:
-        """Whether an error is left that ``xfail`` did not expect."""
-        expected = len(self.verdict.excusable) if self.result.excused else 0
-        return self.contradicted or len(self.verdict.errors) > expected
+        """Whether an error is left that ``xfail`` did not expect, or another model has the name."""
+        return self.contradicted or self.result.fails
 
     @property
     def colour(self) -> str:
@@ -113,17 +112,9 @@ def status(model: Row, *, brief: bool) -> str:
         return _excess(model, brief=brief)
     if problem.kind == "warned":
         return f"warn, above {problem.limit.text}" if problem.limit else "warn"
-    words = {
-        "unknown_operators": "lower bound",
-        "not_measured": "not measured",
-        "no_module": "no such module",
-        "steeper": "too steep",
-        "unbudgeted": "no budget",
-        "new": "new",
-    }
     if problem.severity == "error":
-        return words[problem.kind].upper()
-    return f"warn, {words[problem.kind]}" if problem.kind == "unbudgeted" else words[problem.kind]
+        return STATUS[problem.kind].upper()
+    return f"warn, {STATUS[problem.kind]}" if problem.kind == "unbudgeted" else STATUS[problem.kind]
 
 
 def _fine(verdict: Verdict) -> str:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pytest_modelbudget.budgets import Limit, Problem, Scaling, Verdict
+from pytest_modelbudget.budgets.verdicts import Kind
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.folding import FoldedMeasurement
+
+STATUS: Mapping[Kind, str] = {
+    "over": "over",
+    "grown": "grew",
+    "unknown_operators": "lower bound",
+    "steeper": "too steep",
+    "not_measured": "not measured",
+    "no_module": "no such module",
+    "unbudgeted": "no budget",
+    "new": "new",
+    "warned": "warned",
+}
+"""The status of a model by its worst problem."""
 
 
 def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:

@@ -86,6 +86,11 @@ class ModelResult(Struct, frozen=True):
         return self.result.verdict
 
     @property
+    def fails(self) -> bool:
+        """Whether an error is left that ``xfail`` did not expect."""
+        return len(self.verdict.errors) > (len(self.verdict.excusable) if self.excused else 0)
+
+    @property
     def differences(self) -> tuple[Difference, ...]:
         """What changed since the baseline, by metric."""
         return self.result.differences

@@ -81,8 +81,9 @@ class DeclaredItem(pytest.Item):
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
         except Exception as error:
-            if hasattr(error, "add_note"):
-                error.add_note(self._declaration())
+            from pytest_modelbudget.counting.notes import add_note
+
+            add_note(error, self._declaration())
             frames = traceback.walk_tb(error.__traceback__)
             if all(_is_machinery(Path(frame.f_code.co_filename)) for frame, _ in frames):
                 raise_at(error, self.declared.place, self.config, self.name)
