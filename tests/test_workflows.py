@@ -88,7 +88,7 @@ def test_the_steps_of_the_action(tmp_path: Path, width: int, base: str, violatio
     assert code == 0, outputs["stderr"]
     assert (outputs["violations"], outputs["passed"]) == (violations, "true" if violations == "0" else "false")
     text = Path(outputs["markdown-path"]).read_text()
-    assert text.startswith("## Failed: 1 of 1 model over budget" if width == 8 else "## Passed: 1 model within budget")
+    assert text.startswith("## Failed: 1 model over budget" if width == 8 else "## Passed: 1 model within budget")
     assert ("## 1 model grew" in text) == (bool(base) and width > 4)
     assert (tmp_path / "summary.md").read_text() == text
     known = {"steps.render.outputs.passed": outputs["passed"], "steps.render.outputs.violations": violations}

@@ -28,18 +28,22 @@ KINDS = {
 
 def footer(models: Sequence[Row], flops_per_mac: int, width: int, *, brief: bool) -> list[Line]:
     """Return the lines below the rows of all models; each is counted once, and ``brief`` tells only what is wrong."""
-    found = Counter(kind_of(model) for model in models)
-    parts = []
-    for kind, words in KINDS.items():
-        if found[kind] == len(models):
-            parts.append(f"{counted(len(models), 'model')} {words}")
-        elif found[kind]:
-            parts.append(
-                f"{found[kind]:,} {words}" if parts else f"{of_all(found[kind], len(models), 'model')} {words}"
-            )
+    parts = how_many(models, len(models))
     text = f"{', '.join(parts)} ({convention(flops_per_mac).replace(' ', NO_BREAK)})."
     parts = [text, *([] if brief else _least_left(models)), *_limits(models)]
     return [line for part in parts for line in wrapped(part, width)]
+
+
+def how_many(models: Sequence[Row], number: int) -> list[str]:
+    """Return how many of these are of each kind, the worst first; all models together are ``number``."""
+    found = Counter(map(kind_of, models))
+    parts: list[str] = []
+    for kind, words in KINDS.items():
+        if found[kind] == number:
+            parts.append(f"{counted(number, 'model')} {words}")
+        elif found[kind]:
+            parts.append(f"{f'{found[kind]:,}' if parts else of_all(found[kind], number, 'model')} {words}")
+    return parts if number else []
 
 
 def kind_of(model: Row) -> str:

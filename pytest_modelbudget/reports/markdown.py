@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from pytest_modelbudget.budgets import Check, Verdict
+from pytest_modelbudget.budgets import Check
 from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
+from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed, sizes
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
@@ -30,18 +32,17 @@ def escaped(text: str) -> str:
 
 def of_run(run: Run, longest: int = LONGEST) -> str:
     """Return the Markdown of a run: the verdict, the models that are not as before, and why; the worst come first."""
-    models = sorted(run.models, key=_badness)
-    told = [model for model in models if not _is_unchanged(model)]
-    quiet = [model for model in models if _is_unchanged(model)]
-    failing = [model for model in models if model.fails]
-    head = [f"## {_verdict(run, failing)}", ""]
+    rows = sorted(rows_of(run), key=_badness)
+    told = [row for row in rows if not _is_quiet(row)]
     tail = []
-    if quiet:
-        tail += [f"{counted(len(quiet), 'model')} within budget and unchanged: {_names(quiet)}.", ""]
+    for kind, words in (("within", "within budget and unchanged"), ("unbudgeted", "without a budget")):
+        quiet = [row.result for row in rows if _is_quiet(row) and kind_of(row) == kind]
+        tail += [f"{counted(len(quiet), 'model')} {words}: {_names(quiet)}.", ""] if quiet else []
     tail += [f"{convention(run.flops_per_mac)}."]
-    rows = [_row(model) for model in told]
-    why = [_why(model.name, _reasons(model)) for model in told if model.differences or model.verdict.over]
-    return _bounded(head, rows, _HEADINGS, why, tail, longest)
+    models = [row.result for row in told]
+    why = [_why(model.name, _reasons(model)) for model in models if model.differences or model.verdict.over]
+    head, rows_told = [f"## {_verdict(run, rows)}", ""], [_row(row) for row in told]
+    return _bounded(head, rows_told, _HEADINGS, why, tail, longest)
 
 
 def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> str:
@@ -102,31 +103,33 @@ def _faults(run: Run) -> int:
     return len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors) + stale
 
 
-def _verdict(run: Run, failing: list[ModelResult]) -> str:
-    faults, number = _faults(run), counted(len(run.models), "model")
+def _verdict(run: Run, rows: Sequence[Row]) -> str:
+    faults, failing = _faults(run), [row for row in rows if row.fails]
     if failing or faults:
-        parts = [f"{len(failing)} of {number} over budget"] if failing else []
+        parts = how_many(failing, len(rows))
         parts += [counted(faults, "fault of the run", "faults of the run")] if faults else []
         return f"Failed: {', '.join(parts)}"
-    return f"Passed: {number} within budget" if run.models else "No model was measured"
+    return f"Passed: {', '.join(how_many(rows, len(rows)))}" if rows else "No model was measured"
 
 
-def _badness(model: ModelResult) -> tuple[bool, bool, str]:
-    return not model.fails, not model.verdict.problems, model.name
+def _badness(row: Row) -> tuple[bool, bool, str]:
+    return not row.fails, not row.verdict.problems, row.result.name
 
 
-def _is_unchanged(model: ModelResult) -> bool:
-    verdict = model.verdict
-    return not verdict.problems and not has_moved(verdict) and not (verdict.baseline == "new" and verdict.named)
+def _is_quiet(row: Row) -> bool:
+    """Return whether there is nothing to say of a model but its name."""
+    new = row.verdict.baseline == "new" and row.verdict.named
+    return not (row.verdict.problems or row.contradicted or has_moved(row.verdict) or new)
 
 
-def _row(model: ModelResult) -> list[str]:
+def _row(row: Row) -> list[str]:
+    model = row.result
     checks = {check.metric: check for check in model.verdict.checks}
     inputs = f" ({sizes(model.inputs)})" if model.inputs else ""
     cells = [_cell(checks.get(metric)) for metric in _COLUMNS]
     limited = (*model.verdict.checks, *model.verdict.parts)
     limits = [_limit(check) for check in limited if check.limit is not None]
-    return [escaped(model.name + inputs), *cells, "<br>".join(limits), _status(model.verdict, excused=model.excused)]
+    return [escaped(model.name + inputs), *cells, "<br>".join(limits), _status(row)]
 
 
 def _cell(check: Check | None) -> str:
@@ -147,13 +150,16 @@ def _limit(check: Check) -> str:
     return f"{escaped(check.subject)} {value} / {limit}, {room}"
 
 
-def _status(verdict: Verdict, *, excused: bool) -> str:
+def _status(row: Row) -> str:
+    verdict = row.verdict
+    if row.contradicted:
+        return "**contradicted**"
     if not verdict.problems:
         return "new" if verdict.baseline == "new" and verdict.named else "ok"
     worst = verdict.problems[0]
     by = f" by {excess(worst)}" if worst.is_excess else ""
-    text = f"{STATUS[worst.kind]}{by}{', as xfail expects' if excused else ''}"
-    return f"**{text}**" if worst.severity == "error" and not excused else text
+    text = f"{STATUS[worst.kind]}{by}{', as xfail expects' if row.result.excused else ''}"
+    return f"**{text}**" if worst.severity == "error" and not row.result.excused else text
 
 
 def _moved(before: int | None, after: int | None, metric: str) -> str:

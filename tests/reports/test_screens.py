@@ -13,6 +13,7 @@ from wcwidth import wcswidth
 
 from pytest_modelbudget.budgets import Limit, Place, Rules, Table, budget_for, judge, parse_limit
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost
+from pytest_modelbudget.reports.markdown import of_run
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import ModelResult, Result, Run
 
@@ -112,6 +113,19 @@ def test_contradicted_models_are_not_within_budget() -> None:
     screen = "\n".join(line.text + line.status for line in summary(Run(twice, contradicting=((0, 1),)), 100))
     assert screen.count("CONTRADICTED") == 2
     assert "2 of 3 models under a name that another model has, 1 within budget" in screen
+
+
+def test_markdown_counts_as_the_screen_does() -> None:
+    twice = (model("net", 200, 200, {"params": "1K"}), model("net", 300, 300, {"params": "1K"}), RESNET)
+    text = of_run(Run(twice, contradicting=((0, 1),)))
+    assert text.startswith("## Failed: 2 of 3 models under a name that another model has, 1 fault of the run\n")
+    assert text.count("**contradicted**") == 2
+    assert "1 model within budget and unchanged: resnet50." in text
+    text = of_run(Run((RESNET, model("bare", 200, None, {}))))
+    assert text.startswith("## Passed: 1 of 2 models within budget, 1 without a budget\n")
+    assert "1 model without a budget: bare." in text
+    assert of_run(Run((model("unchecked", 200, None, {"macs": "1G"}),))).startswith("## Failed: 1 model not measured\n")
+    assert of_run(Run(lost_workers=("gw0",))).startswith("## Failed: 1 fault of the run\n")
 
 
 def test_letters_that_a_screen_lacks_are_escaped_within_their_column() -> None:

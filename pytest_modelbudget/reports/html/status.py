@@ -9,9 +9,9 @@ from typing import Final, Literal
 
 from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.reports.changes import telling_excesses
-from pytest_modelbudget.reports.footer import KINDS, kind_of
+from pytest_modelbudget.reports.footer import KINDS, how_many, kind_of
 from pytest_modelbudget.reports.rows import Row, status
-from pytest_modelbudget.reports.wording import beyond, counted, excess, of_all
+from pytest_modelbudget.reports.wording import beyond, counted, excess
 
 State = Literal["bad", "warn", "good", "plain"]
 
@@ -51,7 +51,7 @@ def headline(rows: Sequence[Row], faults: int) -> tuple[State, str, str]:
         return "plain", "Nothing measured", "No model was measured."
     failing = [row for row in rows if row.fails]
     failed = bool(failing or faults)
-    parts = _counts(failing if failed else rows, len(rows))
+    parts = how_many(failing if failed else rows, len(rows))
     parts += [counted(faults, "fault of the run itself", "faults of the run itself")] if faults else []
     return "bad" if failed else "good", "Failed" if failed else "Passed", f"{', '.join(parts)}."
 
@@ -60,14 +60,6 @@ def kinds(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
     """Return how models of a run are, in words, with their numbers; the worst kind first."""
     found = Counter(map(kind_of, rows))
     return [(kind, words, found[kind]) for kind, words in KINDS.items() if found[kind]]
-
-
-def _counts(rows: Sequence[Row], number: int) -> list[str]:
-    parts: list[str] = []
-    for _, words, count in kinds(rows):
-        how_many = f"{count:,}" if parts else of_all(count, number, "model")
-        parts.append(f"{counted(number, 'model') if count == number else how_many} {words}")
-    return parts
 
 
 def _in_relation(problem: Problem) -> float:
