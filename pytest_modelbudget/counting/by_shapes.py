@@ -158,12 +158,20 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
 def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
     """Return the modules that have weights in them or below them, and none that are shape tensors."""
     found: list[Any] = []
-    kinds: list[set[bool]] = [set()] * len(index.nodes)
+    has_real, has_shapes = [False] * len(index.nodes), [False] * len(index.nodes)
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
-        own = {type(weight) is ShapeTensor for weight in own_parameters(node.module).values()}
-        kinds[position] = own.union(*[kinds[child] for child in node.children])
-        if kinds[position] == {False}:
+        real = shapes = False
+        for weight in own_parameters(node.module).values():
+            if type(weight) is ShapeTensor:
+                shapes = True
+            elif weight is not None:
+                real = True
+        for child in node.children:
+            real = real or has_real[child]
+            shapes = shapes or has_shapes[child]
+        has_real[position], has_shapes[position] = real, shapes
+        if real and not shapes:
             found.append(node.module)
     return found
 

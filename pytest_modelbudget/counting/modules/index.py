@@ -17,7 +17,6 @@ from pytest_modelbudget.counting.torch_private import (
     submodules,
 )
 
-_INT = frozenset((int,))
 _DEEPEST_OUTPUT = 8  # levels: an output may hold itself
 _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
@@ -62,9 +61,12 @@ class ModuleNode:
     def note_output(self, output: Any) -> None:
         """Keep the shapes of what the first call returned."""
         if self.outputs is None:
-            sizes = (*output.shape,) if isinstance(output, torch.Tensor) and not output.is_nested else (None,)
-            plain = {*map(type, sizes)} <= _INT  # one tensor, no symbolic size: by far the most common
-            self.outputs = (sizes,) if plain else tuple(_shapes(output))
+            if isinstance(output, torch.Tensor) and not output.is_nested:
+                sizes = (*output.shape,)
+                if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
+                    self.outputs = (sizes,)
+                    return
+            self.outputs = tuple(_shapes(output))
 
     def add_tensor(self, tensor: torch.Tensor, is_parameter: bool) -> None:
         """Add the size of a tensor that this module holds."""

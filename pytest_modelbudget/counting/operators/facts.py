@@ -21,6 +21,7 @@ _UNDECLARED_MUTABLE: dict[str, tuple[int | str, ...]] = {  # running statistics 
     "aten::miopen_batch_norm": (3, 4),
     "aten::native_batch_norm": (3, 4),
 }
+_WRITES_NO_DATA = frozenset(("aten::detach_",))  # whatever its schema says: it changes what autograd knows
 _TRAINING_FLAGS: dict[str, int] = {  # the position of the flag without which the running statistics are only read
     "aten::cudnn_batch_norm": 5,
     "aten::miopen_batch_norm": 5,
@@ -60,7 +61,7 @@ class OperatorFacts:
         self.mutable_arguments: tuple[int | str, ...] = tuple(
             argument.name if argument.kwarg_only else position
             for position, argument in enumerate(schema.arguments)
-            if argument.alias_info is not None and argument.alias_info.is_write
+            if argument.alias_info is not None and argument.alias_info.is_write and self.name not in _WRITES_NO_DATA
         ) + _UNDECLARED_MUTABLE.get(self.name, ())
         self.training_flag = _TRAINING_FLAGS.get(self.name)
         self.is_view: bool = func.is_view

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter, is_
-from weakref import ref
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import data_of, set_data_of, storage_identity, storage_of
@@ -25,7 +25,7 @@ class StorageSnapshot:
         self._copies: dict[int, tuple[torch.UntypedStorage, torch.Tensor]] = {}
         self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._without_storage: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._created: dict[int, ref[torch.Tensor]] = {}
+        self._created: dict[int, StorageWeakRef] = {}
         self._held: list[torch.Tensor] = []
         self._own_data: list[torch.Tensor] = []
         self._own_storages: list[torch.UntypedStorage] = []
@@ -39,17 +39,18 @@ class StorageSnapshot:
         self._own_sizes = list(map(torch.UntypedStorage.nbytes, self._own_storages))
 
     def note_created(self, tensor: torch.Tensor, own: Iterable[torch.Tensor]) -> None:
-        """Note a tensor that the run itself created from its ``own`` arguments: it needs no copy, while it lives.
+        """Note a tensor that the run itself created from its ``own`` arguments: its storage needs no copy.
 
-        Later its storage may be freed, and the address be that of a storage that the run did not create.
+        A weak reference keeps the identity of a storage from being another's later, and not its data.
         """
         if not _has_storage(tensor):
             return
-        identity = storage_identity(storage_of(tensor))
+        storage = storage_of(tensor)
+        identity = storage_identity(storage)
         for one in own:
             if _has_storage(one) and storage_identity(storage_of(one)) == identity:
                 return  # a view, whatever the operator says
-        self._created[identity] = ref(tensor)
+        self._created[identity] = StorageWeakRef(storage)
 
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""
@@ -59,18 +60,12 @@ class StorageSnapshot:
             return
         storage = storage_of(tensor)
         identity = storage_identity(storage)
-        if self._is_created(tensor, identity):
+        if identity in self._created:
             return
         if id(tensor) not in self._aliases:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
         if identity not in self._copies:
             self._copies[identity] = (storage, _bytes_of(storage).clone())
-
-    def _is_created(self, tensor: torch.Tensor, identity: int) -> bool:
-        """Return whether the run created the storage of ``tensor``, and what was created with it still has it."""
-        noted = self._created.get(identity)
-        created = noted() if noted is not None else None
-        return created is tensor or (created is not None and storage_identity(storage_of(created)) == identity)
 
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""

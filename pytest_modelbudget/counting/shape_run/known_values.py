@@ -13,6 +13,7 @@ from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of, spec_of_weight
 from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
 
+_default_dtype = torch.get_default_dtype
 _known_flags: dict[tuple[Any, ...], int] = {}
 """A number for each state of the backends' flags that kernels read: they decide what an operator runs and returns."""
 
@@ -119,7 +120,7 @@ class KnownValues:
         """
         unknown = False
         weights = self._weights
-        parts: list[Any] = [torch.get_default_dtype(), self._flags]
+        parts: list[Any] = [_default_dtype(), self._flags]
         for arg in args:
             kind = type(arg)
             if kind is ShapeTensor:

@@ -168,8 +168,10 @@ class ShapeRun(RunTensors, DispatchMode):
         if facts.mutable_arguments:
             self._write(facts, args, kwargs or {}, outcome)
         result = outcome.result
-        if type(result) is Spec and not facts.may_alias:
-            return self.new_tensor(result)
+        if type(result) is Spec:
+            base = args[0] if facts.may_alias else None
+            if base is None or (type(base) is ShapeTensor and base._base_storage is None):
+                return self.new_tensor(result)
         return self._result_of(facts, outcome, args, kwargs)
 
     def _result_of(self, facts: ShapeRunFacts, outcome: Outcome, args: Any, kwargs: dict[str, Any] | None) -> Any:
