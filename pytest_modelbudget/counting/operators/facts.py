@@ -22,6 +22,7 @@ _UNDECLARED_MUTABLE: dict[str, tuple[int | str, ...]] = {  # running statistics 
     "aten::native_batch_norm": (3, 4),
 }
 _WRITES_NO_DATA = frozenset(("aten::detach_",))  # whatever its schema says: it changes what autograd knows
+_LIFTS_A_NEW_TENSOR = "aten::lift_fresh"  # torch.tensor() hands what it has made through it
 _TRAINING_FLAGS: dict[str, int] = {  # the position of the flag without which the running statistics are only read
     "aten::cudnn_batch_norm": 5,
     "aten::miopen_batch_norm": 5,
@@ -36,11 +37,13 @@ class OperatorFacts:
     """What is known of an operator overload: its formula, and what its schema and its tags say.
 
     ``mutable_arguments`` are the positions (or the names, if keyword-only) of the arguments that it writes into.
+    ``creates_tensors``: its results are new tensors, with data of their own.
     ``is_composite``: it only calls other operators; ``is_decomposed``: and it has no formula of its own either. Both
     reach a mode undecomposed below autograd alone. ``is_unknown``: it has no formula, and is not known to need none.
     """
 
     __slots__ = (
+        "creates_tensors",
         "formula",
         "is_composite",
         "is_decomposed",
@@ -65,6 +68,9 @@ class OperatorFacts:
         ) + _UNDECLARED_MUTABLE.get(self.name, ())
         self.training_flag = _TRAINING_FLAGS.get(self.name)
         self.is_view: bool = func.is_view
+        self.creates_tensors = self.name == _LIFTS_A_NEW_TENSOR or not (
+            self.is_view or self.mutable_arguments or self.name in _WRITES_NO_DATA
+        )
 
     def charges(self, macs: Callable[[], int | None]) -> tuple[Charge, ...]:
         """Return what one call is charged for; ``macs`` evaluates the formula, if there is one."""

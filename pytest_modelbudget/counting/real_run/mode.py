@@ -101,6 +101,6 @@ def _run_and_save(storages: StorageSnapshot, facts: OperatorFacts, func: Any, ar
     for target in facts.mutated_tensors(args, kwargs) if facts.mutable_arguments else ():
         storages.save_before_write(target)
     out = func(*args, **kwargs)
-    if type(out) is torch.Tensor and not (facts.is_view or facts.mutable_arguments):
-        storages.note_created(out, [arg for arg in args if isinstance(arg, torch.Tensor)])
+    if type(out) is torch.Tensor and facts.creates_tensors:
+        storages.note_created(out, () if facts.is_view else [arg for arg in args if isinstance(arg, torch.Tensor)])
     return out

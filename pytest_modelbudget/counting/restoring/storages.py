@@ -46,11 +46,10 @@ class StorageSnapshot:
         if not _has_storage(tensor):
             return
         storage = storage_of(tensor)
-        identity = storage_identity(storage)
         for one in own:
-            if _has_storage(one) and storage_identity(storage_of(one)) == identity:
+            if _has_storage(one) and storage_of(one) is storage:
                 return  # a view, whatever the operator says
-        self._created[identity] = StorageWeakRef(storage)
+        self._created[storage_identity(storage)] = StorageWeakRef(storage)
 
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""

@@ -224,7 +224,7 @@ class ShapeRun(RunTensors, DispatchMode):
                 if work > SMALL and not self._work.is_affordable(outcome, work):
                     return self._repeat(facts, outcome, args, kwargs)
         self._work.done += work
-        return self._run(facts, func, args, kwargs)
+        return self._run(facts, func, args, kwargs, tensors)
 
     def _outcome_if_any(
         self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any], key: Any
@@ -234,14 +234,15 @@ class ShapeRun(RunTensors, DispatchMode):
         except ShapeRunStop:
             return None  # there are values: let the operator itself answer
 
-    def _run(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run an operator on real tensors, and count it."""
+    def _run(
+        self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any], own: Iterable[torch.Tensor] = ()
+    ) -> Any:
+        """Run an operator on real tensors, and count it; its result may share the data of its ``own`` arguments."""
         if facts.mutable_arguments:
             for target in self._mutated_tensors(facts, args, kwargs):
                 self.storages.save_before_write(target)
         out = func(*args, **kwargs)
-        if not facts.is_view and not facts.mutable_arguments:
-            own = tensors_in(args, kwargs)
+        if facts.creates_tensors:
             for tensor in (out,) if type(out) is torch.Tensor else tensors_in((out,), {}):
                 self.storages.note_created(tensor, own)
         if self.ledger is not None and (facts.formula is not None or facts.is_unknown):
