@@ -30,16 +30,16 @@ def add_notes(error: Exception, task: Task) -> None:
 
 def add_note(error: Exception, note: str) -> None:
     """Add a note once; before Python 3.11 pytest shows what stands in the same attribute."""
-    notes = getattr(error, "__notes__", None)
-    if isinstance(notes, list) and note in notes:
-        return
     try:
+        notes = getattr(error, "__notes__", None)
+        if isinstance(notes, list) and note in notes:
+            return
         if hasattr(error, "add_note"):
             error.add_note(note)
         else:
             error.__notes__ = [*(notes or []), note]
-    except (AttributeError, TypeError):
-        pass  # a class of its own that takes no attributes
+    except Exception:
+        pass  # a class of its own, whose attributes cannot be read or set
 
 
 def _what_was_measured(task: Task) -> str:
