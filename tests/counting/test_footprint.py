@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,31 @@ def test_hooks_of_gradients() -> None:
     assert gradients == []
 
 
+class Distilled(nn.Module):
+    """A model with a teacher that is kept out of its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.teacher = [nn.Linear(4, 4)]
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.teacher[0](self.linear(x))
+
+
+def test_gradients_of_weights_that_are_none_of_the_models() -> None:
+    model = Distilled()
+    weight = model.teacher[0].weight
+    for own in (None, torch.ones(4, 4)):
+        weight.grad = own
+        for run in (nullcontext, force_real_run):
+            with run():
+                # forward 2; the teacher's dX and dW, and the student's dW: its input needs no gradient
+                assert measure(model, rows(3), backward=True).training_macs == 5 * ONE
+            assert weight.grad is own
+    model(rows(3)).sum().backward()
+
+
 # -- state of every kind -----------------------------------------------------------------------------------------------
 
 
@@ -143,7 +169,30 @@ class Frozen:
     items: list[Any]
 
 
+class Log(list[Any]):
+    """A list with attributes of its own."""
+
+    last: Any = None
+
+
+class Table(dict[str, Any]):
+    last: Any = None
+
+
+class Pair(tuple[Any, ...]):
+    last: Any = None
+
+
+class State:
+    def __init__(self) -> None:
+        self.last: Any = None
+        self.items: list[Any] = []
+
+
 class Rich(nn.Module):
+    __slots__ = ("late_slot", "slot")
+    state_of_class = State()
+    nested_in_class: tuple[list[Any], ...] = ([1],)
     shared: list[Any] = []
     counter = 0
     by_class: dict[str, Any] = {"a": [1]}
@@ -166,6 +215,8 @@ class Rich(nn.Module):
         self.queue: deque[Any] = deque([1, 2], maxlen=2)
         self.ordered = OrderedDict(a=1, b=2)
         self.nested = ({"a": [1]}, [2])
+        self.slot = [1]
+        self.log, self.table, self.pair = Log([1]), Table(a=1), Pair((1, 2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.linear(x)
@@ -189,6 +240,13 @@ class Rich(nn.Module):
         type(self).counter += 1
         Rich.late = out  # type: ignore[attr-defined]
         Rich.by_class["a"].append(out)
+        Rich.state_of_class.last = out
+        Rich.state_of_class.items.append(out)
+        Rich.nested_in_class[0].append(out)
+        self.slot.append(out)
+        self.late_slot = out
+        for container in (self.log, self.table, self.pair):
+            container.last = out  # type: ignore[attr-defined]
         return out
 
     def state(self) -> Any:
@@ -198,6 +256,9 @@ class Rich(nn.Module):
         slots = (self.slotted.kept, hasattr(self.slotted, "late"), self.slotted.private(), self.frozen.items)
         containers = (dict(self.default), list(self.queue), list(self.ordered), self.nested, vars(self.linear.weight))
         classes = (Rich.shared, Rich.counter, hasattr(Rich, "late"), Rich.by_class)
+        classes += (vars(Rich.state_of_class), Rich.nested_in_class)
+        slots += (self.slot, hasattr(self, "late_slot"))
+        containers += (self.log.last, self.table.last, self.pair.last)
         return repr((generators, arrays, slots, containers, classes))
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "threads": set(),
     "type_comparisons": set(),
     "model_code": {"origins", "type_comparisons"},
-    "task": {"inputs", "modules", "progress"},
+    "task": {"inputs", "modules", "progress", "restoring"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},
     "modules": {"torch_private"},
