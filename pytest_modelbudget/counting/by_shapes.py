@@ -122,7 +122,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
-            result = measurement(index, ledger, request, "shape")
+            ledger.settle()
+            result = measurement(ledger.index, ledger, request, "shape")
         finally:
             attributes.restore()
             exchanged = run.put_data_back()

@@ -88,9 +88,11 @@ def _run(task: Task, built: nn.Module) -> Measurement:
         with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()
-        index.count_tensors()
-        _check_lazy(index, request, "the forward pass did not reach, so their shapes are not known")
-        return measurement(index, ledger, request, "real")
+        if index.has_lazy_tensors:
+            index.count_tensors()
+        ledger.settle()
+        _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
+        return measurement(ledger.index, ledger, request, "real")
     finally:
         attributes.restore()
         storages.restore()

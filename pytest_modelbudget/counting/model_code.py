@@ -65,8 +65,8 @@ def asks_of_model(
     of those only the code counts that is in the same files: what builds models in general looks at many types.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
-    plain = [one for function in functions for one in _functions_in(function)]
-    builders = list(_functions_in(factory))
+    plain = [one for function in functions for one in functions_in(function)]
+    builders = list(functions_in(factory))
     key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None, method
     references, found = _of_models.get(key, (None, _NOTHING))
     if references is None or any(reference() is None for reference in references):
@@ -84,7 +84,7 @@ def asks_of_model(
 
 def _methods_of(classes: Iterable[type], name: str) -> Iterator[types.FunctionType]:
     for kind in classes:
-        yield from _functions_in(getattr(kind, name, None))
+        yield from functions_in(getattr(kind, name, None))
 
 
 def _package_of(item: Any) -> str:
@@ -143,7 +143,7 @@ class _Walk:
             names |= {name for name in self._methods if name.startswith(texts)}
         for name in (names - self._names) & self._methods.keys():
             for value in self._methods[name]:
-                self._pending.extend(_functions_in(value))
+                self._pending.extend(functions_in(value))
         self._names |= names
         for value in _values_of(function, names):
             self._reach(value, names)
@@ -154,11 +154,11 @@ class _Walk:
     def _reach(self, value: Any, names: set[str]) -> None:
         kind = type(value)
         if kind is types.FunctionType:
-            self._pending.extend(_functions_in(value))
+            self._pending.extend(functions_in(value))
         elif kind is types.ModuleType:
             if not value.__name__.startswith(("torch", "numpy")):
                 for name in names & vars(value).keys():
-                    self._pending.extend(_functions_in(vars(value)[name]))
+                    self._pending.extend(functions_in(vars(value)[name]))
         elif isinstance(value, (dict, list, tuple, types.SimpleNamespace)):
             self._pending.extend(_functions_held(value))
         elif isinstance(value, type):
@@ -168,7 +168,7 @@ class _Walk:
                 else:
                     self._add_methods(value)
         else:
-            self._pending.extend(_functions_in(value))
+            self._pending.extend(functions_in(value))
             if not self._is_installed_elsewhere(kind):
                 self._add_methods(kind)
 
@@ -182,7 +182,7 @@ class _Walk:
             if isinstance(value, (staticmethod, classmethod)):
                 self._methods.setdefault(name, []).append(value)
                 if name in self._names:
-                    self._pending.extend(_functions_in(value))
+                    self._pending.extend(functions_in(value))
 
     def _add_methods(self, owner: type) -> None:
         """Let the methods of a class be reached by their names."""
@@ -197,7 +197,7 @@ class _Walk:
                 self._methods.setdefault(name, []).append(value)
             if not issubclass(owner, nn.Module):
                 for name in self._names & members.keys():
-                    self._pending.extend(_functions_in(members[name]))
+                    self._pending.extend(functions_in(members[name]))
 
 
 def _functions_held(value: Any, depth: int = 3) -> Iterator[types.FunctionType]:
@@ -205,13 +205,13 @@ def _functions_held(value: Any, depth: int = 3) -> Iterator[types.FunctionType]:
     if isinstance(value, types.SimpleNamespace):
         value = vars(value)
     if not isinstance(value, (dict, list, tuple)):
-        yield from _functions_in(value)
+        yield from functions_in(value)
     elif depth:
         for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
             yield from _functions_held(item, depth - 1)
 
 
-def _functions_in(value: Any) -> Iterator[types.FunctionType]:
+def functions_in(value: Any) -> Iterator[types.FunctionType]:
     """Yield the Python functions behind a function, method, property, partial or decorated function."""
     for _ in range(8):
         if isinstance(value, types.FunctionType):

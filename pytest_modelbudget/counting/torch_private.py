@@ -40,6 +40,7 @@ COMPILED_CALL = "_compiled_call_impl"
 """The attribute that every module call reads, and calls if it is there."""
 
 _SAMPLE = "torch.ops.aten.add.Tensor"
+_MODE = "torch.utils._python_dispatch.TorchDispatchMode"
 
 REQUIRED = (
     PrivateName("torch._ops.OpOverload", "operators and higher-order operators cannot be distinguished"),
@@ -109,11 +110,8 @@ OPTIONAL = (
     PrivateName(f"{_SAMPLE}._op_dk", "composite operators are decomposed more slowly", "OpOverload.decompose"),
     PrivateName("torch._C._len_torch_dispatch_stack", "other modes are not noticed", "modes are always switched off"),
     PrivateName("torch._C._get_tracing_state", "a trace is noticed more slowly", "torch.jit.is_tracing"),
-    PrivateName(
-        "torch.utils._python_dispatch.TorchDispatchMode._should_skip_dynamo",
-        "torch may wrap every mode",
-        "slower modes",
-    ),
+    PrivateName("torch._C._set_tracing_state", "sizes are tensors while a model is traced", "their values"),
+    PrivateName(f"{_MODE}._should_skip_dynamo", "torch may wrap every mode", "slower modes"),
     *each(
         "stale data read through dlpack is noticed only where it is asked of the tensor",
         "torch._C._to_dlpack",
@@ -216,6 +214,7 @@ dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_di
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
 )
+set_tracing_state: Callable[[Any], None] = getattr(torch._C, "_set_tracing_state", lambda _: None)
 autograd_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 current_autograd_node: Callable[[], Any] = torch._C._current_autograd_node
 graph_task_id: Callable[[], int] = torch._C._current_graph_task_id

@@ -112,17 +112,18 @@ def _names_several(contract: Contract, record: Record) -> BudgetError | None:
     if record.requested_fixture:
         return None
     for rules in (rules for rules in contract.rules if rules.name):
-        named = [one.original_name for one in record.measured if rules.selects(one.original_name)]
+        named = {one.module: one.original_name for one in record.measured if rules.selects(one.original_name)}
         if len(named) > 1:
+            names = ", ".join(sorted(named.values()))
             return BudgetError(
-                f'name="{rules.name}" at {rules.place} would name {len(named)} models ({", ".join(sorted(named))}); '
-                "say which with model="
+                f'name="{rules.name}" at {rules.place} would name {len(named)} models ({names}); say which with model='
             )
     return None
 
 
 def _limits_nothing(contract: Contract, record: Record) -> BudgetError | None:
-    if any(one.verdict.budgeted for one in record.measured) or any(rules.limits for rules in contract.rules):
+    limits = [limit for rules in contract.rules for limit in rules.limits.values()]
+    if any(one.verdict.budgeted for one in record.measured) or any(limit is not None for limit in limits):
         return None
     names = _names(record)
     return BudgetError(

@@ -186,10 +186,11 @@ class GuardedTest:
         *call: Rules,
         exponents: Mapping[str, Exponent] | None = None,
         points: Sequence[tuple[int, Measurement]] = (),
+        module: int = 0,
     ) -> Measured:
         """Hold a measurement against its budget, and the growth over ``points`` against exponents.
 
-        The verdict is kept for the report.
+        The verdict is kept for the report. ``module`` numbers the module objects that a test calls.
         """
         named = self.named(measurement, *call)
         budget = self.budget(measurement, *call)
@@ -202,7 +203,7 @@ class GuardedTest:
             verdict = judge_scaling(verdict, exponents, points, last=measurement is points[-1][1])
         changed = any(check.before not in (None, check.value) for check in verdict.checks)
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
-        measured = Measured(verdict, named, measurement.name, why)
+        measured = Measured(verdict, named, measurement.name, why, module)
         self.record.measured.append(measured)
         return measured
 
@@ -242,7 +243,8 @@ class GuardedTest:
         if observed.faults:
             problem = BudgetError("; ".join(observed.faults))
         else:
-            measured = [self.judge(measurement) for measurement in observed.measurements]
+            calls = [(number, call) for number, calls in enumerate(observed.models.calls()) for call in calls]
+            measured = [self.judge(call, module=number) for number, call in calls]
             problem = failure_of(measured, self.record.outside)
         if problem is not None:
             self.record.fail(problem, raised=False)

@@ -15,13 +15,14 @@ class Measured:
     """A measurement and the verdict on it.
 
     ``original_name`` is what the model was called before a mark named it, ``differences`` what changed since the
-    baseline.
+    baseline. ``module`` numbers the module objects that a test calls: one may have several measurements.
     """
 
     verdict: Verdict
     measurement: Measurement
     original_name: str
     differences: tuple[Difference, ...] = ()
+    module: int = 0
 
     def parts(self) -> Iterator[ModuleCost]:
         """Return the model and all its modules."""

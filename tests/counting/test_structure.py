@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "modules": {"torch_private"},
     "inputs": {"modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
-    "real_run": {"inputs", "modules", "operators", "restoring"} | SHARED,
+    "real_run": {"inputs", "model_code", "modules", "operators", "restoring", "threads"} | SHARED,
     "by_shapes": {
         "inputs",
         "model_code",

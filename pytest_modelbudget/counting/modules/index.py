@@ -99,6 +99,7 @@ class ModuleIndex:
     def __init__(self, model: nn.Module) -> None:
         self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
+        self._edges = 0
         self._add(model, "")
         self._escape_names()
         self.count_tensors()
@@ -111,6 +112,7 @@ class ModuleIndex:
         for key, child in submodules(module).items():
             if child is None:
                 continue
+            self._edges += 1
             known = self.positions.get(id(child))
             if known is None:
                 node.children.append(len(self.nodes))
@@ -141,6 +143,29 @@ class ModuleIndex:
                             self.has_lazy_tensors = True
                         else:
                             node.add_tensor(tensor, distinct is self.parameters)
+        self._tensors = seen
+        self._kinds = self._kinds_of_tensors()
+
+    def _kinds_of_tensors(self) -> list[Any]:
+        trains = [weight.requires_grad for weight in self.parameters]
+        return [*trains, *[tensor.dtype for tensor in self.parameters], *[tensor.dtype for tensor in self.buffers]]
+
+    def size(self) -> tuple[int, ...]:
+        """Return the params, bytes and trainable params of all modules."""
+        sizes = [(node.params, node.weight_bytes, node.trainable_params) for node in self.nodes]
+        return tuple(map(sum, zip(*sizes, strict=True)))
+
+    def has_changed(self) -> bool:
+        """Return whether the model has other modules or tensors by now, or other dtypes or weights to train."""
+        children: list[int] = []
+        tensors: set[int] = set()
+        for node in self.nodes:
+            children += [id(child) for child in submodules(node.module).values() if child is not None]
+            for held in (own_parameters(node.module), own_buffers(node.module)):
+                tensors.update([id(tensor) for tensor in held.values() if tensor is not None] if held else ())
+        if len(children) != self._edges or not self.positions.keys() >= set(children) or tensors != self._tensors:
+            return True
+        return self._kinds_of_tensors() != self._kinds
 
     def replace_lazy_tensors(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""

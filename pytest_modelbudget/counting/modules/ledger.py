@@ -78,15 +78,33 @@ class Ledger:
                 tally[0] += calls
                 tally[1] += macs
 
-    def move(self, index: ModuleIndex, positions: list[int]) -> None:
-        """Go on with another index, in which the modules have new ``positions``."""
-        before = Ledger(index)
-        before.forward = {(positions[module], name): tally for (module, name), tally in self.forward.items()}
-        before.unknown = {(positions[module], name): tally for (module, name), tally in self.unknown.items()}
+    def settle(self) -> None:
+        """Go on with the modules and weights that the model has by now, unless it had more when the run began."""
+        if self.index.has_changed():
+            now = ModuleIndex(self.index.nodes[ROOT].module)
+            if now.size() >= self.index.size():
+                self.move(now)
+
+    def move(self, index: ModuleIndex) -> None:
+        """Go on with another index of the same model; what modules cost that are gone is the model's own."""
+        before = self.index
+        positions = [index.positions.get(id(node.module), ROOT) for node in before.nodes]
+        for node, position in zip(before.nodes, positions, strict=True):
+            if index.nodes[position].module is node.module:
+                index.nodes[position].calls += node.calls
+                index.nodes[position].outputs = node.outputs
+        moved = Ledger(index)
+        for mine, theirs in (
+            (moved.forward, self.forward),
+            (moved.backward, self.backward),
+            (moved.unknown, self.unknown),
+        ):
+            for (module, name), (calls, macs) in theirs.items():
+                tally = mine.setdefault((positions[module], name), [0, 0])
+                tally[0] += calls
+                tally[1] += macs
         self.index = index
-        self.forward.clear()
-        self.unknown.clear()
-        self.add(before)
+        self.forward, self.backward, self.unknown = moved.forward, moved.backward, moved.unknown
 
     def branch(self, thread: int, module: int) -> Ledger:
         """Return the ledger of a thread in which ``module`` goes on running."""

@@ -10,43 +10,37 @@ from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement
-from pytest_modelbudget.counting.real_run.methods import arguments_of
+from pytest_modelbudget.counting.real_run.methods import arguments_of, may_resume
 from pytest_modelbudget.measurement import Measurement, TensorSpec
 
 
 class Call:
-    """One call that is being counted: the index and the ledger of its model.
-
-    ``grown`` tells that a module ran which the model did not have when the call began.
-    """
+    """One call that is being counted, in the ledger of its model."""
 
     def __init__(self, model: nn.Module, inputs: tuple[TensorSpec, ...], index: ModuleIndex | None = None) -> None:
         self.model = model
         self.inputs = inputs
-        self.index = index or ModuleIndex(model)
-        self.ledger = Ledger(self.index)
-        self.grown = False
+        self.ledger = Ledger(index or ModuleIndex(model))
 
-    def refresh(self, index: ModuleIndex) -> None:
-        """Go on with a new index of the model, whose modules have changed since the last one."""
-        positions = [index.positions.get(id(node.module), ROOT) for node in self.index.nodes]
-        for node, position in zip(self.index.nodes, positions, strict=True):
-            index.nodes[position].calls += node.calls
-            index.nodes[position].outputs = node.outputs
-        self.ledger.move(index, positions)
-        self.index = index
+    @property
+    def index(self) -> ModuleIndex:
+        """The modules of the model."""
+        return self.ledger.index
 
     @property
     def macs(self) -> int:
         """The MACs so far."""
         return sum(macs for _, macs in self.ledger.forward.values())
 
+    def end(self) -> None:
+        """Count what other threads have run of the call, and the modules and weights as they are when it ends."""
+        self.ledger.join()
+        if self.index.has_lazy_tensors:
+            self.index.count_tensors()
+        self.ledger.settle()
+
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call cost."""
-        if self.grown:
-            self.refresh(ModuleIndex(self.model))
-        elif self.index.has_lazy_tensors:
-            self.index.count_tensors()
         request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac)
         return measurement(self.index, self.ledger, request, "real")
 
@@ -55,30 +49,28 @@ class MethodCall(Call):
     """One call of a method of a model, which calls parts of it, and perhaps the model itself.
 
     What the parts cost is one call of the model; where the method calls the model too, it is added to the costliest
-    of these calls. ``raised`` tells that a part raised, and that the method has not gone on since.
+    of these calls. ``resumes``: it is a generator or a coroutine; ``is_forward``: a call of the model runs it too.
     """
 
     def __init__(self, model: nn.Module, frame: FrameType, index: ModuleIndex) -> None:
         super().__init__(model, arguments_of(frame), index)
         self.costliest: Call | None = None
-        self.raised = False
-        self.grown = True  # its modules and weights are counted when it ends
-
-    @property
-    def ran(self) -> bool:
-        """Whether anything ran in the method itself or in parts that it called."""
-        return bool(self.ledger.forward or self.ledger.unknown or any(node.calls for node in self.index.nodes))
+        self.resumes = may_resume(frame.f_code)
+        self.is_forward = frame.f_code.co_name == "forward"
 
     def add_call(self, call: Call) -> None:
-        """Keep a call of the model itself if it is the costliest."""
+        """Keep a call of the model itself if it is the costliest; of the others, what they could not count."""
         if self.costliest is None or call.macs > self.costliest.macs:
-            self.costliest = call
+            self.costliest, call = call, self.costliest or call
+        for position, name in call.ledger.unknown if call is not self.costliest else ():
+            module = self.index.positions.get(id(call.index.nodes[position].module), ROOT)
+            self.ledger.charge_unknown(module, name)
 
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call of the method cost, as one call of the model."""
         if self.costliest is None:
             return super().result(flops_per_mac)
         whole = self.costliest
-        self.refresh(whole.index)
+        self.ledger.move(whole.index)
         whole.ledger.add(self.ledger)
         return whole.result(flops_per_mac)

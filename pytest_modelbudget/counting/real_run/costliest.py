@@ -57,8 +57,7 @@ class ObservedModels:
         self._living[id(model)] = weakref.ref(model), calls
         return calls
 
-    @property
-    def measurements(self) -> list[Measurement]:
-        """The costliest calls of all models that have params or MACs; losses and activations are not models."""
-        found = [measurement for calls in self._models for measurement in calls]
-        return [one for one in found if one.params or one.macs or one.unknown]
+    def calls(self) -> Iterator[list[Measurement]]:
+        """Yield the costliest calls of each model that has params or MACs; losses and activations are not models."""
+        for calls in self._models:
+            yield [one for one in calls if one.params or one.macs or one.unknown]

@@ -13,6 +13,7 @@ from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose, is_fake_tensor_type
 
@@ -30,11 +31,17 @@ class RealRun(DispatchMode):
     What is written into is saved in ``storages``, if there are any.
     """
 
-    def __init__(self, storages: StorageSnapshot | None = None, charge_outside: Charge | None = None) -> None:
+    def __init__(
+        self,
+        storages: StorageSnapshot | None = None,
+        charge_outside: Charge | None = None,
+        note_outside: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__()
         self.ledger: Ledger | None = None
         self._storages = storages
         self._charge_outside = charge_outside or _charge_nobody
+        self._note_outside = note_outside
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator and count it."""
@@ -55,12 +62,16 @@ class RealRun(DispatchMode):
         out = func(*args, **kwargs) if storages is None else _run_and_save(storages, facts, func, args, kwargs)
         if facts.formula is not None or facts.is_unknown:
             charge = self._charge_outside if self.ledger is None else self.ledger.charge
-            charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
+            with untraced():
+                macs = macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None
+            charge(facts.name, macs)
+        elif self.ledger is None and self._note_outside is not None:
+            self._note_outside()
         return out
 
-    def in_other_threads(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def in_other_threads(self, function: Callable[..., Any], ledger: Ledger | None = None) -> Callable[..., Any]:
         """Return a function that another thread is to run so that it is counted, for the module that is running now."""
-        outer = self.ledger
+        outer = ledger or self.ledger
         assert outer is not None
         module = outer.running[-1]
 

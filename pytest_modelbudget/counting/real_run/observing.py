@@ -13,17 +13,27 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import input_specs, model_class
+from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
-from pytest_modelbudget.counting.real_run.methods import leave_token, method_frames, token_of
+from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
+from pytest_modelbudget.counting.real_run.methods import (
+    Method,
+    depth_of,
+    leave_token,
+    running_methods,
+    specs_of_any,
+    token_of,
+)
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.torch_private import compiler_is_loaded, graph_task_id
+from pytest_modelbudget.counting.real_run.tracing import untraced
+from pytest_modelbudget.counting.threads import followed_threads
+from pytest_modelbudget.counting.torch_private import graph_task_id
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 _one_at_a_time = threading.RLock()
@@ -45,7 +55,7 @@ class Observation:
     @property
     def measurements(self) -> list[Measurement]:
         """Of each model, in the order of their first calls, the calls that cost most by some metric."""
-        return self.models.measurements
+        return [call for calls in self.models.calls() for call in calls]
 
     @property
     def outside(self) -> tuple[OperatorCost, ...]:
@@ -69,8 +79,8 @@ class Observation:
 def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     """Count what the modules that are called inside cost, on real data, as they run.
 
-    Nothing is replaced: fused kernels stay, and compiled modules run eagerly. A module called in another thread is a
-    fault. Raises ``RuntimeError`` where another thread is observing.
+    Nothing is replaced: fused kernels stay, and compiled modules run eagerly. A module called in a thread that the
+    model did not start is a fault. Raises ``RuntimeError`` where another thread is observing.
     """
     if not _one_at_a_time.acquire(blocking=False):
         raise RuntimeError("another thread is observing: tests that observe models cannot run in parallel threads")
@@ -78,8 +88,9 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     observer = _Observer(seen, flops_per_mac)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_compiled_code_run_eagerly(stack))
+            stack.enter_context(compiled_code_run_eagerly(stack))
             stack.enter_context(follow_calls(observer.enter, observer.leave))
+            stack.enter_context(followed_threads(observer.in_other_threads, observer.unseen))
             stack.enter_context(observer.mode)
             yield seen
     finally:
@@ -88,13 +99,14 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
 
 
 class _Observer:
-    """Follows the module calls of one thread, and the operators that run outside of them."""
+    """Follows the module calls of one thread and of those that it starts, and the operators outside of them."""
 
     def __init__(self, seen: Observation, flops_per_mac: int) -> None:
-        self.mode = RealRun(charge_outside=self._outside)
+        self.mode = RealRun(charge_outside=self._outside, note_outside=self._note_outside)
         self._seen = seen
         self._flops_per_mac = flops_per_mac
         self._thread = threading.get_ident()
+        self._below = depth_of(sys._getframe(1))
         self._depth = 0
         self._call: Call | None = None
         self._method: MethodCall | None = None
@@ -106,104 +118,163 @@ class _Observer:
         if self._depth == 0 and _runs_backward():
             return False  # a forward that runs again in the backward pass, as under checkpoint, is no other model
         if threading.get_ident() != self._thread:
-            self._seen.faults.append(
-                f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
-                "where its operators cannot be counted"
-            )
-            return False
+            return self._enter_elsewhere(module)
         if self._depth == 0:
-            self._start(module, args, kwargs, sys._getframe(2))
+            with untraced():
+                if not self._start(module, args, kwargs, sys._getframe(2)):
+                    return False
         self._depth += 1
         call = self._call
         assert call is not None
-        position = call.index.positions.get(id(module))
-        running = call.ledger.running
-        if position is None:
-            call.grown = True
-            position = running[-1]
-        else:
-            call.index.nodes[position].calls += 1
-        running.append(position)
+        self._go_on(module, call, call.ledger.running)
         return True
 
     def leave(self, raised: bool, out: Any) -> None:
         """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
         call, method = self._call, self._method
+        thread = threading.get_ident()
+        if thread != self._thread:
+            for ledger in self._ledgers():
+                if thread in ledger.branches:
+                    ledger.branches[thread].running.pop()
+            return
         assert call is not None
-        call.index.nodes[call.ledger.running.pop()].note_output(out)
+        with untraced():
+            call.index.nodes[call.ledger.running.pop()].note_output(out)
         self._depth -= 1
         if self._depth:
             return
         self.mode.ledger = self._call = self._method = None
-        if method is not None:
-            method.raised = raised
         if call is method or raised:
             return
+        call.end()
         if method is None:
             self._keep(call)
         else:
             method.add_call(call)
 
-    def _outside(self, name: str, macs: int | None) -> None:
-        """Charge an operator that runs outside of a module call to the module whose method runs it."""
-        if threading.get_ident() != self._thread or _runs_backward():
-            return
-        method = self._method_call(None, sys._getframe(2))
-        if method is None:
-            self._seen.add_outside(name, macs)
+    def in_other_threads(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that another thread is to run so that it is counted, where a model hands it over."""
+        ledger = self.mode.ledger
+        if ledger is None:
+            method = self._method_call(None, sys._getframe(2))
+            if method is None:
+                return function
+            ledger = method.ledger
+        return self.mode.in_other_threads(function, ledger)
+
+    def unseen(self, name: str) -> None:
+        """Charge what nothing can follow to the model that hands it over."""
+        if self.mode.ledger is not None:
+            self.mode.ledger.charge_unseen(name)
         else:
-            method.raised = False
-            method.ledger.charge(name, macs)
+            self._outside(name, None)
 
     def end(self) -> None:
-        """Keep what the methods that have not ended cost so far."""
+        """Keep what the methods that have not ended cost so far; of those whose frames are held, if they may go on."""
         for key in [*self._methods]:
-            self._end_method(key)
+            self._end_method(key, raised=not self._methods[key].resumes)
 
-    def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> None:
+    def _ledgers(self) -> list[Ledger]:
+        running = [] if self._call is None else [self._call.ledger]
+        return running + [method.ledger for method in self._methods.values()]
+
+    def _enter_elsewhere(self, module: nn.Module) -> bool:
+        thread = threading.get_ident()
+        for ledger in self._ledgers():
+            branch = ledger.branches.get(thread)
+            position = ledger.index.positions.get(id(module))
+            if branch is not None and position is not None:
+                ledger.index.nodes[position].calls += 1
+                branch.running.append(position)
+                return True
+        self._seen.faults.append(
+            f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
+            "where its operators cannot be counted"
+        )
+        return False
+
+    def _go_on(self, module: nn.Module, call: Call, running: list[int]) -> None:
+        """Let the operators that follow belong to a module; one that the model did not have belongs to its caller."""
+        position = call.index.positions.get(id(module))
+        if position is None:
+            call.ledger.settle()
+            position = call.index.positions.get(id(module), running[-1])
+        if call.index.nodes[position].module is module:
+            call.index.nodes[position].calls += 1
+        running.append(position)
+
+    def _outside(self, name: str, macs: int | None) -> None:
+        """Charge an operator that runs outside of a module call to the module whose method runs it."""
+        if threading.get_ident() != self._thread:
+            return
+        method = self._method_call(None, sys._getframe(2))
+        if method is not None and (method.is_forward or not _runs_backward()):
+            method.ledger.charge(name, macs)
+        elif method is None and not _runs_backward() and not self._is_building(sys._getframe(2)):
+            self._seen.add_outside(name, macs)
+
+    def _note_outside(self) -> None:
+        """See a ``forward`` that is called by itself, of a model that has no operator with MACs."""
+        frame = sys._getframe(2)
+        if frame.f_code.co_name == "forward" and threading.get_ident() == self._thread and not _runs_backward():
+            self._method_call(None, frame)
+
+    def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> bool:
+        """Start a call, and return whether it is one: what a constructor runs is none."""
+        if self._is_building(frame):
+            return False
         method = self._method = self._method_call(module, frame)
         if method is None or method.model is module:
-            self._call = Call(module, input_specs((args, kwargs)))
+            self._call = Call(module, specs_of_any((args, kwargs)))
         else:
             self._call = method
         self.mode.ledger = self._call.ledger
+        return True
+
+    def _is_building(self, frame: FrameType) -> bool:
+        return any(method.builds for method in running_methods(frame, self._below))
 
     def _method_call(self, part: nn.Module | None, frame: FrameType) -> MethodCall | None:
         """Return the call of the outermost method that is running, of a module that holds ``part``."""
-        for running, owner in reversed([*method_frames(frame)]):
-            token = token_of(running)
+        running = [*running_methods(frame, self._below)]
+        if any(method.builds for method in running):
+            return None
+        for found in reversed(running):
+            token = token_of(found.frame)
             method = self._methods.get(id(token)) if token is not None else None
             if method is not None and (part is None or id(part) in method.index.positions):
                 return method
-            index = ModuleIndex(owner)
+            index = ModuleIndex(found.owner)
             if part is not None and id(part) not in index.positions:
                 continue
             if method is None:
-                return self._new_method(running, owner, index)
-            method.refresh(index)  # the part is new
+                return self._new_method(found, index)
+            method.ledger.move(index)  # the part is new
             return method
         return None
 
-    def _new_method(self, frame: FrameType, owner: nn.Module, index: ModuleIndex) -> MethodCall:
-        method = MethodCall(owner, frame, index)
+    def _new_method(self, found: Method, index: ModuleIndex) -> MethodCall:
+        method = MethodCall(found.owner, found.frame, index)
         key = 0
 
-        def ended() -> None:
+        def ended(raised: bool) -> None:
             try:
-                self._end_method(key)
+                self._end_method(key, raised)
             except Exception as error:  # nobody above would show it
-                lost = f"what {model_class(owner)} cost is not known: {type(error).__name__}: {error}"
+                lost = f"what {model_class(method.model)} cost is not known: {type(error).__name__}: {error}"
                 self._seen.faults.append(lost)
 
-        token, reference = leave_token(frame, ended)
+        token, reference = leave_token(found.frame, ended)
         key = id(token)
         self._methods[key], self._references[key] = method, reference
         return method
 
-    def _end_method(self, key: int) -> None:
+    def _end_method(self, key: int, raised: bool) -> None:
         method = self._methods.pop(key, None)
         self._references.pop(key, None)
-        if method is not None and not method.raised and (method.costliest is not None or method.ran):
+        if method is not None and not raised:
+            method.end()
             self._keep(method)
 
     def _keep(self, call: Call) -> None:
@@ -212,30 +283,3 @@ class _Observer:
 
 def _runs_backward() -> bool:
     return graph_task_id() != -1
-
-
-@contextmanager
-def _compiled_code_run_eagerly(stack: ExitStack) -> Iterator[None]:
-    """Run compiled code eagerly; under a dispatch mode it would not compile, nor ever compile again.
-
-    The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` sets the stance.
-    """
-    if not hasattr(torch.compiler, "set_stance"):
-        yield
-        return
-    if compiler_is_loaded():
-        with torch.compiler.set_stance("force_eager"):
-            yield
-        return
-    original: Callable[..., Any] = torch.compile
-
-    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
-        torch.compile = original
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
-        return original(*args, **kwargs)
-
-    torch.compile = compile_eagerly
-    try:
-        yield
-    finally:
-        torch.compile = original
