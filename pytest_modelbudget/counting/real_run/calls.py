@@ -10,7 +10,7 @@ from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.results import Request, measurement
-from pytest_modelbudget.counting.real_run.methods import arguments_of, may_resume
+from pytest_modelbudget.counting.real_run.methods import arguments_of
 from pytest_modelbudget.measurement import Measurement, TensorSpec
 
 
@@ -49,13 +49,12 @@ class MethodCall(Call):
     """One call of a method of a model, which calls parts of it, and perhaps the model itself.
 
     What the parts cost is one call of the model; where the method calls the model too, it is added to the costliest
-    of these calls. ``resumes``: it is a generator or a coroutine; ``is_forward``: a call of the model runs it too.
+    of these calls. ``is_forward``: a call of the model runs it too.
     """
 
     def __init__(self, model: nn.Module, frame: FrameType, index: ModuleIndex) -> None:
         super().__init__(model, arguments_of(frame), index)
         self.costliest: Call | None = None
-        self.resumes = may_resume(frame.f_code)
         self.is_forward = frame.f_code.co_name == "forward"
 
     def add_call(self, call: Call) -> None:

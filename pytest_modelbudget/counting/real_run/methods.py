@@ -7,6 +7,7 @@ frame's trace function dies with it.
 from __future__ import annotations
 
 import dis
+import gc
 import inspect
 import sys
 import weakref
@@ -24,11 +25,9 @@ from pytest_modelbudget.measurement import TensorSpec
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
 """The file in which torch calls modules; its frames belong to the call of the module itself."""
 
-_KEEPS_LOCALS = frozenset(("locals", "vars", "f_locals"))
-_keep_locals: dict[int, tuple[CodeType, bool]] = {}
-_HAS_PROXIES = sys.version_info >= (3, 13)
-_LET_GO = ("DELETE_", "POP_EXCEPT", "POP_TOP", "RERAISE", "STORE_DEREF", "STORE_FAST", "STORE_GLOBAL", "STORE_NAME")
-"""The instructions that call nothing: a frame that dies in one of them was held by the traceback of an exception."""
+_OF_FRAME_AND_HERE = 3  # references, with the one that counts them
+_GOES_ON = ("RESUME", "RETURN_", "SEND", "YIELD_")
+"""The last instructions of a frame that has returned, or may be resumed; of any other an exception has ended it."""
 
 
 class Token:
@@ -85,27 +84,15 @@ def running_methods(frame: FrameType | None, below: int) -> Iterator[Method]:
 
 
 def _may_have_owner(code: CodeType) -> bool:
-    """Return whether the code is that of a function with a first argument, which may be read."""
+    """Return whether the code is that of a function with a first argument."""
     takes_one = code.co_argcount or code.co_flags & inspect.CO_VARARGS
-    if not takes_one or (code.co_name.startswith("<") and code.co_name != "<lambda>"):
-        return False
-    return code.co_varnames[0] == "self" or _HAS_PROXIES or not _may_keep_locals(code)
-
-
-def _may_keep_locals(code: CodeType) -> bool:
-    """Return whether a function may hold the dict of its variables; the assertions that pytest rewrites only look."""
-    names = _KEEPS_LOCALS.intersection(code.co_names)
-    if not names or "@py_builtins" not in code.co_names:
-        return bool(names)
-    known = _keep_locals.get(id(code))
-    if known is None:
-        loads = [one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
-        known = _keep_locals[id(code)] = code, not _KEEPS_LOCALS.isdisjoint(loads) or "f_locals" in names
-    return known[1]
+    return bool(takes_one) and (not code.co_name.startswith("<") or code.co_name == "<lambda>")
 
 
 def _is_method_of(owner: nn.Module, code: CodeType) -> bool:
-    """Return whether a class of a module, or the module itself, has an attribute that runs this code."""
+    """Return whether the code takes ``self``, or is that of an attribute of a module or of its classes."""
+    if code.co_argcount and code.co_varnames[0] == "self":
+        return True
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
     values = (value for holder in holders for value in vars(holder).values())
     return any(function.__code__ is code for value in values for function in functions_in(value))
@@ -124,11 +111,11 @@ def _read(frame: FrameType, names: list[str]) -> list[Any]:
     """Return variables of a running function.
 
     Before Python 3.13 the frame keeps a dict of what all its variables held, and the objects alive: it is emptied,
-    unless the function itself may have it.
+    unless somebody else has it too.
     """
     variables = frame.f_locals
     found = [variables.get(name) for name in names]
-    if not _HAS_PROXIES and not _may_keep_locals(frame.f_code):
+    if sys.version_info < (3, 13) and sys.getrefcount(variables) <= _OF_FRAME_AND_HERE:
         variables.clear()
     return found
 
@@ -140,27 +127,31 @@ def token_of(frame: FrameType) -> Token | None:
 
 
 def leave_token(frame: FrameType, ended: Callable[[bool], None]) -> tuple[Token, weakref.ref[Token]]:
-    """Leave a token in a frame, and call ``ended`` when the frame is gone, with whether an exception has ended it."""
-    token = Token(frame.f_trace)
-    caller = id(frame.f_back)
-    resumes = may_resume(frame.f_code)
+    """Leave a token in a frame, and call ``ended`` when the frame is gone, with whether an exception has ended it.
 
-    def gone(_: object) -> None:
-        now = sys._getframe(1)
-        ended(not resumes and (id(now) != caller or _lets_go(now)))
-
+    A frame that raised is held by the traceback, and so goes only when its caller is at another instruction.
+    """
+    token, caller = Token(frame.f_trace), _place(frame.f_back)
+    resumes = _may_resume(frame.f_code)
     frame.f_trace = token
-    return token, weakref.ref(token, gone)
+    return token, weakref.ref(token, lambda _: ended(not resumes and _place(sys._getframe(1)) != caller))
 
 
-def may_resume(code: CodeType) -> bool:
+def _place(frame: FrameType | None) -> tuple[int, int]:
+    return (0, 0) if frame is None else (id(frame), frame.f_lasti)
+
+
+def has_raised(token: Token) -> bool:
+    """Return whether an exception has ended the frame that still holds a token, where nothing of it runs any more."""
+    for frame in gc.get_referrers(token):
+        if isinstance(frame, FrameType) and frame.f_trace is token:
+            return not dis.opname[frame.f_code.co_code[max(frame.f_lasti, 0)]].startswith(_GOES_ON)
+    return False
+
+
+def _may_resume(code: CodeType) -> bool:
     """Return whether code is that of a generator or a coroutine, whose frame may outlive its callers."""
     return bool(code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
-
-
-def _lets_go(frame: FrameType) -> bool:
-    code = frame.f_code.co_code
-    return frame.f_lasti >= 0 and dis.opname[code[frame.f_lasti]].startswith(_LET_GO)
 
 
 def arguments_of(frame: FrameType) -> tuple[TensorSpec, ...]:

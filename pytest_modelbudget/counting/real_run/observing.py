@@ -25,6 +25,7 @@ from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eager
 from pytest_modelbudget.counting.real_run.methods import (
     Method,
     depth_of,
+    has_raised,
     leave_token,
     running_methods,
     specs_of_any,
@@ -171,9 +172,10 @@ class _Observer:
             self._outside(name, None)
 
     def end(self) -> None:
-        """Keep what the methods that have not ended cost so far; of those whose frames are held, if they may go on."""
+        """Keep what the methods cost so far whose frames are still held, unless exceptions have ended them."""
         for key in [*self._methods]:
-            self._end_method(key, raised=not self._methods[key].resumes)
+            token = self._references[key]()
+            self._end_method(key, raised=token is not None and has_raised(token))
 
     def _ledgers(self) -> list[Ledger]:
         running = [] if self._call is None else [self._call.ledger]
