@@ -85,6 +85,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
 
 def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Measurement:
     __tracebackhide__ = True
+    run.guard_values()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(task.backward))
@@ -107,7 +108,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         roots += hooks_around(index.parameters, task.backward)
         classes = own_classes(node.module for node in index.nodes)
         attributes = AttributeSnapshot((*roots, task.inputs), classes)
-        _check_code(task, index, attributes, run)
+        _check_code(task, index, attributes)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
@@ -176,12 +177,10 @@ def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
     return found
 
 
-def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
-    """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
+def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
+    """End the run where the model's own code asks for what only real tensors have."""
     classes = {type(node.module) for node in index.nodes}
     factory = task.model if task.is_factory else None
     asks = asks_of_model(classes, attributes.helpers(), attributes.functions, task.method, factory=factory)
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
-    if asks.exports:
-        run.guard_values()

@@ -18,6 +18,7 @@ from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, 
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.shape_run.bypassing import noted_exports
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import followed_threads
@@ -85,7 +86,8 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     storages.hold((*held, *index.buffers))
     try:
         threads = followed_threads(run.in_other_threads)
-        with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward), threads:
+        exports = noted_exports(storages.save_before_write)
+        with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()
         index.count_tensors()

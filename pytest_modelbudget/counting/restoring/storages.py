@@ -59,7 +59,7 @@ class StorageSnapshot:
             return
         storage = storage_of(tensor)
         identity = storage_identity(storage)
-        if identity in self._created:
+        if identity in self._created and storage.resizable():  # what is not may be an array's memory
             return
         if id(tensor) not in self._aliases:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
@@ -69,7 +69,7 @@ class StorageSnapshot:
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""
         with torch.no_grad():
-            for storage, copy in self._copies.values():
+            for storage, copy in reversed(self._copies.values()):  # two may share their memory, as through dlpack
                 if storage.nbytes() != copy.numel():
                     storage.resize_(copy.numel())
                 _bytes_of(storage).copy_(copy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import is_
 from typing import Any
 
@@ -27,9 +27,8 @@ class KnownValues:
     address.
     """
 
-    def __init__(self, on_unknown: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self._flags = _known_flags.setdefault(backend_flags(), len(_known_flags))
-        self._on_unknown = on_unknown
         self._exported: dict[int, tuple[torch.UntypedStorage, int]] = {}
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
@@ -67,10 +66,10 @@ class KnownValues:
     def mark_unknown(self, storage: torch.UntypedStorage) -> None:
         """Treat the values of all tensors that share a storage as unknown."""
         identity = storage_identity(storage)
-        if identity in self._exported:
+        if identity in self._unknown:
+            return
+        if identity in self._exported or not storage.resizable():  # NumPy's memory is not, nor what NumPy was given
             raise ShapeRunStop("unknown values are written where others may read them, as through a NumPy array")
-        if not self._unknown:
-            self._on_unknown()
         self._unknown[identity] = storage
 
     def mark_written(self, tensor: torch.Tensor) -> None:
@@ -106,7 +105,6 @@ class KnownValues:
 
     def release(self) -> None:
         """Let go of every tensor, and of the run."""
-        self._on_unknown = _nothing
         self._weights.clear()
         self._unknown.clear()
         self._exported.clear()
@@ -187,7 +185,3 @@ def _has_memory(tensor: torch.Tensor) -> bool:
     return (
         type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
     )
-
-
-def _nothing() -> None:
-    """Follow a run that has ended."""

@@ -10,7 +10,7 @@ from weakref import ref
 import torch
 
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import ValueGuards
+from pytest_modelbudget.counting.shape_run.bypassing import WRITING, ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
@@ -22,7 +22,7 @@ class RunTensors:
 
     def __init__(self) -> None:
         self.storages = StorageSnapshot()
-        self.known_values = KnownValues(self.guard_values)
+        self.known_values = KnownValues()
         self._guards = ValueGuards()
         self._created: list[ref[ShapeTensor]] = []
 
@@ -32,7 +32,7 @@ class RunTensors:
 
     def guard_values(self) -> None:
         """From here on, end the run where stale data is read past the dispatcher."""
-        self._guards.install(self._note_read)
+        self._guards.install(self._note_access)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors that are no weights, to put it back."""
@@ -90,9 +90,10 @@ class RunTensors:
         self._guards.remove()
         self.known_values.release()
 
-    def _note_read(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
-        """End the run where the data of a tensor is read whose values are unknown."""
-        if type(tensor) is ShapeTensor or self.known_values.has_stale_data(tensor):
+    def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
+        """End the run where data is written past the dispatcher, or read whose values are unknown."""
+        if type(tensor) is ShapeTensor or name in WRITING or self.known_values.has_stale_data(tensor):
             self.stop(f"Tensor.{name}()")
         if exports:
+            self.storages.save_before_write(tensor)
             self.known_values.note_exported(tensor)
