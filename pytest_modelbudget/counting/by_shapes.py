@@ -71,7 +71,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         if task.is_factory and task.weight_bytes is None:
             task.weight_bytes = run.bytes_of_weights()  # of what was built until it failed: a real build takes as much
         interrupt = run.interrupt  # which the model caught
-        failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run.survivors))
+        failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run))
     finally:
         run.release()
         torch.clear_autocast_cache()
@@ -79,7 +79,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         raise interrupt
     if failure is not None:
         return failure
-    check_none_survives(run.survivors)
+    check_none_survives(run)
     return result
 
 

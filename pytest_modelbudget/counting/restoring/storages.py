@@ -51,6 +51,10 @@ class StorageSnapshot:
                 return  # a view, whatever the operator says
         self._created[storage_identity(storage)] = StorageWeakRef(storage)
 
+    def created(self, storage: int) -> StorageWeakRef | None:
+        """Return the weak reference of a storage, given by its identity, if the run created it."""
+        return self._created.get(storage)
+
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""
         if not _has_storage(tensor):

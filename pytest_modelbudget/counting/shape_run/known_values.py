@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import is_
 from typing import Any
 
@@ -27,8 +27,9 @@ class KnownValues:
     address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_unknown: Callable[[int], None]) -> None:
         self._flags = _known_flags.setdefault(backend_flags(), len(_known_flags))
+        self._on_unknown = on_unknown
         self._exported: dict[int, tuple[torch.UntypedStorage, int]] = {}
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
@@ -63,6 +64,10 @@ class KnownValues:
         weights = self._weights
         return [tensor for tensor in tensors if id(tensor) not in weights]
 
+    def is_unknown(self, storage: int) -> bool:
+        """Return whether unknown values were written into a storage, given by its identity."""
+        return storage in self._unknown
+
     def mark_unknown(self, storage: torch.UntypedStorage) -> None:
         """Treat the values of all tensors that share a storage as unknown."""
         identity = storage_identity(storage)
@@ -71,6 +76,7 @@ class KnownValues:
         if identity in self._exported or not storage.resizable():  # NumPy's memory is not, nor what NumPy was given
             raise ShapeRunStop("unknown values are written where others may read them, as through a NumPy array")
         self._unknown[identity] = storage
+        self._on_unknown(identity)
 
     def mark_written(self, tensor: torch.Tensor) -> None:
         """Treat what unknown values were written into as unknown: a real tensor, or the one that a view belongs to."""
@@ -105,6 +111,7 @@ class KnownValues:
 
     def release(self) -> None:
         """Let go of every tensor, and of the run."""
+        self._on_unknown = _nothing
         self._weights.clear()
         self._unknown.clear()
         self._exported.clear()
@@ -185,3 +192,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
     return (
         type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
     )
+
+
+def _nothing(_: int) -> None:
+    """Follow a run that has ended."""
