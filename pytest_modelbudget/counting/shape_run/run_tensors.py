@@ -60,6 +60,7 @@ class RunTensors:
             device=spec.device,
         )
         tensor._spec = spec
+        tensor._base_storage = None
         self._created.append(ref(tensor))
         return tensor
 

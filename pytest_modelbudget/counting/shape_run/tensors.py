@@ -95,9 +95,11 @@ def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:
 class ShapeTensor(torch.Tensor):
     """A tensor without data. Whatever asks it for values, past the dispatcher too, ends the shape run."""
 
+    __slots__ = ("_base_storage", "_is_param", "_spec")  # not in __dict__, which models copy from tensor to tensor
     __torch_function__ = disabled_torch_function
     _spec: Spec
-    _base_storage: torch.UntypedStorage | None = None  # of the real tensor that this is a view of
+    _base_storage: torch.UntypedStorage | None  # of the real tensor that this is a view of
+    _is_param: bool  # set by torch on parameters alone
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, *_: Any) -> Any:
@@ -107,7 +109,7 @@ class ShapeTensor(torch.Tensor):
     @property
     def __class__(self) -> type:
         """The class that a real tensor would have, for code that asks; ``type`` alone tells the truth."""
-        return torch.nn.Parameter if self.__dict__.get("_is_param") else torch.Tensor
+        return torch.nn.Parameter if getattr(self, "_is_param", False) else torch.Tensor
 
     @__class__.setter
     def __class__(self, kind: type) -> NoReturn:
@@ -119,6 +121,8 @@ class ShapeTensor(torch.Tensor):
             return memo[id(self)]  # type: ignore[no-any-return]
         twin = new_shape_tensor(self._spec)
         twin.requires_grad_(self.requires_grad)
+        if getattr(self, "_is_param", False):
+            twin._is_param = True
         twin.__dict__.update(self.__dict__)
         memo[id(self)] = twin
         return twin
@@ -186,6 +190,7 @@ def new_shape_tensor(spec: Spec) -> ShapeTensor:
         device=spec.device,
     )
     tensor._spec = spec
+    tensor._base_storage = None
     return tensor
 
 
