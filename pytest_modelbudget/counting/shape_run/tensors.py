@@ -15,6 +15,7 @@ from pytest_modelbudget.counting.torch_private import (
     disabled_torch_function,
     local_scalar_dense,
     make_wrapper_subclass,
+    storage_of,
     tree_map,
 )
 
@@ -216,6 +217,9 @@ def as_shapes(value: Any, new_tensor: Callable[[Spec], ShapeTensor], device: tor
         if type(leaf) not in PLAIN_TYPES or not (is_inexact(leaf.dtype) or leaf.is_meta):
             return leaf
         tensor = new_tensor(spec_of(leaf, device if leaf.is_meta else None))
+        storage = storage_of(leaf)
+        if not storage.resizable():  # an array may have the same memory
+            tensor._base_storage = storage
         if leaf.__dict__:
             tensor.__dict__.update(leaf.__dict__)
         return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor

@@ -191,6 +191,26 @@ def test_memory_that_is_shared_from_the_start(shared: str, as_factory: bool) -> 
     assert as_factory or not any(given.array)
 
 
+@pytest.mark.parametrize("shared", ["array of the input", "input of an array"])
+@pytest.mark.parametrize("through", ["itself", "a view", "a detached alias"])
+def test_an_input_whose_memory_the_model_reads(shared: str, through: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        {"itself": x, "a view": x[0], "a detached alias": x.detach()}[through].mul_(4)
+        return self.linear(x.expand(int(self.array[0, 0]), 4))
+
+    model, array = Model(forward), numpy.ones((1, 4), dtype=numpy.float32)
+    x = torch.from_numpy(array) if shared == "input of an array" else torch.ones(1, 4)
+    model.array = x.numpy()
+    assert measure(model, x).macs == 4 * 4 * 4
+    assert x.sum() == 4
+    assert measure(model, x).run == "real"
+
+
+def test_an_input_of_an_array_that_is_only_read() -> None:
+    x = torch.from_numpy(numpy.ones((3, 4), dtype=numpy.float32))
+    assert both(lambda self, x: self.linear(x[1:].relu()), x).macs == 2 * 4 * 4
+
+
 def test_memory_of_arrays_that_known_values_are_written_into() -> None:
     array = numpy.zeros(1, dtype=numpy.int64)
 

@@ -96,6 +96,26 @@ def test_attributes_carried_from_tensor_to_tensor(way: str, of: str) -> None:
         assert (found.run, found.macs) == ("shape", 6 * 4 * 4)
 
 
+@pytest.mark.parametrize("of", ["buffer", "weight"])
+def test_tensors_that_the_forward_swaps(of: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        if of == "buffer":
+            torch.utils.swap_tensors(self.k, torch.full((1,), 3.0))
+        else:
+            torch.utils.swap_tensors(self.k, nn.Parameter(torch.full((1,), 3.0)))
+        for _ in range(int(self.k.item())):
+            x = self.linear(x)
+        return x
+
+    model = Model(forward)
+    if of == "buffer":
+        model.register_buffer("k", torch.ones(1))
+    else:
+        model.k = nn.Parameter(torch.ones(1))
+    assert measure(model, torch.ones(3, 4)).macs == 3 * 3 * 4 * 4
+    assert (model.k.tolist(), type(model.k)) == ([1], torch.Tensor if of == "buffer" else nn.Parameter)
+
+
 def test_copies_of_weights_are_weights_of_their_own() -> None:
     def built() -> nn.Module:
         model = Model(lambda self, x: self.twin(self.linear(x)))
