@@ -95,7 +95,12 @@ def is_printable(name: str) -> bool:
     """Return whether every report can show a name as it is, and a reader can tell it from others; ``""`` is."""
     if name != name.strip(_JOINERS).strip():
         return False
-    return not any(category(letter) in _UNSEEN and letter not in _JOINERS for letter in name)
+    return not any((category(letter) in _UNSEEN and letter not in _JOINERS) or _is_none(letter) for letter in name)
+
+
+def _is_none(letter: str) -> bool:
+    """Return whether a code point is reserved as no character; XML refuses U+FFFE and U+FFFF."""
+    return ord(letter) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(letter) <= 0xFDEF
 
 
 def human(value: int | None, metric: str = "") -> str:

@@ -256,3 +256,10 @@ class OnController:
             from pytest_modelbudget.session.controller import write_summary
 
             write_summary(self.session, terminalreporter)
+
+    def pytest_sessionfinish(self) -> None:
+        if self.session.in_use and not self.session.config.pluginmanager.has_plugin("terminalreporter"):
+            from pytest_modelbudget.session.controller import run_of
+            from pytest_modelbudget.session.reporting import write_reports
+
+            write_reports(self.session.config, run_of(self.session))

@@ -17,6 +17,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_ABOVE = frozenset(("inioptions", "model", "project", "pytest", "tool", "tools"))
+"""The letters of the tables below which one of ours may have been put by mistake. Below others it is theirs."""
 _WHERE = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -71,17 +73,27 @@ def lines_of(text: str, document: Mapping[str, Any]) -> dict[Keys, int]:
     return lines
 
 
-def _misnamed(document: Mapping[str, Any]) -> Iterator[Keys]:
-    """Yield the tables that were probably meant to be ours: ``[tool.modelbudgets]``, ``[modelbudget]``."""
-    tool = document.get("tool")
-    tools = tool if isinstance(tool, Mapping) else {}
-    pytests = tools.get("pytest")
-    below = [((), document), (("tool",), tools), (("tool", "pytest"), pytests if isinstance(pytests, Mapping) else {})]
-    for at, table in below:
-        for key, value in table.items():
-            letters = re.sub(r"[^a-z]", "", key.lower()).removeprefix("pytest")
-            if isinstance(value, Mapping) and (*at, key) != ROOT and get_close_matches(letters, ROOT[1:], cutoff=0.85):
-                yield (*at, key)
+def _misnamed(table: Mapping[str, Any], at: Keys = ()) -> Iterator[Keys]:
+    """Yield the tables that were probably meant to be ours: ``[tool.modelbudgets]``, ``[modelbudget.default]``."""
+    for key, value in table.items():
+        keys, letters = (*at, key), _letters(key)
+        if keys == ROOT or not _is_table(value):
+            continue
+        above = "model" if at and _letters(at[-1]) == "model" else ""
+        name = re.sub("^(tools?)?(pytest)?", "", above + letters)
+        if name.startswith(ROOT[1]) or get_close_matches(name, ROOT[1:], cutoff=0.85):
+            yield keys
+        elif letters in _ABOVE and isinstance(value, Mapping):
+            yield from _misnamed(value, keys)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"[^a-z]", "", key.lower())
+
+
+def _is_table(value: Any) -> bool:
+    """Return whether a value is a table, or an array of tables."""
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, Mapping) for item in value))
 
 
 def _holds_table(document: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ from pytest_modelbudget.counting.shape_run.composites import can_remember_compos
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
+from pytest_modelbudget.counting.signals import restored_handlers
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_parameters
@@ -66,9 +67,10 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
     interrupt: BaseException | None = None
     failure: ShapeRunFailure | None = None
     try:
-        result = _run(task, run, nullcontext() if autograd else run.below_autograd)
+        with restored_handlers():
+            result = _run(task, run, nullcontext() if autograd else run.below_autograd)
     except BaseException as error:
-        if is_interrupt(error):
+        if is_interrupt(error) and not run.has_led_to(error):
             clear_caches(run.survivors())
             raise
         if task.is_factory and task.weight_bytes is None:
@@ -120,7 +122,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         try:
             run.hold(attributes.tensors)
             held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
-            threads = followed_threads(run.refuse_threads)
+            threads = followed_threads(run.refuse_threads, run.refuse_unseen)
             with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward), threads:
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)

@@ -87,7 +87,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
     storages.hold((*held, *index.buffers))
     try:
-        threads = followed_threads(run.in_other_threads)
+        threads = followed_threads(run.in_other_threads, ledger.charge_unseen)
         exports = noted_exports(storages.save_before_write)
         with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)

@@ -13,7 +13,7 @@ import sysconfig
 import types
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from weakref import ref
 
@@ -45,6 +45,7 @@ class Asks:
 
 
 _NOTHING = Asks()
+_CACHED = type(lru_cache(int))
 _MOST_REMEMBERED = 256
 _of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
 
@@ -137,6 +138,9 @@ class _Walk:
 
     def _visit(self, function: types.FunctionType) -> Asks:
         names = set(_names_in(function.__code__))
+        if "getattr" in names:
+            texts = tuple([one for one in function.__code__.co_consts if isinstance(one, str) and one.isidentifier()])
+            names |= {name for name in self._methods if name.startswith(texts)}
         for name in (names - self._names) & self._methods.keys():
             for value in self._methods[name]:
                 self._pending.extend(_functions_in(value))
@@ -155,12 +159,14 @@ class _Walk:
             if not value.__name__.startswith(("torch", "numpy")):
                 for name in names & vars(value).keys():
                     self._pending.extend(_functions_in(vars(value)[name]))
-        elif isinstance(value, (dict, list, tuple)):
-            for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
-                self._pending.extend(_functions_in(item))
+        elif isinstance(value, (dict, list, tuple, types.SimpleNamespace)):
+            self._pending.extend(_functions_held(value))
         elif isinstance(value, type):
-            if not issubclass(value, nn.Module) and not self._is_installed_elsewhere(value):
-                self._add_methods(value)
+            if not self._is_installed_elsewhere(value):
+                if issubclass(value, nn.Module):
+                    self._add_static_methods(value)
+                else:
+                    self._add_methods(value)
         else:
             self._pending.extend(_functions_in(value))
             if not self._is_installed_elsewhere(kind):
@@ -169,6 +175,14 @@ class _Walk:
     def _is_installed_elsewhere(self, kind: type) -> bool:
         path = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
         return _SITE_PACKAGES in path and kind.__module__ not in self._homes
+
+    def _add_static_methods(self, owner: type) -> None:
+        """Let what needs no instance of a class of modules be reached by its name."""
+        for name, value in vars(owner).items():
+            if isinstance(value, (staticmethod, classmethod)):
+                self._methods.setdefault(name, []).append(value)
+                if name in self._names:
+                    self._pending.extend(_functions_in(value))
 
     def _add_methods(self, owner: type) -> None:
         """Let the methods of a class be reached by their names."""
@@ -186,6 +200,17 @@ class _Walk:
                     self._pending.extend(_functions_in(members[name]))
 
 
+def _functions_held(value: Any, depth: int = 3) -> Iterator[types.FunctionType]:
+    """Yield the functions in a table of functions, also in the tables in it."""
+    if isinstance(value, types.SimpleNamespace):
+        value = vars(value)
+    if not isinstance(value, (dict, list, tuple)):
+        yield from _functions_in(value)
+    elif depth:
+        for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
+            yield from _functions_held(item, depth - 1)
+
+
 def _functions_in(value: Any) -> Iterator[types.FunctionType]:
     """Yield the Python functions behind a function, method, property, partial or decorated function."""
     for _ in range(8):
@@ -196,8 +221,10 @@ def _functions_in(value: Any) -> Iterator[types.FunctionType]:
             value = value.__func__
         elif isinstance(value, property):
             value = value.fget
-        elif isinstance(value, partial):
+        elif isinstance(value, (partial, cached_property)):
             value = value.func
+        elif isinstance(value, _CACHED):
+            value = value.__wrapped__
         else:
             return
 
@@ -214,6 +241,8 @@ def _values_of(function: types.FunctionType, names: set[str]) -> Iterator[Any]:
     known = function.__globals__
     for name in names & known.keys():
         yield known[name]
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

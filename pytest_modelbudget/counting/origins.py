@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import torch
 
-from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop
+from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, parts_of
 from pytest_modelbudget.measurement import MeasurementError
 
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
@@ -118,6 +118,5 @@ def _clear_frames(error: BaseException | None, seen: set[int]) -> None:
     seen.add(id(error))
     traceback.clear_frames(error.__traceback__)
     error.__traceback__ = _user_part(error.__traceback__)
-    chained = [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
-    for other in chained:
-        _clear_frames(other if isinstance(other, BaseException) else None, seen)
+    for other in (error.__cause__, error.__context__, *parts_of(error)):
+        _clear_frames(other, seen)

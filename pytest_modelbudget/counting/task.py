@@ -12,6 +12,7 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
+from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
 
 
 class Task:
@@ -82,5 +83,5 @@ class Task:
         outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:
-            with ledger.backward_pass():
+            with ledger.backward_pass(), restored_gradients(leaves_of(outputs)):
                 torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])

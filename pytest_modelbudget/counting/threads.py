@@ -2,87 +2,164 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 Around = Callable[[Callable[..., Any]], Callable[..., Any]]
-_POOLS = (
-    ("concurrent.futures.thread", "ThreadPoolExecutor", ("submit",)),
-    ("multiprocessing.pool", "ThreadPool", ("apply_async", "imap", "imap_unordered", "_map_async")),
+Unseen = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _HandOver:
+    """A function or method that takes functions for another thread: ``functions`` are their positions and names."""
+
+    module: str
+    owner: str
+    name: str
+    functions: tuple[tuple[int, str], ...]
+
+
+_POOL_OF_THREADS = ("multiprocessing.pool", "ThreadPool")
+_HAND_OVERS = (
+    _HandOver("_thread", "", "start_new_thread", ((0, "function"),)),
+    _HandOver("asyncio.base_events", "BaseEventLoop", "call_soon_threadsafe", ((1, "callback"),)),
+    _HandOver("concurrent.futures._base", "Future", "add_done_callback", ((1, "fn"),)),
+    _HandOver("concurrent.futures.thread", "ThreadPoolExecutor", "__init__", ((3, "initializer"),)),
+    _HandOver("concurrent.futures.thread", "ThreadPoolExecutor", "submit", ((1, "fn"),)),
+    _HandOver(*_POOL_OF_THREADS, "__init__", ((2, "initializer"),)),
+    _HandOver(*_POOL_OF_THREADS, "apply_async", ((1, "func"), (4, "callback"), (5, "error_callback"))),
+    _HandOver(*_POOL_OF_THREADS, "imap", ((1, "func"),)),
+    _HandOver(*_POOL_OF_THREADS, "imap_unordered", ((1, "func"),)),
+    _HandOver(*_POOL_OF_THREADS, "_map_async", ((1, "func"), (5, "callback"), (6, "error_callback"))),
 )
+_PROCESSES = (
+    _HandOver("multiprocessing.process", "BaseProcess", "start", ()),
+    _HandOver("concurrent.futures.process", "ProcessPoolExecutor", "submit", ()),
+)
+_OF_A_COROUTINE = "run_coroutine_threadsafe.<locals>.callback"
+_SERVE_POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 
 @contextmanager
-def followed_threads(around: Around) -> Iterator[None]:
+def followed_threads(around: Around, unseen: Unseen) -> Iterator[None]:
     """Let ``around`` wrap every function that this thread hands to another one, or one of those to a further one.
 
-    Threads that existed before are followed where they belong to a pool of the standard library.
+    Threads that existed before are followed where they belong to a pool of the standard library. ``unseen`` is told
+    what nothing can follow: coroutines that are handed to another thread, and other processes.
     """
-    followed = {threading.get_ident()}
-
-    def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-        counted = around(function)
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            ident = threading.get_ident()
-            known = ident in followed
-            followed.add(ident)
-            try:
-                return counted(*args, **kwargs)
-            finally:
-                if not known:
-                    followed.discard(ident)
-
-        return run
-
-    undo = [(threading.Thread, "start", threading.Thread.start)]
-    threading.Thread.start = _starting(followed, wrapped)  # type: ignore[method-assign, assignment]
-    for module, name, methods in _POOLS:
-        if module in sys.modules:
-            pool = getattr(sys.modules[module], name)
-            for method in methods:
-                undo.append((pool, method, vars(pool).get(method)))
-                setattr(pool, method, _submitting(getattr(pool, method), followed, wrapped))
+    follower = _Follower(around, unseen)
     try:
+        follower.install()
         yield
     finally:
-        for owner, name, original in undo:
+        follower.remove()
+
+
+class _Follower:
+    """The replaced functions. ``_threads`` are those in which what runs is counted at the moment."""
+
+    def __init__(self, around: Around, unseen: Unseen) -> None:
+        self._around = around
+        self._unseen = unseen
+        self._threads = {threading.get_ident()}
+        self._undo: list[tuple[Any, str, Any]] = []
+        self._replaced: set[_HandOver] = set()
+        self._has_ended = False
+
+    def install(self) -> None:
+        """Replace what hands over, in the modules that are imported by now."""
+        if not self._undo:
+            self._replace(threading.Thread, "start", self._starting(threading.Thread.start))
+        for place in (*_HAND_OVERS, *_PROCESSES):
+            if place.module in sys.modules and place not in self._replaced:
+                self._replaced.add(place)
+                module = sys.modules[place.module]
+                owner = getattr(module, place.owner) if place.owner else module
+                self._replace(owner, place.name, self._handing_over(getattr(owner, place.name), place))
+
+    def remove(self) -> None:
+        """Put every function back; what was handed over and has not run yet is no longer counted."""
+        self._has_ended = True
+        for owner, name, original in reversed(self._undo):
             if original is None:
                 delattr(owner, name)  # it was inherited
             else:
                 setattr(owner, name, original)
 
+    def _replace(self, owner: Any, name: str, function: Any) -> None:
+        self._undo.append((owner, name, vars(owner).get(name)))
+        setattr(owner, name, function)
 
-def _starting(followed: set[int], wrapped: Around) -> Callable[[threading.Thread], None]:
-    original = threading.Thread.start
+    def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        counted = self._around(function)
 
-    def start(thread: threading.Thread) -> None:
-        if threading.get_ident() in followed and not _serves_a_pool(thread):
-            run = wrapped(thread.run)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            thread = threading.get_ident()
+            if thread in self._threads or self._has_ended:
+                return function(*args, **kwargs)
+            self._threads.add(thread)
+            try:
+                return counted(*args, **kwargs)
+            finally:
+                self._threads.discard(thread)
 
-            def run_once() -> None:
-                vars(thread).pop("run", None)
-                run()
+        return run
 
-            thread.run = run_once  # type: ignore[method-assign]
-        original(thread)
+    def _starting(self, original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+        def start(thread: threading.Thread) -> None:
+            if threading.get_ident() in self._threads:
+                if _serves_a_pool(thread):
+                    self.install()  # its module may have been imported meanwhile
+                else:
+                    run = self._wrapped(thread.run)
 
-    return start
+                    def run_once() -> None:
+                        vars(thread).pop("run", None)
+                        run()
+
+                    thread.run = run_once  # type: ignore[method-assign]
+            original(thread)
+
+        return start
+
+    def _handing_over(self, original: Callable[..., Any], place: _HandOver) -> Callable[..., Any]:
+        def hand_over(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() in self._threads:
+                if place.name == "__init__":
+                    vars(args[0]).setdefault("_state", "CLOSE")  # which __del__ reads, also where the run ends here
+                if not place.functions:
+                    self._unseen(f"{place.module.partition('.')[0]}::{place.name}")
+                taken = list(args)
+                for position, name in place.functions:
+                    if position < len(taken):
+                        taken[position] = self._followed(taken[position])
+                    elif name in kwargs:
+                        kwargs[name] = self._followed(kwargs[name])
+                args = tuple(taken)
+            return original(*args, **kwargs)
+
+        return hand_over
+
+    def _followed(self, function: Any) -> Any:
+        if not callable(function):
+            return function
+        if getattr(function, "__qualname__", "") != _OF_A_COROUTINE:
+            return self._wrapped(function)
+        try:
+            self._unseen("asyncio::run_coroutine_threadsafe")  # what it does later is no part of this function
+        except BaseException:
+            for cell in function.__closure__:
+                if asyncio.iscoroutine(cell.cell_contents):
+                    cell.cell_contents.close()  # nobody else does, and Python warns of that
+            raise
+        return function
 
 
 def _serves_a_pool(thread: threading.Thread) -> bool:
     """Return whether a thread waits for what is handed to its pool, and may outlive the measurement."""
-    target = getattr(thread, "_target", None)
-    return getattr(target, "__module__", None) in [module for module, _, _ in _POOLS]
-
-
-def _submitting(original: Callable[..., Any], followed: set[int], wrapped: Around) -> Callable[..., Any]:
-    def submit(pool: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() in followed:
-            function = wrapped(function)
-        return original(pool, function, *args, **kwargs)
-
-    return submit
+    return getattr(getattr(thread, "_target", None), "__module__", None) in _SERVE_POOLS

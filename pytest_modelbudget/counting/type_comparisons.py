@@ -10,15 +10,17 @@ import re
 import textwrap
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
 _CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))")
 _TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
-_NAMES_OF_WEIGHTS = frozenset(("Parameter", "Buffer"))
+_NAMES_OF_TYPES = ("__name__", "__qualname__", "__module__")
+_NAMES_OF_WEIGHTS = re.compile(r"\bParam(eter)?\b|\bBuffer\b|torch\.nn\.parameter")
+_LONGEST_NAME = 40  # longer texts are documentation
 _UNRESOLVED = object()
-Use = tuple[ast.Name, tuple[ast.AST, ...]]
+Use = tuple[ast.expr, tuple[ast.AST, ...]]
 
 
 def compares_exact_types(function: types.FunctionType, names: set[str], *, surely: bool = False) -> bool:
@@ -27,7 +29,8 @@ def compares_exact_types(function: types.FunctionType, names: set[str], *, surel
     With ``surely``, only where the type that it is compared with is known to be that of a tensor.
     """
     if "type" not in names:
-        return False
+        aliased = any(function.__globals__.get(name) is type for name in names)
+        return aliased and not _TENSOR_TYPES.isdisjoint(names)
     code = function.__code__
     last = max(code.co_firstlineno, _last_line(code))
     lines = linecache.getlines(code.co_filename, function.__globals__)
@@ -67,14 +70,20 @@ def _last_line(code: types.CodeType) -> int:
 
 def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
     """Yield every place that names ``type``, with the nodes around it, innermost first."""
-    if isinstance(node, ast.Name) and node.id == "type":
+    if _is_type(node):
         yield node, parents
     for child in ast.iter_child_nodes(node):
         yield from _find(child, (node, *parents[:4]))
 
 
+def _is_type(node: ast.AST) -> TypeGuard[ast.expr]:
+    if isinstance(node, ast.Attribute):
+        return node.attr == "type" and isinstance(node.value, ast.Name) and node.value.id == "builtins"
+    return isinstance(node, ast.Name) and node.id == "type"
+
+
 def _asks_for_tensor(
-    name: ast.Name, parents: tuple[ast.AST, ...], function: types.FunctionType, mentioned: bool, surely: bool
+    name: ast.expr, parents: tuple[ast.AST, ...], function: types.FunctionType, mentioned: bool, surely: bool
 ) -> bool:
     """Return whether what is done with ``type`` may tell a shape tensor from a real one.
 
@@ -82,23 +91,43 @@ def _asks_for_tensor(
     """
     call, *around = parents
     if not (isinstance(call, ast.Call) and call.func is name):
-        return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))  # as in map(type, tensors)
-    if len(call.args) != 1 or _is_self(call.args[0], function):
+        if isinstance(call, ast.Call) and _called(call) == "map":
+            return mentioned or (not surely and _called(around[0]) in ("set", "frozenset"))
+        return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))
+    if len(call.args) != 1 or isinstance(call.args[0], ast.Constant) or _is_self(call.args[0], function):
         return False
     use = around[0] if around else None
     if isinstance(use, (ast.Compare, ast.Tuple, ast.List, ast.Set)):
         compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
         return mentioned if compare is None else _compares_tensor_types(compare, call, function, surely)
     if isinstance(use, ast.Attribute):
-        return use.attr in ("__name__", "__qualname__") and _mentions_weights(function.__code__)
+        return _mentions_weights(function.__code__) if use.attr in _NAMES_OF_TYPES else mentioned
+    if isinstance(use, ast.SetComp):
+        return mentioned or (use.elt is call and not surely)
+    if isinstance(use, ast.FormattedValue):
+        return _mentions_weights(function.__code__) and not any(isinstance(one, ast.Raise) for one in around)
     if isinstance(use, ast.Subscript) and use.slice is call:
         return not surely
     if isinstance(use, ast.Call):
-        if use.func is call:
-            return False  # it makes another one
-        looks_up = isinstance(use.func, ast.Attribute) and use.func.attr in ("get", "pop", "index")
-        return mentioned or (looks_up and not surely)
-    return mentioned and not isinstance(use, (ast.FormattedValue, ast.Raise))
+        return use.func is not call and (mentioned or _tells_types_apart(use, function, surely))
+    return mentioned and not isinstance(use, ast.Raise)
+
+
+def _called(node: ast.AST) -> str:
+    """Return the name of what a call calls, where it is a plain name."""
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+
+
+def _tells_types_apart(call: ast.Call, function: types.FunctionType, surely: bool) -> bool:
+    """Return whether what a type is given to may compare it: a look-up, ``isinstance``, a function of the project."""
+    if isinstance(call.func, ast.Attribute):
+        return not surely and call.func.attr in ("get", "pop", "index")
+    if _called(call) in ("isinstance", "issubclass"):
+        return not surely
+    if _called(call) in ("repr", "str"):
+        return _mentions_weights(function.__code__)
+    code = getattr(inspect.unwrap(_value_of(call.func, function)), "__code__", None)
+    return isinstance(code, types.CodeType) and not _TENSOR_TYPES.isdisjoint(code.co_names)
 
 
 def _is_self(argument: ast.expr, function: types.FunctionType) -> bool:
@@ -149,5 +178,5 @@ def _value_of(node: ast.expr, function: types.FunctionType) -> Any:
 
 def _mentions_weights(code: types.CodeType) -> bool:
     inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    texts = {constant for constant in code.co_consts if isinstance(constant, str)}
-    return not _NAMES_OF_WEIGHTS.isdisjoint(texts) or any(map(_mentions_weights, inner))
+    texts = [constant for constant in code.co_consts if isinstance(constant, str) and len(constant) < _LONGEST_NAME]
+    return any(re.search(_NAMES_OF_WEIGHTS, text) for text in texts) or any(map(_mentions_weights, inner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,14 @@ def receive(session: Session, report: pytest.TestReport) -> None:
         show_as_failed(report, f"{found.failure}\n\n{TURNED}")
     session.tests[report.nodeid] = found
     if session.config.getini("modelbudget_junit"):
-        kept = [one for one in report.user_properties if not str(one[0]).startswith(PREFIX)]
+        kept = [one for one in report.user_properties if not _is_ours(one)]
         report.user_properties = [*kept, *properties(result.verdict for result in found.results)]
+
+
+def _is_ours(user_property: Any) -> bool:
+    """Return whether a property has a name of ours; others may append what they like."""
+    name = user_property[0] if isinstance(user_property, (list, tuple)) and user_property else None
+    return isinstance(name, str) and name.startswith(PREFIX)
 
 
 def run_of(session: Session) -> Run:
@@ -74,7 +81,8 @@ def _incomplete(session: Session) -> Iterator[Incomplete]:
         yield "skipped"
     if collection.failed:
         yield "collection failed"
-    if len(collection.ended) < collection.collected or not collection.collected:
+    only_set_up = config.getoption("setuponly", False)
+    if len(collection.ended) < collection.collected or not collection.collected or only_set_up:
         yield "stopped"
     if session.lost_workers or session.internal_errors:
         yield "worker lost"

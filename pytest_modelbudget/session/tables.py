@@ -12,7 +12,8 @@ import pytest
 
 _OPTION = "--modelbudget-config"
 _MAY_NAME_US = rb"(?i)budg|model[-_]?b|\\[ux]"  # TOML may write the name with escapes
-_INI_SECTION = rb"(?im)^\s*\[(tool[.:])?(pytest[-_.:])?model[-_]?budgets?\]"
+_INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+_INI_SECTION = rb"(?im)^\s*\[\s*(tools?[.:])?(pytest[-_.:])?model[-_.]?budgets?\b"
 
 
 def find_table(config: pytest.Config) -> dict[str, Any] | None:
@@ -49,24 +50,27 @@ def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
 
 
 def _refuse_others(config: pytest.Config, starts: Iterable[Path]) -> None:
-    root = config.rootpath
+    root, used = config.rootpath, config.rootpath / "pyproject.toml"
     for folder in dict.fromkeys(folder for start in starts for folder in _project_folders(start, root)):
-        shown = os.path.relpath(folder / "pyproject.toml", config.invocation_params.dir)
-        if folder != root and _table_in(folder, shown) is not None:
+        path = folder / "pyproject.toml"
+        shown = os.path.relpath(path, config.invocation_params.dir)
+        if not _are_one(path, used) and _table_in(folder, shown) is not None:
             raise pytest.UsageError(_ignored(config, shown))
 
 
 def _refuse_ini(config: pytest.Config) -> None:
-    """Refuse a table in the file that pytest shows as its configfile, and in other formats than TOML."""
-    path = config.inipath
-    if path is None or path == config.rootpath / "pyproject.toml":
-        return
-    shown = os.path.relpath(path, config.invocation_params.dir)
-    if path.suffix == ".toml":
-        if _may_name_us(path) and _read(path, shown) is not None:
-            raise pytest.UsageError(_ignored(config, shown))
-    elif re.search(_INI_SECTION, path.read_bytes()):
-        raise pytest.UsageError(f"{shown}: budgets are read from [tool.modelbudget] in a pyproject.toml, not from here")
+    """Refuse a table in the file that pytest shows as its configfile, and in others that it may read at rootdir."""
+    used = config.rootpath / "pyproject.toml"
+    beside = [path for path in (config.rootpath / name for name in _INI_FILES) if path.is_file()]
+    for path in dict.fromkeys([config.inipath, *beside] if config.inipath else beside):
+        shown = os.path.relpath(path, config.invocation_params.dir)
+        if path.suffix == ".toml":
+            if not _are_one(path, used) and _may_name_us(path) and _read(path, shown) is not None:
+                raise pytest.UsageError(_ignored(config, shown))
+        elif re.search(_INI_SECTION, path.read_bytes()):
+            raise pytest.UsageError(
+                f"{shown}: budgets are read from [tool.modelbudget] in a pyproject.toml, not from here"
+            )
 
 
 def _ignored(config: pytest.Config, shown: str) -> str:
@@ -102,6 +106,14 @@ def _project_folders(start: Path, root: Path) -> Iterator[Path]:
 def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:
     path = folder / "pyproject.toml"
     return _read(path, shown) if os.path.lexists(path) and not path.is_dir() and _may_name_us(path) else None
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    """Return whether two paths are one file, by whatever links they lead there."""
+    try:
+        return path == other or path.samefile(other)
+    except OSError:
+        return False
 
 
 def _may_name_us(path: Path) -> bool:

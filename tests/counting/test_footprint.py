@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting import force_real_run, measure
+from pytest_modelbudget.counting.restoring.settings import put_settings_back, read_settings
 
 from .shape_run.model import Model, rows
 
@@ -119,6 +121,31 @@ def test_hooks_of_gradients() -> None:
     assert gradients == []
 
 
+class Distilled(nn.Module):
+    """A model with a teacher that is kept out of its parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.teacher = [nn.Linear(4, 4)]
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.teacher[0](self.linear(x))
+
+
+def test_gradients_of_weights_that_are_none_of_the_models() -> None:
+    model = Distilled()
+    weight = model.teacher[0].weight
+    for own in (None, torch.ones(4, 4)):
+        weight.grad = own
+        for run in (nullcontext, force_real_run):
+            with run():
+                # forward 2; the teacher's dX and dW, and the student's dW: its input needs no gradient
+                assert measure(model, rows(3), backward=True).training_macs == 5 * ONE
+            assert weight.grad is own
+    model(rows(3)).sum().backward()
+
+
 # -- state of every kind -----------------------------------------------------------------------------------------------
 
 
@@ -143,7 +170,30 @@ class Frozen:
     items: list[Any]
 
 
+class Log(list[Any]):
+    """A list with attributes of its own."""
+
+    last: Any = None
+
+
+class Table(dict[str, Any]):
+    last: Any = None
+
+
+class Pair(tuple[Any, ...]):
+    last: Any = None
+
+
+class State:
+    def __init__(self) -> None:
+        self.last: Any = None
+        self.items: list[Any] = []
+
+
 class Rich(nn.Module):
+    __slots__ = ("late_slot", "slot")
+    state_of_class = State()
+    nested_in_class: tuple[list[Any], ...] = ([1],)
     shared: list[Any] = []
     counter = 0
     by_class: dict[str, Any] = {"a": [1]}
@@ -166,6 +216,8 @@ class Rich(nn.Module):
         self.queue: deque[Any] = deque([1, 2], maxlen=2)
         self.ordered = OrderedDict(a=1, b=2)
         self.nested = ({"a": [1]}, [2])
+        self.slot = [1]
+        self.log, self.table, self.pair = Log([1]), Table(a=1), Pair((1, 2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.linear(x)
@@ -189,6 +241,13 @@ class Rich(nn.Module):
         type(self).counter += 1
         Rich.late = out  # type: ignore[attr-defined]
         Rich.by_class["a"].append(out)
+        Rich.state_of_class.last = out
+        Rich.state_of_class.items.append(out)
+        Rich.nested_in_class[0].append(out)
+        self.slot.append(out)
+        self.late_slot = out
+        for container in (self.log, self.table, self.pair):
+            container.last = out  # type: ignore[attr-defined]
         return out
 
     def state(self) -> Any:
@@ -198,6 +257,9 @@ class Rich(nn.Module):
         slots = (self.slotted.kept, hasattr(self.slotted, "late"), self.slotted.private(), self.frozen.items)
         containers = (dict(self.default), list(self.queue), list(self.ordered), self.nested, vars(self.linear.weight))
         classes = (Rich.shared, Rich.counter, hasattr(Rich, "late"), Rich.by_class)
+        classes += (vars(Rich.state_of_class), Rich.nested_in_class)
+        slots += (self.slot, hasattr(self, "late_slot"))
+        containers += (self.log.last, self.table.last, self.pair.last)
         return repr((generators, arrays, slots, containers, classes))
 
 
@@ -214,15 +276,55 @@ def test_state_of_every_kind(raises: bool) -> None:
     assert model.state() == before
 
 
-def test_determinism_and_precision() -> None:
+def change_settings() -> None:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_num_threads(3 - torch.get_num_threads() % 2)
+    torch.autograd.set_detect_anomaly(not torch.is_anomaly_enabled(), check_nan=False)
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+    torch.backends.cuda.enable_flash_sdp(not torch.backends.cuda.flash_sdp_enabled())
+    torch.backends.mkldnn.set_flags(not torch.backends.mkldnn.enabled)
+
+
+def change_precision() -> None:
+    torch.set_float32_matmul_precision("medium")
+
+
+def change_precision_of_a_backend() -> None:
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+
+
+needs_precisions = pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="came with torch 2.9")
+CHANGES = [
+    change_settings,
+    change_precision,
+    pytest.param(change_precision_of_a_backend, marks=needs_precisions),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_torch_is_set_to(change: Callable[[], None]) -> None:
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.set_float32_matmul_precision("medium")
+        change()
         return self.linear(x)
 
-    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    before = read_settings()
     measured_in_every_way(Model(forward))
-    assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == before
+    assert read_settings() == before
+
+
+@needs_precisions
+def test_precision_that_was_set_backend_by_backend() -> None:
+    # torch.get_float32_matmul_precision() raises then.
+    before = read_settings()
+    change_precision_of_a_backend()
+    try:
+        mixed = read_settings()
+        measured_in_every_way(Model(lambda self, x: self.linear(x)))
+        assert read_settings() == mixed
+    finally:
+        put_settings_back(before)
 
 
 def test_a_model_that_existed_before_its_factory_is_as_it_was() -> None:

@@ -295,6 +295,8 @@ def test_tensors_held_as_plain_attributes_and_in_tuples_are_as_before() -> None:
         "a\u2028b",
         "\u200d",
         "\xa0",
+        "a\ufffe",
+        "\ufdd0",
     ],
 )
 def test_names_that_no_reader_can_tell_from_others_are_refused(name: str) -> None:

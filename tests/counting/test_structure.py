@@ -15,24 +15,36 @@ PACKAGE = Path(counting.__file__).parent
 NAME = "pytest_modelbudget.counting"
 SHARED = {"errors", "plain_tensors", "torch_private"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "errors": {"signals"},
     "plain_tensors": set(),
     "progress": set(),
     "private_names": set(),
     "torch_private": {"private_names"},
     "origins": {"errors"},
     "notes": {"inputs", "origins", "task"},
+    "signals": set(),
     "threads": set(),
     "type_comparisons": set(),
     "model_code": {"origins", "type_comparisons"},
-    "task": {"inputs", "modules", "progress"},
+    "task": {"inputs", "modules", "progress", "restoring"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},
     "modules": {"torch_private"},
     "inputs": {"modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
     "real_run": {"inputs", "modules", "operators", "restoring"} | SHARED,
-    "by_shapes": {"inputs", "model_code", "modules", "origins", "progress", "restoring", "shape_run", "task", "threads"}
+    "by_shapes": {
+        "inputs",
+        "model_code",
+        "modules",
+        "origins",
+        "progress",
+        "restoring",
+        "shape_run",
+        "signals",
+        "task",
+        "threads",
+    }
     | SHARED,
     "for_real": {
         "inputs",

@@ -39,7 +39,7 @@ def run(pytester: pytest.Pytester) -> Run:
             path.parent.mkdir(parents=True, exist_ok=True)
             head = "" if path.suffix == ".toml" else "import pytest; from models import *\n"
             path.write_text(head + dedent(text).lstrip("\n"), encoding="utf-8")
-        apart = subprocess or any(option.startswith("-n") for option in options)
+        apart = subprocess or any(option.startswith("-n") and option != "-n0" for option in options)
         if apart:
             return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
         # At the end of every run this plugin collects garbage five times, which takes a second where torch is loaded.

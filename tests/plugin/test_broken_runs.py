@@ -37,7 +37,8 @@ def test_subclasses_of_builtins_are_what_they_stand_for(run: Run, mode: list[str
 
 @EVERY_MODE
 @pytest.mark.parametrize(
-    "name", [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85", " ", r"\u200b", r"\u202ea", r"a\u2028b", "a "]
+    "name",
+    [r"line\nbreak", r"bell\a", r"\ud800", r"\x7f", r"\x85", " ", r"\u200b", r"\u202ea", r"a\u2028b", "a ", r"a\ufffe"],
 )
 def test_names_that_no_report_can_show_are_refused(run: Run, mode: list[str], name: str) -> None:
     if mode == ["-n2"] and name != r"\ud800":
@@ -130,6 +131,28 @@ def test_properties_of_users_may_have_any_name(run: Run, mode: list[str]) -> Non
     )
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["Head *no budget"])
+
+
+def test_what_others_append_to_the_properties_is_left_alone(run: Run) -> None:
+    result = run(
+        test_net="""
+        def test_net(request, model_budget):
+            request.node.user_properties += [5, (), ("a", 1, 2), ["modelbudgets", 1]]
+            model_budget(Head())
+        """,
+    )
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["Head *no budget"])
+
+
+def test_a_run_that_only_sets_up_misses_no_model(run: Run) -> None:
+    files = {
+        "pyproject": "[tool.modelbudget.models.Net]\nparams = 10\n",
+        "test_net": "def test_net(model_budget): model_budget(Net(), X)",
+    }
+    for option in ("--setup-only", "--setup-plan"):
+        assert run(option, **files).ret == pytest.ExitCode.OK
+    assert run(**files).ret == pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.mark.workers

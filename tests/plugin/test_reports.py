@@ -38,6 +38,14 @@ def test_json_holds_everything(run: Run, pytester: pytest.Pytester, mode: list[s
     assert [path.name for path in (pytester.path / "out" / "deep").iterdir()] == ["run.json"]
 
 
+@PLAIN_AND_N2
+def test_reports_need_no_screen(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    result = run(*mode, "-p", "no:terminal", "--modelbudget-report=json", test_suite=SUITE)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    found = read_report((pytester.path / "modelbudget.json").read_text(), "modelbudget.json")
+    assert [model.name for model in found.models] == ["expected", "fine", "over|<b>"]
+
+
 def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
     result = run("--modelbudget-report=json", "--modelbudget-report=markdown", test_suite=SUITE)
     result.stdout.fnmatch_lines(["json report: modelbudget.json", "markdown report: modelbudget.md"])

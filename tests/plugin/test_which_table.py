@@ -134,6 +134,13 @@ def test_a_table_beyond_the_repository_is_another_projects(run: Run, put: Put, m
         "tool.modelbugdet",
         "modelbudget",
         "pytest-modelbudget",
+        "tools.modelbudget",
+        "Tool.modelbudget",
+        "tool.model.budget",
+        "tool.modelbudget-limits",
+        "tool.pytest.ini_options.modelbudget",
+        "project.modelbudget",
+        '"tool.modelbudget"',
     ],
 )
 def test_a_misspelt_table_is_refused(run: Run, name: str) -> None:
@@ -141,12 +148,33 @@ def test_a_misspelt_table_is_refused(run: Run, name: str) -> None:
     refused(run(pyproject=text, test_net=PASSES), "would be ignored; write [tool.modelbudget]", name)
 
 
+@pytest.mark.parametrize("name", ["tool.modelbudgets", "modelbudget"])
+def test_a_misspelt_array_of_tables_is_refused(run: Run, name: str) -> None:
+    text = f'[[{name}]]\nmacs = "1K"\n'
+    refused(run(pyproject=text, test_net=PASSES), "would be ignored; write [tool.modelbudget]", name)
+
+
+def test_an_array_of_tables_of_ours_is_refused(run: Run) -> None:
+    refused(run(pyproject='[[tool.modelbudget]]\nmacs = "1K"\n', test_net=PASSES), "tool.modelbudget")
+
+
 @EVERY_MODE
 def test_a_misspelt_table_is_refused_with_workers_too(run: Run, mode: list[str]) -> None:
     refused(run(*mode, pyproject="[tool.modelbudgets]\n", test_net=PASSES), "write [tool.modelbudget]")
 
 
-@pytest.mark.parametrize("name", ["tool.budget", "tool.models", "tool.modeling", "tool.pytest"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tool.budget",
+        "tool.models",
+        "tool.modeling",
+        "tool.pytest",
+        "tool.model.size",
+        "tool.uv.sources.pytest-modelbudget",
+        "project.urls",
+    ],
+)
 def test_the_tables_of_others_are_left_alone(run: Run, name: str) -> None:
     assert run(pyproject=f'[{name}]\nx = "1K"\n', test_net="def test(): pass").ret == pytest.ExitCode.OK
 
@@ -167,9 +195,36 @@ def test_a_dangling_link_is_refused(run: Run, put: Put) -> None:
     refused(run(test_net=OVER), "pyproject.toml: cannot be read: No such file or directory")
 
 
-def test_a_section_of_an_ini_file_is_refused(run: Run, put: Put) -> None:
-    put(pytest_dot_ini="[pytest]\n[modelbudget]\nmacs = 1\n")
-    refused(run(test_net=OVER), "pytest.ini: budgets are read from [tool.modelbudget] in a pyproject.toml")
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("pytest.ini", "modelbudget"),
+        ("pytest.ini", "modelbudget.default"),
+        ("pytest.ini", "tool.modelbudget.models.Net"),
+        ("pytest.ini", " tool.modelbudget "),
+        (".pytest.ini", "tool.modelbudget.default"),
+        ("setup.cfg", "tool:modelbudget.default"),
+        ("tox.ini", "modelbudget:default"),
+        ("tox.ini", "pytest-modelbudget"),
+    ],
+)
+def test_a_section_of_an_ini_file_is_refused(run: Run, put: Put, name: str, section: str) -> None:
+    (put() / name).write_text(f"[{'tool:' if name == 'setup.cfg' else ''}pytest]\n[{section}]\nmacs = 1\n")
+    refused(run(test_net=OVER), f"{name}: budgets are read from [tool.modelbudget] in a pyproject.toml")
+
+
+def test_a_section_of_another_tool_is_left_alone(run: Run, put: Put) -> None:
+    put(tox_dot_ini="[pytest]\n[testenv:modelbudget]\n")
+    assert run(test_net=PASSES).ret == pytest.ExitCode.OK
+
+
+def test_one_file_by_two_paths_is_one_table(run: Run, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = put(project__pyproject_dot_toml="[tool.pytest.ini_options]\n" + LIMITS, project__pkg__test_net_dot_py=OVER)
+    (root / "link").symlink_to("project", target_is_directory=True)
+    (root / "project" / "pkg" / "pyproject.toml").symlink_to("../pyproject.toml")
+    monkeypatch.chdir(root / "project")
+    for options in (["--rootdir=../link"], ["../link/pkg"], ["-c", "../link/pyproject.toml"], []):
+        run(*options).stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K *"])
 
 
 @EVERY_MODE

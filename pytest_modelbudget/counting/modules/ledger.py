@@ -66,6 +66,10 @@ class Ledger:
         """Add one call of something that was not counted, to the module at a position."""
         self.unknown.setdefault((module, name), [0, 0])[0] += 1
 
+    def charge_unseen(self, name: str) -> None:
+        """Add one call of something that no mode sees, to the module that is running."""
+        self.charge_unknown(self.running[-1], name)
+
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.restoring.contents import HeldIterator, Undo, saved_content, saved_slots
+from pytest_modelbudget.counting.restoring.contents import HeldIterator, Undo, has_slots, saved_content, saved_slots
 
 _NEVER_FOLLOWED = frozenset(
     (
@@ -69,6 +69,7 @@ class AttributeSnapshot:
         self._class_attributes: list[tuple[type, dict[str, Any]]] = []
         self._undo: list[Undo] = []
         self._followed: set[int] = set()
+        self._slotted: set[type] = set()
         self.tensors: list[torch.Tensor] = []
         self.functions: list[Any] = []
         seen: set[int] = set()
@@ -101,18 +102,13 @@ class AttributeSnapshot:
     def _save_items(self, value: Any) -> Iterable[Any]:
         """Save what ``value`` holds, and return it."""
         if isinstance(value, nn.Module):
-            return self._save_object(value, value.__dict__)
-        if isinstance(value, dict):
-            self._mappings.append((value, dict(value)))
-            if type(value) is OrderedDict:
-                self._follow_functions(value.values())
-            return value.values()
-        if isinstance(value, (list, set, deque)):
-            items = list(value)
-            self._sequences.append((value, items))
-            return items
-        if isinstance(value, tuple):
-            return value
+            items = self._save_object(value, value.__dict__)
+            return [*items, *self._save_slots(value)] if type(value) in self._slotted else items
+        if isinstance(value, (dict, list, set, deque, tuple)):
+            items = self._save_container(value)
+            if type(value) in _CONTAINERS or type(value) is tuple:
+                return items
+            return [*items, *self._save_attributes(value)]
         if type(value) in _FUNCTIONS:
             self.functions.append(value)
             return self._save_function(value) if id(value) in self._followed else ()
@@ -120,18 +116,37 @@ class AttributeSnapshot:
             return ()
         return self._save_other(value)
 
+    def _save_container(self, value: Any) -> Iterable[Any]:
+        """Save the items of a container of Python's own kinds, and return them."""
+        if isinstance(value, dict):
+            self._mappings.append((value, dict(value)))
+            if type(value) is OrderedDict:
+                self._follow_functions(value.values())
+            return value.values()
+        if isinstance(value, tuple):
+            return value
+        items = list(value)
+        self._sequences.append((value, items))
+        return items
+
     def _save_other(self, value: Any) -> Iterable[Any]:
         """Save a plain object, or what has a state of its own."""
         undo = saved_content(value)
         if undo is not None:
             self._undo.append(undo)
             return ()
+        return self._save_attributes(value)
+
+    def _save_attributes(self, value: Any) -> list[Any]:
+        """Save the attributes of an object, also those in slots, and return them."""
         attributes = getattr(value, "__dict__", None)
         items = list(self._save_object(value, attributes)) if type(attributes) is dict else []
-        slots = saved_slots(value)
-        if slots is not None:
-            self._undo.append(slots[1])
-            items += slots[0]
+        return items + self._save_slots(value)
+
+    def _save_slots(self, value: Any) -> list[Any]:
+        items, undo = saved_slots(value)
+        if undo is not None:
+            self._undo.append(undo)
         return items
 
     def _save_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
@@ -171,13 +186,20 @@ class AttributeSnapshot:
         return items
 
     def _save_classes(self, classes: Iterable[type]) -> list[Any]:
-        """Save the attributes of classes, and return the containers among them."""
-        containers: list[Any] = []
+        """Save the attributes of classes, and return the containers among them, and the objects of the same package."""
+        found: list[Any] = []
         for kind in classes:
             before = vars(kind).copy()
             self._class_attributes.append((kind, before))
-            containers += [value for value in before.values() if type(value) in _CONTAINERS]
-        return containers
+            if has_slots(kind):
+                self._slotted.add(kind)
+            package = _package_of(kind)
+            found += [
+                value
+                for value in before.values()
+                if type(value) in _CONTAINERS or type(value) is tuple or _package_of(type(value)) == package
+            ]
+        return found
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
@@ -219,7 +241,11 @@ def own_classes(modules: Iterable[nn.Module]) -> list[type]:
 
 
 def _belongs_to_others(value: Any) -> bool:
-    return str(type(value).__module__).partition(".")[0] in _OTHERS
+    return _package_of(type(value)) in _OTHERS
+
+
+def _package_of(kind: type) -> str:
+    return str(kind.__module__).partition(".")[0]
 
 
 def _refill_mapping(mapping: Any, items: dict[Any, Any]) -> None:

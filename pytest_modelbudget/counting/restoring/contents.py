@@ -1,6 +1,7 @@
 """Restore what has a state of its own beside attributes: generators of random numbers, arrays, bytes, files, slots.
 
-Of iterators there is nothing to restore: they are noted."""
+Nothing puts an iterator back: those are noted.
+"""
 
 from __future__ import annotations
 
@@ -106,14 +107,16 @@ def _of_numpy(value: Any) -> Undo | None:
 _slots: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
 
 
-def saved_slots(value: Any) -> tuple[list[Any], Undo] | None:
+def has_slots(kind: type) -> bool:
+    """Return whether instances of a class have slots."""
+    return bool(_slots_of(kind))
+
+
+def saved_slots(value: Any) -> tuple[list[Any], Undo | None]:
     """Return what the slots of an object hold, and what puts it back; None where it has none."""
-    kind = type(value)
-    names = _slots.get(kind)
-    if names is None:
-        names = _slots[kind] = [name for base in kind.__mro__ for name in _names_of_slots(base)]
+    names = _slots_of(type(value))
     if not names:
-        return None
+        return [], None
     missing = object()
     before = {name: getattr(value, name, missing) for name in names}
 
@@ -127,6 +130,13 @@ def saved_slots(value: Any) -> tuple[list[Any], Undo] | None:
                 object.__setattr__(value, name, item)  # also where the class is frozen
 
     return [item for item in before.values() if item is not missing], undo
+
+
+def _slots_of(kind: type) -> list[str]:
+    names = _slots.get(kind)
+    if names is None:
+        names = _slots[kind] = [name for base in kind.__mro__ for name in _names_of_slots(base)]
+    return names
 
 
 def _names_of_slots(kind: type) -> list[str]:

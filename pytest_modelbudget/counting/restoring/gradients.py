@@ -38,6 +38,22 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
                 tensor.requires_grad_(requires_grad)
 
 
+def leaves_of(outputs: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return the leaves that a backward pass from ``outputs`` gives gradients to, whoever holds them."""
+    nodes = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    leaves = [output for output in outputs if output.grad_fn is None]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        leaf = getattr(node, "variable", None)  # of the node that accumulates the gradient of a leaf
+        if isinstance(leaf, torch.Tensor):
+            leaves.append(leaf)
+        following = [one for one, _ in node.next_functions if one is not None and one not in seen]
+        seen.update(following)
+        nodes += following
+    return leaves
+
+
 def _put_back(now: dict[str, Any], own: dict[str, Any]) -> None:
     if len(now) != len(own) or not all(map(is_, now.values(), own.values())):
         now.clear()

@@ -1,4 +1,4 @@
-"""Restore the state of the process: random numbers, grad mode, the default dtype, determinism."""
+"""Restore the state of the process: random numbers, modes, the default dtype, and what torch is set to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from pytest_modelbudget.counting.restoring.settings import put_settings_back, read_settings
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def restored_process_state() -> Iterator[None]:
     numpy_state = numpy.random.get_state() if numpy else None
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     dtype, collecting = torch.get_default_dtype(), gc.isenabled()
-    determinism, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    settings = read_settings()
     gc.disable()
     torch.clear_autocast_cache()
     try:
@@ -34,9 +36,6 @@ def restored_process_state() -> Iterator[None]:
             numpy.random.set_state(numpy_state)
         if torch.get_default_dtype() is not dtype:
             torch.set_default_dtype(dtype)
-        if torch.get_deterministic_debug_mode() != determinism:
-            torch.set_deterministic_debug_mode(determinism)
-        if torch.get_float32_matmul_precision() != precision:
-            torch.set_float32_matmul_precision(precision)
+        put_settings_back(settings)
         if collecting:
             gc.enable()

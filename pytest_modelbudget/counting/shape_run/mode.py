@@ -67,10 +67,18 @@ class ShapeRun(RunTensors, DispatchMode):
         """End the run where another thread is to run something, which no mode would see."""
         self.stop(f"{getattr(function, '__qualname__', function)}() in another thread")
 
+    def refuse_unseen(self, name: str) -> NoReturn:
+        """End the run where something is to run that cannot be followed."""
+        self.stop(name)
+
     def check_not_stopped(self, who: str) -> None:
         """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
         if self.stopped_by is not None:
             raise ShapeRunStop(f"{who} caught the exception that asked for values")
+
+    def has_led_to(self, error: BaseException) -> bool:
+        """Return whether the model ends the program because it caught the exception that asked for values."""
+        return isinstance(error, SystemExit) and isinstance(self.stopped_by, ShapeRunStop)
 
     @property
     def interrupt(self) -> BaseException | None:

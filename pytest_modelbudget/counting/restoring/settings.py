@@ -1,0 +1,67 @@
+"""What torch is set to for the whole process: read before a run, and put back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+
+Setting = tuple[Callable[[], Any], Callable[[Any], Any]]
+
+
+def _attribute(backend: Any, name: str) -> Setting:
+    return partial(getattr, backend, name), partial(setattr, backend, name)
+
+
+def _precision() -> str | None:
+    """Return the precision of products, or None where it was set backend by backend: torch refuses to say then."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return None
+
+
+def _set_precision(precision: str | None) -> None:
+    if precision is not None:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _precisions() -> Iterable[Setting]:
+    """Yield the precisions by backend, which torch 2.9 brought; those above others first, for they set these too."""
+    backends = torch.backends
+    places = [backends, backends.cuda.matmul]
+    for backend in (backends.cudnn, backends.mkldnn):
+        places += [backend, *(getattr(backend, name, None) for name in ("matmul", "conv", "rnn"))]
+    for place in places:
+        if hasattr(place, "fp32_precision"):
+            yield _attribute(place, "fp32_precision")
+
+
+_SETTINGS: list[Setting] = [
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    (partial(getattr, torch.backends.mkldnn, "enabled"), torch.backends.mkldnn.set_flags),
+    *(_attribute(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
+    *(
+        (getattr(torch.backends.cuda, f"{name}_enabled"), getattr(torch.backends.cuda, f"enable_{name}"))
+        for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
+        if hasattr(torch.backends.cuda, f"enable_{name}")
+    ),
+    (_precision, _set_precision),
+    *_precisions(),  # after the one of all backends, which sets some of them
+]
+
+
+def read_settings() -> list[Any]:
+    """Return what torch is set to."""
+    return [read() for read, _ in _SETTINGS]
+
+
+def put_settings_back(before: list[Any]) -> None:
+    """Set what differs from ``before``."""
+    for (read, put), value in zip(_SETTINGS, before, strict=True):
+        if read() != value:
+            put(value)

@@ -1,0 +1,113 @@
+"""Code that looks at the exact type of a tensor by a detour: an alias, a table, another class, a name."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_modelbudget.counting import measure
+
+from .model import rows
+
+ONE = 3 * 4 * 4  # one linear layer of 4 features to 4, on 3 rows
+
+
+def plain(x: Any) -> bool:
+    return type(x) is torch.Tensor
+
+
+@functools.lru_cache
+def cached(kind: type) -> bool:
+    return kind is torch.Tensor
+
+
+@functools.lru_cache
+def cached_check(x: Any) -> bool:
+    return type(x) is torch.Tensor
+
+
+class Other(nn.Module):
+    @staticmethod
+    def check(x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+    @classmethod
+    def check_too(cls, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+
+typeof = type
+SPACE = types.SimpleNamespace(check=plain)
+TABLE = {"a": {"b": [plain]}}
+
+DETOURS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
+    "isinstance of a new one": lambda self, x: isinstance(torch.ones(1), type(x)),
+    "issubclass": lambda self, x: issubclass(type(torch.ones(1)), type(x)),
+    "one type for all": lambda self, x: len({type(one) for one in (x, torch.arange(3))}) == 1,
+    "set of a map": lambda self, x: len(set(map(type, (x, torch.arange(3))))) == 1,
+    "bases": lambda self, x: type(x).__mro__[0] is torch.Tensor,
+    "alias": lambda self, x: typeof(x) is torch.Tensor,
+    "builtins": lambda self, x: builtins.type(x) is torch.Tensor,
+    "given to a cached function": lambda self, x: cached(type(x)),
+    "cached function": lambda self, x: cached_check(x),
+    "namespace": lambda self, x: SPACE.check(x),
+    "nested tables": lambda self, x: TABLE["a"]["b"][0](x),
+    "static method of another module": lambda self, x: Other.check(x),
+    "class method of another module": lambda self, x: Other.check_too(x),
+    "default": lambda self, x, check=plain: check(x),
+    "keyword default": lambda self, x, *, check=plain: check(x),
+    "getattr": lambda self, x: getattr(self, "check_" + self.kind)(x),
+    "text of the type of a weight": lambda self, x: "Parameter" in str(type(self.linear.weight)),
+    "start of its name": lambda self, x: type(self.linear.weight).__name__.startswith("Param"),
+    "formatted": lambda self, x: "torch.nn.parameter.Parameter" in f"{type(self.linear.weight)}",
+    "module of the type": lambda self, x: type(self.linear.weight).__module__ == "torch.nn.parameter",
+    "cached property": lambda self, x: self.has_plain_weight,
+}
+
+
+class Asking(nn.Module):
+    kind = "tensor"
+
+    def __init__(self, condition: Callable[[Any, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.condition = condition
+
+    def check_tensor(self, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+    @functools.cached_property
+    def has_plain_weight(self) -> bool:
+        return type(self.linear.weight) is nn.Parameter
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) if self.condition(self, x) else x
+
+
+@pytest.mark.parametrize("condition", DETOURS)
+def test_a_forward_that_looks_at_types_by_a_detour(condition: str) -> None:
+    build = functools.partial(Asking, DETOURS[condition])
+    for given in (build(), build):
+        assert measure(given, rows(3)).macs == ONE
+
+
+HARMLESS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
+    "its own type": lambda self, x: type(self).__name__ == "Asking",
+    "types of modules": lambda self, x: [type(module) for module in self.children()] != [],
+    "type of a number": lambda self, x: isinstance(3, int) or int is int,
+    "another attribute": lambda self, x: getattr(self, "linear") is not None,  # noqa: B009
+    "made of the same type": lambda self, x: type((1, 2))([3]) is not None,
+}
+
+
+@pytest.mark.parametrize("condition", HARMLESS)
+def test_other_types_need_no_real_run(condition: str) -> None:
+    found = measure(functools.partial(Asking, HARMLESS[condition]), rows(3))
+    assert (found.macs, found.run) == (ONE, "shape")
