@@ -67,6 +67,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
     interrupt: BaseException | None = None
     failure: ShapeRunFailure | None = None
     try:
+        run.guard_values()
         with restored_handlers():
             result = _run(task, run, nullcontext() if autograd else run.below_autograd)
     except BaseException as error:
@@ -90,7 +91,6 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
 
 def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Measurement:
     __tracebackhide__ = True
-    run.guard_values()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(task.backward))
@@ -113,8 +113,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         roots += hooks_around(index.parameters, task.backward)
         classes = own_classes(node.module for node in index.nodes)
         attributes = AttributeSnapshot((*roots, task.inputs), classes)
-        _check_code(task, index, attributes)
         _check_iterators(task, attributes)
+        _check_code(task, index, attributes)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
