@@ -21,6 +21,7 @@ from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
+from pytest_modelbudget.counting.restoring.process_state import restored_process_state
 from pytest_modelbudget.counting.shape_run.building import weightless
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
@@ -40,7 +41,8 @@ def measure_by_shapes(task: Task) -> Measurement | ShapeRunFailure:
     """
     __tracebackhide__ = True
     if can_remember_composites() and not task.backward:
-        outcome = _one_run(task, autograd=False)
+        with restored_process_state():
+            outcome = _one_run(task, autograd=False)
         if isinstance(outcome, Measurement) or not outcome.needs_autograd:
             return outcome
         outcome.forget()
@@ -50,7 +52,8 @@ def measure_by_shapes(task: Task) -> Measurement | ShapeRunFailure:
 def measure_with_autograd(task: Task) -> Measurement | ShapeRunFailure:
     """Return the measurement of a shape run with autograd, or why there is none."""
     __tracebackhide__ = True
-    return _one_run(task, autograd=True)
+    with restored_process_state():
+        return _one_run(task, autograd=True)
 
 
 def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
@@ -64,6 +67,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
     interrupt: BaseException | None = None
     failure: ShapeRunFailure | None = None
     try:
+        run.guard_values()
         with restored_handlers():
             result = _run(task, run, nullcontext() if autograd else run.below_autograd)
     except BaseException as error:
@@ -73,7 +77,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         if task.is_factory and task.weight_bytes is None:
             task.weight_bytes = run.bytes_of_weights()  # of what was built until it failed: a real build takes as much
         interrupt = run.interrupt  # which the model caught
-        failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run.survivors))
+        failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run))
     finally:
         run.release()
         torch.clear_autocast_cache()
@@ -81,7 +85,7 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         raise interrupt
     if failure is not None:
         return failure
-    check_none_survives(run.survivors)
+    check_none_survives(run)
     return result
 
 
@@ -109,7 +113,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         roots += hooks_around(index.parameters, task.backward)
         classes = own_classes(node.module for node in index.nodes)
         attributes = AttributeSnapshot((*roots, task.inputs), classes)
-        _check_code(task, index, attributes, run)
+        _check_iterators(task, attributes)
+        _check_code(task, index, attributes)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
@@ -179,12 +184,18 @@ def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
     return found
 
 
-def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot, run: ShapeRun) -> None:
-    """End the run where the model's own code asks for what only real tensors have, or watch what it reads."""
+def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
+    """End the run where the model's own code asks for what only real tensors have."""
     classes = {type(node.module) for node in index.nodes}
     factory = task.model if task.is_factory else None
     asks = asks_of_model(classes, attributes.helpers(), attributes.functions, task.method, factory=factory)
     if asks.exact_type:
         raise ShapeRunStop("the model's code compares the exact types of tensors")
-    if asks.exports:
-        run.guard_values()
+
+
+def _check_iterators(task: Task, attributes: AttributeSnapshot) -> None:
+    """End the first run where the model or its inputs hold what a second run could not read again."""
+    iterators = attributes.held_iterators()
+    if iterators and not task.runs_once:
+        task.runs_once = True
+        raise ShapeRunStop(f"a {type(iterators[0]).__name__} can be read only once, and is left to a real run")

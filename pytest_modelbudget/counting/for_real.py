@@ -17,7 +17,9 @@ from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
+from pytest_modelbudget.counting.restoring.process_state import restored_process_state
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.shape_run.bypassing import noted_exports
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import followed_threads
@@ -44,20 +46,20 @@ def obstacle_to_real_run(task: Task) -> str | None:
 def measure_for_real(task: Task, reason: str) -> Measurement:
     """Return the measurement of a real run; ``reason`` says, for whoever waits, why there is one."""
     __tracebackhide__ = True
-    if task.is_factory:
-        torch.manual_seed(0)
-    with torch.inference_mode(False), unfused_kernels(task.backward):
+    with restored_process_state(), torch.inference_mode(False), unfused_kernels(task.backward):
+        if task.is_factory:
+            torch.manual_seed(0)
         built = (
             task.build(task.model, f"building the model with its weights{reason}") if task.is_factory else task.model
         )
         announce(f"a real run{reason}")
-        if task.backward or not torch.is_grad_enabled():
+        if task.backward or task.runs_once or not torch.is_grad_enabled():
             return _run(task, built)
         try:
-            with torch.no_grad():
+            with restored_process_state(), torch.no_grad():
                 return _run(task, built)
         except RuntimeError as error:
-            if not asks_for_gradients(error):
+            if task.runs_once or not asks_for_gradients(error):
                 raise
         return _run(task, built)  # the forward itself asks for gradients, as force fields do
 
@@ -78,6 +80,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     run.ledger = ledger
     hooks = hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(node.module for node in index.nodes))
+    task.runs_once = bool(attributes.held_iterators())
     index.replace_lazy_tensors()
     index.count_tensors()
     grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())
@@ -85,7 +88,8 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     storages.hold((*held, *index.buffers))
     try:
         threads = followed_threads(run.in_other_threads, ledger.charge_unseen)
-        with grad_mode, restored_gradients(held), run, attribute_calls(ledger, task.backward), threads:
+        exports = noted_exports(storages.save_before_write)
+        with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()
         if index.has_lazy_tensors:

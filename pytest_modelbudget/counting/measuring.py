@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -16,7 +16,6 @@ from pytest_modelbudget.counting.errors import is_interrupt
 from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_real_run
 from pytest_modelbudget.counting.notes import add_notes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
-from pytest_modelbudget.counting.restoring.process_state import restored_process_state
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.torch_private import disable_current_modes, dispatch_mode_stack_length
 from pytest_modelbudget.measurement import Measurement, MeasurementError
@@ -73,10 +72,7 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
-    with _one_at_a_time, ExitStack() as stack:
-        if dispatch_mode_stack_length():
-            stack.enter_context(disable_current_modes())
-        stack.enter_context(restored_process_state())
+    with _one_at_a_time, disable_current_modes() if dispatch_mode_stack_length() else nullcontext():
         outcome = _measure(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
@@ -107,11 +103,14 @@ def _measure(task: Task) -> Measurement | Exception:
 
 
 def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str) -> Measurement | Exception:
-    """Measure by a shape run with autograd, where torch has fewer limits; or tell why that failed too."""
+    """Measure by a shape run with autograd, where torch has fewer limits; or tell why that failed too.
+
+    It is also the one run of what can be read only once.
+    """
     __tracebackhide__ = True
     if failure is None:
         raise MeasurementError(obstacle)
-    if isinstance(failure.error, RuntimeError):
+    if task.runs_once or isinstance(failure.error, RuntimeError):
         outcome = measure_with_autograd(task)
         if isinstance(outcome, Measurement):
             return outcome

@@ -20,7 +20,8 @@ class Task:
 
     ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes or specs, and are made once the
     model is built. ``method`` is the name of the method to run. ``built_class`` is the class of the model, and
-    ``weight_bytes`` the size of its weights, once they are known.
+    ``weight_bytes`` the size of its weights, once they are known. ``runs_once``: the model or its inputs hold what can
+    be read only once, as iterators.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Task:
         self.flops_per_mac = flops_per_mac
         self.built_class = None if self.is_factory else inputs.model_class(model)
         self.weight_bytes: int | None = None
+        self.runs_once = False
 
     @property
     def is_factory(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.restoring.contents import Undo, has_slots, saved_content, saved_slots
+from pytest_modelbudget.counting.restoring.contents import HeldIterator, Undo, has_slots, saved_content, saved_slots
 
 _NEVER_FOLLOWED = frozenset(
     (
@@ -94,6 +94,10 @@ class AttributeSnapshot:
     def helpers(self) -> set[type]:
         """Return the classes of the plain objects found."""
         return {kind for value, kind in self._classes if not isinstance(value, nn.Module)}
+
+    def held_iterators(self) -> list[Any]:
+        """Return the iterators found, which can be read only once."""
+        return [undo.iterator for undo in self._undo if isinstance(undo, HeldIterator)]
 
     def _save_items(self, value: Any) -> Iterable[Any]:
         """Save what ``value`` holds, and return it."""

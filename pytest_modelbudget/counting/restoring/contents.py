@@ -1,10 +1,15 @@
-"""Restore what has a state of its own beside attributes: generators of random numbers, arrays, bytes and slots."""
+"""Restore what has a state of its own beside attributes: generators of random numbers, arrays, bytes, files, slots.
+
+Nothing puts an iterator back: those are noted.
+"""
 
 from __future__ import annotations
 
 import array
+import io
 import random
 import sys
+import types
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,8 +22,18 @@ MOST_BYTES = 1 << 26
 """The largest NumPy array that is copied, to be put back."""
 
 
+class HeldIterator:
+    """An iterator that nothing can put back: what is read of it once is gone."""
+
+    def __init__(self, iterator: Any) -> None:
+        self.iterator = iterator
+
+    def __call__(self) -> None:
+        """Leave the iterator where it is."""
+
+
 def saved_content(value: Any) -> Undo | None:
-    """Return what puts back the state of a generator, an array or bytes; None for anything else, or too large a one."""
+    """Return what puts back the state of a generator, an array, bytes or a file; None for others, or too large ones."""
     if isinstance(value, random.Random):
         return _of_python_generator(value)
     if isinstance(value, torch.Generator):
@@ -26,6 +41,11 @@ def saved_content(value: Any) -> Undo | None:
         return partial(_set_state, value, state)
     if isinstance(value, (bytearray, array.array)):
         return _of_sequence(value)
+    if isinstance(value, io.IOBase):
+        return _of_file(value)
+    step = getattr(type(value), "__next__", None)
+    if step is not None and not isinstance(step, types.FunctionType):  # whose state is in its attributes
+        return HeldIterator(value)
     return _of_numpy(value) if "numpy" in sys.modules else None
 
 
@@ -39,6 +59,23 @@ def _of_python_generator(generator: random.Random) -> Undo | None:
     except NotImplementedError:
         return None  # the system's own source has no state
     return lambda: generator.setstate(state)
+
+
+def _of_file(file: io.IOBase) -> Undo | None:
+    """Return what puts back the position of a file that is only read."""
+    if file.closed or not file.readable() or file.writable():
+        return None
+    if not file.seekable():
+        return HeldIterator(file)
+    try:
+        position = file.tell()
+    except OSError:
+        return HeldIterator(file)  # which is being iterated
+    return lambda: None if file.closed else _seek(file, position)
+
+
+def _seek(file: io.IOBase, position: int) -> None:
+    file.seek(position)
 
 
 def _of_sequence(value: Any) -> Undo:

@@ -51,6 +51,10 @@ class StorageSnapshot:
                 return  # a view, whatever the operator says
         self._created[storage_identity(storage)] = StorageWeakRef(storage)
 
+    def created(self, storage: int) -> StorageWeakRef | None:
+        """Return the weak reference of a storage, given by its identity, if the run created it."""
+        return self._created.get(storage)
+
     def save_before_write(self, tensor: torch.Tensor) -> None:
         """Copy the storage of ``tensor``, unless the run created it or it was copied before."""
         if not _has_storage(tensor):
@@ -59,7 +63,7 @@ class StorageSnapshot:
             return
         storage = storage_of(tensor)
         identity = storage_identity(storage)
-        if identity in self._created:
+        if identity in self._created and storage.resizable():  # what is not may be an array's memory
             return
         if id(tensor) not in self._aliases:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
@@ -69,7 +73,7 @@ class StorageSnapshot:
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""
         with torch.no_grad():
-            for storage, copy in self._copies.values():
+            for storage, copy in reversed(self._copies.values()):  # two may share their memory, as through dlpack
                 if storage.nbytes() != copy.numel():
                     storage.resize_(copy.numel())
                 _bytes_of(storage).copy_(copy)

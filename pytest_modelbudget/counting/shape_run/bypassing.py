@@ -1,23 +1,29 @@
-"""Guard what reads the data of a real tensor past the dispatcher, where no mode sees it.
+"""Guard what reads or writes the data of a real tensor past the dispatcher, where no mode sees it.
 
 Weights and real tensors that unknown values were written into have data too, and it is not theirs: it is stale, or was
-never initialized. What asks for it must end the run, as it does on shape tensors.
+never initialized. What asks for it must end the run, as it does on shape tensors. And what is handed to others, such as
+NumPy arrays, may be written there: it has to be copied before, to be put back.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.torch_private import dlpack_functions
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.torch_private import DisableTorchDispatch, dlpack_functions
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
 EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage", "untyped_storage"))
-"""The methods after which others can read the data whenever they like."""
-GUARDED = (*READING, "share_memory_", "storage", "untyped_storage")
+"""The methods after which others can read and write the data whenever they like."""
+WRITING = ("apply_", "map2_", "map_")
+"""The methods that call a Python function for every element, and write what it returns."""
+GUARDED = (*READING, *WRITING, "share_memory_", "storage", "untyped_storage")
 
 Note = Callable[[torch.Tensor, str, bool], None]
 
@@ -25,8 +31,8 @@ Note = Callable[[torch.Tensor, str, bool], None]
 class ValueGuards:
     """The methods of ``torch.Tensor`` that read data, each calling ``note`` first, while the guards are installed.
 
-    ``note`` takes the tensor, what is called, and whether that lets others read later; it may end the run. Only while
-    the guards are installed do they hold it.
+    ``note`` takes the tensor, what is called, and whether that writes, or lets others read and write later; it may end
+    the run. Only while the guards are installed do they hold it.
     """
 
     def __init__(self) -> None:
@@ -37,9 +43,11 @@ class ValueGuards:
         if self._undo:
             return
         thread = threading.get_ident()
-        for owner, name in (*((torch.Tensor, name) for name in GUARDED), *dlpack_functions):
-            self._undo.append((owner, name, vars(owner).get(name)))
-            setattr(owner, name, _guarded(getattr(owner, name), name, thread, note))
+        places = [*((torch.Tensor, name) for name in GUARDED), *dlpack_functions]
+        self._undo = [(owner, name, vars(owner).get(name)) for owner, name in places]
+        guarded = [_guarded(getattr(owner, name), name, thread, note) for owner, name in places]
+        for (owner, name), guard in zip(places, guarded, strict=True):
+            setattr(owner, name, guard)
 
     def remove(self) -> None:
         """Put the methods back."""
@@ -51,12 +59,36 @@ class ValueGuards:
                 setattr(owner, name, original)
 
 
+@contextmanager
+def noted_exports(note: Callable[[torch.Tensor], None]) -> Iterator[None]:
+    """Call ``note`` with every tensor that is to be written past the dispatcher, or whose memory is handed out."""
+
+    def note_exports(tensor: torch.Tensor, _: str, exports: bool) -> None:
+        if exports:
+            note(tensor)
+
+    guards = ValueGuards()
+    guards.install(note_exports)
+    try:
+        yield
+    finally:
+        guards.remove()
+
+
 def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
-    exports = name in EXPORTING or "dlpack" in name
+    exports = name in EXPORTING or name in WRITING or "dlpack" in name
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() == thread:
-            note(self, name, exports)
+            with DisableTorchDispatch():
+                note(self, name, exports)
         return original(self, *args, **kwargs)
 
-    return method
+    def method_below_dispatch(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread or type(self) not in (ShapeTensor, *PLAIN_TYPES):
+            return original(self, *args, **kwargs)
+        with DisableTorchDispatch():  # it takes an alias, which would have no data
+            note(self, name, exports)
+            return original(self, *args, **kwargs)
+
+    return method_below_dispatch if name == "numpy" else method

@@ -27,7 +27,7 @@ class KnownValues:
     address.
     """
 
-    def __init__(self, on_unknown: Callable[[], None]) -> None:
+    def __init__(self, on_unknown: Callable[[int], None]) -> None:
         self._flags = _known_flags.setdefault(backend_flags(), len(_known_flags))
         self._on_unknown = on_unknown
         self._exported: dict[int, tuple[torch.UntypedStorage, int]] = {}
@@ -64,14 +64,19 @@ class KnownValues:
         weights = self._weights
         return [tensor for tensor in tensors if id(tensor) not in weights]
 
+    def is_unknown(self, storage: int) -> bool:
+        """Return whether unknown values were written into a storage, given by its identity."""
+        return storage in self._unknown
+
     def mark_unknown(self, storage: torch.UntypedStorage) -> None:
         """Treat the values of all tensors that share a storage as unknown."""
         identity = storage_identity(storage)
-        if identity in self._exported:
+        if identity in self._unknown:
+            return
+        if identity in self._exported or not storage.resizable():  # NumPy's memory is not, nor what NumPy was given
             raise ShapeRunStop("unknown values are written where others may read them, as through a NumPy array")
-        if not self._unknown:
-            self._on_unknown()
         self._unknown[identity] = storage
+        self._on_unknown(identity)
 
     def mark_written(self, tensor: torch.Tensor) -> None:
         """Treat what unknown values were written into as unknown: a real tensor, or the one that a view belongs to."""
@@ -189,5 +194,5 @@ def _has_memory(tensor: torch.Tensor) -> bool:
     )
 
 
-def _nothing() -> None:
+def _nothing(_: int) -> None:
     """Follow a run that has ended."""

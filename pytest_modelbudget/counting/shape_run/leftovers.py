@@ -1,35 +1,61 @@
-"""No shape tensor may outlive its run: find one that does, and who holds it."""
+"""No shape tensor, and none with stale data, may outlive its run: find one that does, and who holds it."""
 
 from __future__ import annotations
 
 import functools
 import gc
 import types
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
 
+import torch
+
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
 from pytest_modelbudget.measurement import MeasurementError
 
 
-def check_none_survives(survivors: Callable[[], Sequence[Any]]) -> None:
-    """Raise :class:`MeasurementError` if a tensor that ``survivors`` returns still lives, naming its holder.
+class Survivors(Protocol):
+    """What a run knows of the tensors that it made."""
 
-    A tensor without data that a cache hands out later would break a real call. Caches of ``functools`` are cleared,
-    where they hold one.
+    def any_survives(self) -> bool:
+        """Return whether one may still live, without searching."""
+
+    def survivors(self) -> Sequence[Any]:
+        """Return those that still live."""
+
+
+def check_none_survives(run: Survivors) -> None:
+    """Raise :class:`MeasurementError` if a tensor of the run still lives, naming its holder.
+
+    A tensor without data that a cache hands out later would break a real call, and one whose values the run does not
+    know would make it wrong. Caches of ``functools`` are cleared, where they hold one.
     """
     __tracebackhide__ = True
     for generation in (0, 2):
-        if not survivors():
+        if not run.any_survives():
             return
         gc.collect(generation)
-    if survivors() and clear_caches(survivors()):
+    if run.any_survives() and clear_caches(run.survivors()):
         gc.collect()
-    alive = survivors()
+    if not run.any_survives():
+        return
+    alive = run.survivors()
     if alive:
+        is_stale = type(alive[0]) in PLAIN_TYPES
+        what = "a tensor whose values are not known" if is_stale else "a tensor without data"
+        would = "make a later real call wrong" if is_stale else "break a later real call"
         raise MeasurementError(
-            f"a tensor without data outlived the measurement, held by {_holder_of(alive[0])}. It would break a later "
-            "real call: clear that cache, or measure an instance that was built before"
+            f"{what} outlived the measurement, held by {_holder_of(alive[0])}. It would {would}: clear that cache, or "
+            "measure an instance that was built before"
         )
+
+
+def tensors_with_storages(storages: Collection[int]) -> list[torch.Tensor]:
+    """Return every plain tensor of the process whose storage is one of those, given by their identities."""
+    plain = [item for item in gc.get_objects() if type(item) in PLAIN_TYPES]
+    dense = [tensor for tensor in plain if tensor.layout is torch.strided and not tensor.is_nested]
+    return [tensor for tensor in dense if storage_identity(storage_of(tensor)) in storages]
 
 
 _FOLLOWED_NO_FURTHER = (

@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 from weakref import ref
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import ValueGuards
+from pytest_modelbudget.counting.shape_run.bypassing import WRITING, ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
+from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storages
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
 from pytest_modelbudget.counting.torch_private import make_wrapper_subclass, storage_of
@@ -22,9 +24,10 @@ class RunTensors:
 
     def __init__(self) -> None:
         self.storages = StorageSnapshot()
-        self.known_values = KnownValues(self.guard_values)
+        self.known_values = KnownValues(self._note_stale)
         self._guards = ValueGuards()
         self._created: list[ref[ShapeTensor]] = []
+        self._stale: dict[int, StorageWeakRef] = {}  # storages that the run created, and wrote unknown values into
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
@@ -32,7 +35,7 @@ class RunTensors:
 
     def guard_values(self) -> None:
         """From here on, end the run where stale data is read past the dispatcher."""
-        self._guards.install(self._note_read)
+        self._guards.install(self._note_access)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors that are no weights, to put it back."""
@@ -57,6 +60,7 @@ class RunTensors:
             device=spec.device,
         )
         tensor._spec = spec
+        tensor._base_storage = None
         self._created.append(ref(tensor))
         return tensor
 
@@ -76,23 +80,40 @@ class RunTensors:
                 view._base_storage = storage
         return out
 
-    def survivors(self) -> list[ShapeTensor]:
-        """Return the shape tensors of this run that still live."""
-        return [tensor for tensor in (created() for created in self._created) if tensor is not None]
+    def any_survives(self) -> bool:
+        """Return whether :meth:`survivors` may return any tensor."""
+        if [True for created in self._created if created() is not None]:
+            return True
+        return not all(storage.expired() for storage in self._stale.values())
+
+    def survivors(self) -> list[torch.Tensor]:
+        """Return what the run made and still lives: shape tensors, and real ones whose values are not known."""
+        shapes = [tensor for tensor in (created() for created in self._created) if tensor is not None]
+        alive = {identity for identity, storage in self._stale.items() if not storage.expired()}
+        return [*shapes, *tensors_with_storages(alive)] if alive else [*shapes]
 
     def bytes_of_weights(self) -> int:
         """Return what the parameters among the shape tensors that still live would take."""
-        weights = [tensor._spec for tensor in self.survivors() if isinstance(tensor, torch.nn.Parameter)]
+        shapes = [tensor for tensor in (created() for created in self._created) if tensor is not None]
+        weights = [tensor._spec for tensor in shapes if isinstance(tensor, torch.nn.Parameter)]
         return sum(prod(spec.shape) * spec.dtype.itemsize for spec in weights)
 
     def release_tensors(self) -> None:
         """Let go of the tensors that existed before."""
         self._guards.remove()
+        is_unknown = self.known_values.is_unknown
+        self._stale = {identity: storage for identity, storage in self._stale.items() if is_unknown(identity)}
         self.known_values.release()
 
-    def _note_read(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
-        """End the run where the data of a tensor is read whose values are unknown."""
-        if type(tensor) is ShapeTensor or self.known_values.has_stale_data(tensor):
+    def _note_stale(self, storage: int) -> None:
+        created = self.storages.created(storage)
+        if created is not None:
+            self._stale[storage] = created
+
+    def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
+        """End the run where data is written past the dispatcher, or read whose values are unknown."""
+        if type(tensor) is ShapeTensor or name in WRITING or self.known_values.has_stale_data(tensor):
             self.stop(f"Tensor.{name}()")
         if exports:
+            self.storages.save_before_write(tensor)
             self.known_values.note_exported(tensor)

@@ -15,6 +15,7 @@ from pytest_modelbudget.counting.torch_private import (
     disabled_torch_function,
     local_scalar_dense,
     make_wrapper_subclass,
+    storage_of,
     tree_map,
 )
 
@@ -95,9 +96,11 @@ def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:
 class ShapeTensor(torch.Tensor):
     """A tensor without data. Whatever asks it for values, past the dispatcher too, ends the shape run."""
 
+    __slots__ = ("_base_storage", "_is_param", "_spec")  # not in __dict__, which models copy from tensor to tensor
     __torch_function__ = disabled_torch_function
     _spec: Spec
-    _base_storage: torch.UntypedStorage | None = None  # of the real tensor that this is a view of
+    _base_storage: torch.UntypedStorage | None  # of the real tensor that this is a view of
+    _is_param: bool  # set by torch on parameters alone
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, *_: Any) -> Any:
@@ -107,7 +110,7 @@ class ShapeTensor(torch.Tensor):
     @property
     def __class__(self) -> type:
         """The class that a real tensor would have, for code that asks; ``type`` alone tells the truth."""
-        return torch.nn.Parameter if self.__dict__.get("_is_param") else torch.Tensor
+        return torch.nn.Parameter if getattr(self, "_is_param", False) else torch.Tensor
 
     @__class__.setter
     def __class__(self, kind: type) -> NoReturn:
@@ -119,6 +122,8 @@ class ShapeTensor(torch.Tensor):
             return memo[id(self)]  # type: ignore[no-any-return]
         twin = new_shape_tensor(self._spec)
         twin.requires_grad_(self.requires_grad)
+        if getattr(self, "_is_param", False):
+            twin._is_param = True
         twin.__dict__.update(self.__dict__)
         memo[id(self)] = twin
         return twin
@@ -186,6 +191,7 @@ def new_shape_tensor(spec: Spec) -> ShapeTensor:
         device=spec.device,
     )
     tensor._spec = spec
+    tensor._base_storage = None
     return tensor
 
 
@@ -211,6 +217,9 @@ def as_shapes(value: Any, new_tensor: Callable[[Spec], ShapeTensor], device: tor
         if type(leaf) not in PLAIN_TYPES or not (is_inexact(leaf.dtype) or leaf.is_meta):
             return leaf
         tensor = new_tensor(spec_of(leaf, device if leaf.is_meta else None))
+        storage = storage_of(leaf)
+        if not storage.resizable():  # an array may have the same memory
+            tensor._base_storage = storage
         if leaf.__dict__:
             tensor.__dict__.update(leaf.__dict__)
         return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor

@@ -126,6 +126,7 @@ def test_weights_that_nothing_writes_into_have_their_values() -> None:
     assert measure(model, rows(4)).macs == 3 * 4 * 4 * 4
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_known_values_may_be_read_in_every_way() -> None:
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
         known = torch.arange(3, 4)
