@@ -11,7 +11,7 @@ import torch
 
 from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
-from pytest_modelbudget.counting.model_code import asks_of_model
+from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -127,8 +127,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
-            ledger.settle()
-            result = measurement(ledger.index, ledger, request, "shape")
+            result = measurement(ledger.settle(), ledger, request, "shape")
         finally:
             attributes.restore()
             exchanged = run.put_data_back()
@@ -188,9 +187,8 @@ def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -
     """End the run where the model's own code asks for what only real tensors have."""
     classes = {type(node.module) for node in index.nodes}
     factory = task.model if task.is_factory else None
-    asks = asks_of_model(classes, attributes.helpers(), attributes.functions, task.method, factory=factory)
-    if asks.exact_type:
-        raise ShapeRunStop("the model's code compares the exact types of tensors")
+    if needs_real_tensors(classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
+        raise ShapeRunStop("the model's code looks at what only real tensors have, such as their exact types")
 
 
 def _check_iterators(task: Task, attributes: AttributeSnapshot) -> None:

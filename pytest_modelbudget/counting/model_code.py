@@ -1,8 +1,9 @@
-"""What the code of a model asks of its tensors that a shape run cannot answer, or has to watch from the start.
+"""What the code of a model asks of its tensors that a shape run cannot answer, nor notice.
 
 A shape tensor is a tensor, but not of exactly the type that a real one is. A model whose own code compares exact types
-(``type(x) is torch.Tensor``, a dict keyed by type) belongs to a real run. The code tells: that of ``forward`` and of
-all that it may reach by name, in the project or in the same files of an installed package.
+(``type(x) is torch.Tensor``, a dict keyed by type), or calls methods past every mode, belongs to a real run. The code
+tells: that of ``forward`` and of all that it may reach by name, in the project or in the same files of an installed
+package.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import sys
 import sysconfig
 import types
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
 from weakref import ref
 
+import torch
 from torch import nn
 
 from pytest_modelbudget.counting.origins import is_user_code
@@ -25,40 +26,28 @@ from pytest_modelbudget.counting.type_comparisons import compares_exact_types
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 _SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
 _FLAGS_OF_TENSORS = frozenset(("is_conj", "is_neg", "is_set_to", "resolve_conj", "resolve_neg"))
-_EXPORTS = frozenset(
-    ("__array__", "array", "asarray", "data_ptr", "from_dlpack", "numpy", "storage", "to_dlpack", "untyped_storage")
-)
+_PAST_EVERY_MODE = [
+    getattr(torch.Tensor, name)
+    for name in ("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage")
+]
+"""Methods that see no mode. Where code names them by themselves, nothing can be put in their place."""
 _ALWAYS_RUN = ("__call__", "forward", "__init__", "__getattr__", "__torch_function__")
 _MOST_FUNCTIONS = 2000
 _MOST_ITEMS = 200  # of a table of functions
-
-
-@dataclass(frozen=True, slots=True)
-class Asks:
-    """What code asks of tensors: their ``exact_type``, or their memory (``exports``), which others read later."""
-
-    exact_type: bool = False
-    exports: bool = False
-
-    def __or__(self, other: Asks) -> Asks:
-        return Asks(self.exact_type or other.exact_type, self.exports or other.exports)
-
-
-_NOTHING = Asks()
 _CACHED = type(lru_cache(int))
 _MOST_REMEMBERED = 256
-_of_models: dict[Any, tuple[list[ref[Any]], Asks]] = {}
+_of_models: dict[Any, tuple[list[ref[Any]], bool]] = {}
 
 
-def asks_of_model(
+def needs_real_tensors(
     classes: Iterable[type],
     helpers: Iterable[type],
     functions: Iterable[Any],
     method: str = "forward",
     *,
     factory: Any = None,
-) -> Asks:
-    """Return what the code of a model asks for when its ``method`` is called.
+) -> bool:
+    """Return whether the code of a model asks for what only real tensors have when its ``method`` is called.
 
     ``classes`` are those of its modules, ``helpers`` those of the plain objects that they hold, ``functions`` what they
     hold beside, such as hooks. Where a ``factory`` built the model meanwhile, it ran too, and so did the constructors;
@@ -68,7 +57,7 @@ def asks_of_model(
     plain = [one for function in functions for one in functions_in(function)]
     builders = list(functions_in(factory))
     key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None, method
-    references, found = _of_models.get(key, (None, _NOTHING))
+    references, found = _of_models.get(key, (None, False))
     if references is None or any(reference() is None for reference in references):
         walk = _Walk([*modules, *others])
         starts = dict.fromkeys(("forward", method))
@@ -113,9 +102,9 @@ class _Walk:
         for owner in owners:
             self._add_methods(owner)
 
-    def run(self, start: Iterable[types.FunctionType]) -> Asks:
-        """Return what the functions ask for that are reached from ``start``."""
-        found = _NOTHING
+    def run(self, start: Iterable[types.FunctionType]) -> bool:
+        """Return whether a function that is reached from ``start`` asks for what only real tensors have."""
+        found = False
         self._pending = list(start)
         self._homes.update([function.__module__ for function in self._pending])
         while self._pending and len(self._seen) < _MOST_FUNCTIONS:
@@ -125,7 +114,7 @@ class _Walk:
             if self._is_own_code(function):
                 self._seen.add(function.__code__)
                 found |= self._visit(function)
-                if found.exact_type:
+                if found:
                     break
         return found
 
@@ -136,7 +125,7 @@ class _Walk:
             return function.__module__ in self._homes and is_user_code(function.__code__)
         return is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY)
 
-    def _visit(self, function: types.FunctionType) -> Asks:
+    def _visit(self, function: types.FunctionType) -> bool:
         names = set(_names_in(function.__code__))
         if "getattr" in names:
             texts = tuple([one for one in function.__code__.co_consts if isinstance(one, str) and one.isidentifier()])
@@ -145,11 +134,13 @@ class _Walk:
             for value in self._methods[name]:
                 self._pending.extend(functions_in(value))
         self._names |= names
+        passed_by = "TensorBase" in names
         for value in _values_of(function, names):
+            passed_by = passed_by or any(value is method for method in _PAST_EVERY_MODE)
             self._reach(value, names)
-        exact = not _FLAGS_OF_TENSORS.isdisjoint(names)
-        exact = exact or compares_exact_types(function, names, surely=self.only_in is not None)
-        return Asks(exact, not _EXPORTS.isdisjoint(names))
+        if passed_by or not _FLAGS_OF_TENSORS.isdisjoint(names):
+            return True
+        return compares_exact_types(function, names, surely=self.only_in is not None)
 
     def _reach(self, value: Any, names: set[str]) -> None:
         kind = type(value)

@@ -78,12 +78,13 @@ class Ledger:
                 tally[0] += calls
                 tally[1] += macs
 
-    def settle(self) -> None:
+    def settle(self) -> ModuleIndex:
         """Go on with the modules and weights that the model has by now, unless it had more when the run began."""
         if self.index.has_changed():
             now = ModuleIndex(self.index.nodes[ROOT].module)
             if now.size() >= self.index.size():
                 self.move(now)
+        return self.index
 
     def move(self, index: ModuleIndex) -> None:
         """Go on with another index of the same model; what modules cost that are gone is the model's own."""
