@@ -122,7 +122,9 @@ def _names_several(contract: Contract, record: Record) -> BudgetError | None:
 
 
 def _limits_nothing(contract: Contract, record: Record) -> BudgetError | None:
-    if any(one.verdict.budgeted for one in record.measured) or any(rules.limits for rules in contract.rules):
+    if any(one.verdict.budgeted for one in record.measured) or any(
+        limit is not None for rules in contract.rules for limit in rules.limits.values()
+    ):
         return None
     names = _names(record)
     return BudgetError(

@@ -160,3 +160,9 @@ def test_a_mark_that_is_changed_holds_as_it_was(request):
     request.node.get_closest_marker("budget").kwargs["macs"] = "1G"
     request.node.add_marker(pytest.mark.budget(params="1G"))
     Net()(X)
+
+
+# expect failed: no limit applies to Net
+@pytest.mark.budget(macs=None)
+def test_a_mark_that_only_lifts_limits_is_no_budget():
+    Net()(X)
