@@ -81,6 +81,7 @@ REQUIRED = (
         "torch._C._set_cudnn_enabled",
     ),
     PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
+    PrivateName("torch._C._set_tracing_state", "sizes that torch.jit.trace records are tensors, and so are MACs"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
     PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),
     PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
@@ -216,6 +217,7 @@ dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_di
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
 )
+set_tracing_state: Callable[[Any], None] = look_up("torch._C._set_tracing_state")
 autograd_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_nr
 current_autograd_node: Callable[[], Any] = torch._C._current_autograd_node
 graph_task_id: Callable[[], int] = torch._C._current_graph_task_id

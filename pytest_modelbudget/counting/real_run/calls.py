@@ -55,13 +55,12 @@ class MethodCall(Call):
     """One call of a method of a model, which calls parts of it, and perhaps the model itself.
 
     What the parts cost is one call of the model; where the method calls the model too, it is added to the costliest
-    of these calls. ``raised`` tells that a part raised, and that the method has not gone on since.
+    of these calls.
     """
 
     def __init__(self, model: nn.Module, frame: FrameType, index: ModuleIndex) -> None:
         super().__init__(model, arguments_of(frame), index)
         self.costliest: Call | None = None
-        self.raised = False
         self.grown = True  # its modules and weights are counted when it ends
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,13 +14,21 @@ from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose, is_fake_tensor_type
+from pytest_modelbudget.counting.torch_private import (
+    DispatchMode,
+    OpOverload,
+    decompose,
+    is_fake_tensor_type,
+    tracing_state,
+)
 
 _PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
 Charge = Callable[[str, int | None], None]
 """What is called with the name of an operator and its MACs, or None where it has no formula."""
 
+_NOTHING = nullcontext()
 _FACTS = FactsTable(OperatorFacts)
 _known_facts = _FACTS.known
 
@@ -55,7 +64,8 @@ class RealRun(DispatchMode):
         out = func(*args, **kwargs) if storages is None else _run_and_save(storages, facts, func, args, kwargs)
         if facts.formula is not None or facts.is_unknown:
             charge = self._charge_outside if self.ledger is None else self.ledger.charge
-            charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
+            with _NOTHING if tracing_state() is None else untraced():
+                charge(facts.name, macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None)
         return out
 
     def in_other_threads(self, function: Callable[..., Any]) -> Callable[..., Any]:

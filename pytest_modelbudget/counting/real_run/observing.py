@@ -21,9 +21,10 @@ from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
-from pytest_modelbudget.counting.real_run.methods import leave_token, method_frames, token_of
+from pytest_modelbudget.counting.real_run.methods import has_raised, leave_token, method_frames, token_of
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.torch_private import compiler_is_loaded, graph_task_id
+from pytest_modelbudget.counting.real_run.tracing import untraced
+from pytest_modelbudget.counting.torch_private import compiler_is_loaded, graph_task_id, tracing_state
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 _one_at_a_time = threading.RLock()
@@ -112,7 +113,9 @@ class _Observer:
             )
             return False
         if self._depth == 0:
-            self._start(module, args, kwargs, sys._getframe(2))
+            with untraced():
+                if not self._start(module, args, kwargs, sys._getframe(2)):
+                    return False
         self._depth += 1
         call = self._call
         assert call is not None
@@ -130,17 +133,21 @@ class _Observer:
         """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
         call, method = self._call, self._method
         assert call is not None
-        call.index.nodes[call.ledger.running.pop()].note_output(out)
+        node = call.index.nodes[call.ledger.running.pop()]
+        if tracing_state() is None:
+            node.note_output(out)
+        else:
+            with untraced():
+                node.note_output(out)
         self._depth -= 1
         if self._depth:
             return
         self.mode.ledger = self._call = self._method = None
-        if method is not None:
-            method.raised = raised
         if call is method or raised:
             return
         if method is None:
-            self._keep(call)
+            with untraced():
+                self._keep(call)
         else:
             method.add_call(call)
 
@@ -148,29 +155,37 @@ class _Observer:
         """Charge an operator that runs outside of a module call to the module whose method runs it."""
         if threading.get_ident() != self._thread or _runs_backward():
             return
-        method = self._method_call(None, sys._getframe(2))
+        methods = method_frames(sys._getframe(2))
+        if methods is None:
+            return
+        method = self._method_call(None, methods)
         if method is None:
             self._seen.add_outside(name, macs)
         else:
-            method.raised = False
             method.ledger.charge(name, macs)
 
     def end(self) -> None:
         """Keep what the methods that have not ended cost so far."""
         for key in [*self._methods]:
-            self._end_method(key)
+            token = self._references[key]()
+            self._end_method(key, token is None or not has_raised(token))
 
-    def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> None:
-        method = self._method = self._method_call(module, frame)
+    def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> bool:
+        """Start a call, unless it runs while a module is being built."""
+        methods = method_frames(frame)
+        if methods is None:
+            return False
+        method = self._method = self._method_call(module, methods)
         if method is None or method.model is module:
             self._call = Call(module, input_specs((args, kwargs)))
         else:
             self._call = method
         self.mode.ledger = self._call.ledger
+        return True
 
-    def _method_call(self, part: nn.Module | None, frame: FrameType) -> MethodCall | None:
+    def _method_call(self, part: nn.Module | None, methods: list[tuple[FrameType, nn.Module]]) -> MethodCall | None:
         """Return the call of the outermost method that is running, of a module that holds ``part``."""
-        for running, owner in reversed([*method_frames(frame)]):
+        for running, owner in reversed(methods):
             token = token_of(running)
             method = self._methods.get(id(token)) if token is not None else None
             if method is not None and (part is None or id(part) in method.index.positions):
@@ -188,9 +203,9 @@ class _Observer:
         method = MethodCall(owner, frame, index)
         key = 0
 
-        def ended() -> None:
+        def ended(returned: bool) -> None:
             try:
-                self._end_method(key)
+                self._end_method(key, returned)
             except Exception as error:  # nobody above would show it
                 lost = f"what {model_class(owner)} cost is not known: {type(error).__name__}: {error}"
                 self._seen.faults.append(lost)
@@ -200,10 +215,10 @@ class _Observer:
         self._methods[key], self._references[key] = method, reference
         return method
 
-    def _end_method(self, key: int) -> None:
+    def _end_method(self, key: int, returned: bool) -> None:
         method = self._methods.pop(key, None)
         self._references.pop(key, None)
-        if method is not None and not method.raised and (method.costliest is not None or method.ran):
+        if method is not None and returned and (method.costliest is not None or method.ran):
             self._keep(method)
 
     def _keep(self, call: Call) -> None:

@@ -5,7 +5,14 @@ Task holds Net (22 210 params, 22 000 MACs a row) and Head (22 params, 20 MACs a
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import types
+import weakref
+
 import pytest
+import torch
+from torch import nn
 
 from .models import Net, Task, X
 
@@ -62,3 +69,168 @@ def test_macs_outside_of_modules_are_said_with_an_excess():
 def test_a_call_that_raised_is_no_measurement():
     with pytest.raises(RuntimeError):
         Net()(X[:, :1])
+
+
+def step(model, x):
+    return model.head(model.net(x))
+
+
+class Patched(Task):
+    pass
+
+
+Patched.training_step = step
+
+
+class Star(Task):
+    def training_step(*args):
+        self, x = args
+        return self.head(self.net(x))
+
+
+def with_head(method):
+    def wrapper(*args):
+        return args[0].head(method(*args))
+
+    return wrapper
+
+
+class Decorated(Task):
+    @with_head
+    def training_step(self, x):
+        return self.net(x)
+
+
+# expect failed: Task: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_a_function_that_is_given_to_one_model_as_its_forward():
+    task = Task()
+    task.forward = types.MethodType(step, task)
+    task.forward(X)
+
+
+# expect failed: Patched: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_a_function_that_is_given_to_a_class_as_a_method():
+    Patched().training_step(X)
+
+
+# expect failed: Star: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_a_method_that_takes_all_arguments_as_one():
+    Star().training_step(X)
+
+
+# expect failed: Decorated: macs 22.02 K > 22.01 K
+@pytest.mark.budget(macs="22.01K")
+def test_a_decorator_that_runs_a_part_itself():
+    Decorated().training_step(X)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+# and: no modelbudget.Task.macs
+@pytest.mark.budget(params="22.22K")
+def test_a_function_that_takes_a_model_is_no_method_of_it():
+    step(Task(), X)
+
+
+class Fallback(Task):
+    def training_step(self, x):
+        out = self.head(self.net(x))
+        with contextlib.suppress(RuntimeError):
+            self.net(x[:, :3])
+        return out
+
+
+# expect failed: Fallback: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_a_method_that_caught_what_a_part_raised_is_measured():
+    Net()(X)
+    Fallback().training_step(X)
+
+
+class Raises(Task):
+    def training_step(self, x):
+        self.net(x)
+        raise ValueError("no labels")
+
+    def forward(self, x):
+        self.net(x)
+        raise ValueError("no labels")
+
+
+# expect failed: no model was measured
+# and: no modelbudget.Raises.macs
+@pytest.mark.budget(params="1M")
+def test_a_method_that_raised_is_no_measurement():
+    with pytest.raises(ValueError, match="labels"):
+        Raises().training_step(X)
+    with pytest.raises(ValueError, match="labels") as raised:
+        Raises().forward(X)
+    assert raised
+
+
+class Steps(Task):
+    def loss(self, x, y):
+        return (y - x.sum()).sum()
+
+    def training_step(self, x):
+        y = self.net(x)
+        values = locals()
+        del values["self"]
+        return self.loss(**values)
+
+
+# expect passed: modelbudget.Steps.macs = 22000
+@pytest.mark.budget(macs="22K")
+def test_the_local_variables_of_a_method_are_its_own():
+    Steps().training_step(X)
+
+
+class TestMemory:
+    # expect passed: modelbudget.Net.macs = 22000
+    @pytest.mark.budget(macs="22K")
+    def test_a_model_is_freed_in_the_test_that_deletes_it(self):
+        net = Net()
+        net(X)
+        kept = weakref.ref(net)
+        del net
+        gc.collect()
+        assert kept() is None
+
+
+class Early(Net):
+    def __init__(self):
+        basis = torch.ones(4, 4) @ torch.ones(4, 4)
+        super().__init__()
+        self.register_buffer("basis", basis)
+        nn.init.orthogonal_(self.first.weight)
+        self(X)
+
+
+# expect passed: modelbudget.Early.macs = 22000
+# and: not outside of modules
+@pytest.mark.budget(macs="22K")
+def test_what_a_constructor_runs_is_no_call():
+    Early()(X)
+
+
+# expect failed: no model was measured
+@pytest.mark.budget(macs="22K")
+def test_a_model_that_is_only_built_is_not_measured():
+    Early()
+
+
+# expect failed: Net: macs 22.00 K > 21 K
+@pytest.mark.budget(macs="21K")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_trace_is_counted():
+    torch.jit.trace(Net(), X)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+@pytest.mark.budget(macs="22K")
+@pytest.mark.filterwarnings("error", "ignore:.torch.jit:DeprecationWarning")
+def test_tracing_works_as_without_a_budget():
+    traced = torch.jit.trace(Net(), X)
+    assert not [node for node in traced.inlined_graph.nodes() if node.kind() == "aten::mul"]
