@@ -142,6 +142,15 @@ class ModuleIndex:
                         else:
                             node.add_tensor(tensor, distinct is self.parameters)
 
+    def totals(self) -> tuple[int, int, int]:
+        """Return the params, trainable params and bytes of all modules, as they were counted last."""
+        nodes = self.nodes
+        return (
+            sum([node.params for node in nodes]),
+            sum([node.trainable_params for node in nodes]),
+            sum([node.weight_bytes for node in nodes]),
+        )
+
     def replace_lazy_tensors(self) -> None:
         """Put an equal, uninitialized tensor in the place of every lazy one, for a run whose traces will be removed."""
         for node in self.nodes:

@@ -43,12 +43,24 @@ class Call:
 
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call cost."""
-        if self.grown:
-            self.refresh(ModuleIndex(self.model))
-        elif self.index.has_lazy_tensors:
-            self.index.count_tensors()
         request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac)
         return measurement(self.index, self.ledger, request, "real")
+
+    def results(self, flops_per_mac: int) -> list[Measurement]:
+        """Return what the call cost with the weights after it, and with those before it where some metric was larger.
+
+        Modules and weights may come, go and change while the model runs.
+        """
+        self.ledger.join()
+        before = self.index.totals()
+        fresh = ModuleIndex(self.model)
+        after = fresh.totals()
+        found = []
+        if any(old > new for old, new in zip(before, after, strict=True)):
+            found.append(self.result(flops_per_mac))
+        if self.grown or before != after or fresh.positions != self.index.positions:
+            self.refresh(fresh)
+        return [self.result(flops_per_mac), *found]
 
 
 class MethodCall(Call):
@@ -61,6 +73,7 @@ class MethodCall(Call):
     def __init__(self, model: nn.Module, frame: FrameType, index: ModuleIndex) -> None:
         super().__init__(model, arguments_of(frame), index)
         self.costliest: Call | None = None
+        self.unknown: dict[str, Call] = {}
         self.grown = True  # its modules and weights are counted when it ends
 
     @property
@@ -69,15 +82,20 @@ class MethodCall(Call):
         return bool(self.ledger.forward or self.ledger.unknown or any(node.calls for node in self.index.nodes))
 
     def add_call(self, call: Call) -> None:
-        """Keep a call of the model itself if it is the costliest."""
+        """Keep a call of the model itself if it is the costliest, or ran an operator without a formula."""
+        call.ledger.join()
+        for _, operator in call.ledger.unknown:
+            self.unknown.setdefault(operator, call)
         if self.costliest is None or call.macs > self.costliest.macs:
             self.costliest = call
 
-    def result(self, flops_per_mac: int) -> Measurement:
-        """Return what the call of the method cost, as one call of the model."""
-        if self.costliest is None:
-            return super().result(flops_per_mac)
+    def results(self, flops_per_mac: int) -> list[Measurement]:
+        """Return what the call of the method cost, as one call of the model, and its calls with unknown operators."""
+        self.ledger.join()
         whole = self.costliest
+        if whole is None:
+            return super().results(flops_per_mac)
+        others = {id(call): call for call in self.unknown.values() if call is not whole}
         self.refresh(whole.index)
         whole.ledger.add(self.ledger)
-        return whole.result(flops_per_mac)
+        return [found for call in (whole, *others.values()) for found in call.results(flops_per_mac)]

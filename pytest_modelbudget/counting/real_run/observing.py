@@ -13,18 +13,20 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import input_specs, model_class
 from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
+from pytest_modelbudget.counting.real_run.compiled_code import compiled_code_run_eagerly
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
 from pytest_modelbudget.counting.real_run.methods import has_raised, leave_token, method_frames, token_of
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.real_run.tracing import untraced
-from pytest_modelbudget.counting.torch_private import compiler_is_loaded, graph_task_id, tracing_state
+from pytest_modelbudget.counting.threads import followed_threads
+from pytest_modelbudget.counting.torch_private import graph_task_id, tracing_state
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 _one_at_a_time = threading.RLock()
@@ -79,8 +81,9 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     observer = _Observer(seen, flops_per_mac)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_compiled_code_run_eagerly(stack))
+            stack.enter_context(compiled_code_run_eagerly(stack))
             stack.enter_context(follow_calls(observer.enter, observer.leave))
+            stack.enter_context(followed_threads(observer.in_other_threads))
             stack.enter_context(observer.mode)
             yield seen
     finally:
@@ -99,19 +102,16 @@ class _Observer:
         self._depth = 0
         self._call: Call | None = None
         self._method: MethodCall | None = None
+        self._branches: dict[int, tuple[Call, Ledger]] = {}
         self._methods: dict[int, MethodCall] = {}
         self._references: dict[int, Any] = {}
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
+        if threading.get_ident() != self._thread:
+            return self._enter_elsewhere(module)
         if self._depth == 0 and _runs_backward():
             return False  # a forward that runs again in the backward pass, as under checkpoint, is no other model
-        if threading.get_ident() != self._thread:
-            self._seen.faults.append(
-                f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
-                "where its operators cannot be counted"
-            )
-            return False
         if self._depth == 0:
             with untraced():
                 if not self._start(module, args, kwargs, sys._getframe(2)):
@@ -129,8 +129,58 @@ class _Observer:
         running.append(position)
         return True
 
+    def _enter_elsewhere(self, module: nn.Module) -> bool:
+        """Go one module deeper in a thread that runs a part of a call; in other threads nothing is counted."""
+        branch = self._branches.get(threading.get_ident())
+        if branch is None:
+            if not _runs_backward():
+                self._seen.faults.append(
+                    f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
+                    "where its operators cannot be counted"
+                )
+            return False
+        call, ledger = branch
+        position = ledger.index.positions.get(id(module))
+        if position is None:
+            call.grown = True
+            position = ledger.running[-1]
+        else:
+            ledger.index.nodes[position].calls += 1
+        ledger.running.append(position)
+        return True
+
+    def in_other_threads(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that another thread is to run so that the call that is running now pays for it."""
+        branch = self._branches.get(threading.get_ident())
+        call = branch[0] if branch else self._call
+        if call is None and threading.get_ident() == self._thread:
+            call = self._method_call(None, method_frames(sys._getframe(3)) or [])
+        if call is None:
+            return function
+        paying, outer = call, branch[1] if branch else call.ledger
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            thread = threading.get_ident()
+            before = self._branches.get(thread)
+            mode = RealRun()
+            mode.ledger = outer.branch(thread, outer.running[-1])
+            self._branches[thread] = paying, mode.ledger
+            try:
+                with mode:
+                    return function(*args, **kwargs)
+            finally:
+                if before is None:
+                    del self._branches[thread]
+                else:
+                    self._branches[thread] = before
+
+        return counted
+
     def leave(self, raised: bool, out: Any) -> None:
         """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
+        if threading.get_ident() != self._thread:
+            self._branches[threading.get_ident()][1].running.pop()
+            return
         call, method = self._call, self._method
         assert call is not None
         node = call.index.nodes[call.ledger.running.pop()]
@@ -222,35 +272,10 @@ class _Observer:
             self._keep(method)
 
     def _keep(self, call: Call) -> None:
-        self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
+        calls = self._seen.models.calls_of(call.model)
+        for found in call.results(self._flops_per_mac):
+            calls.add(found)
 
 
 def _runs_backward() -> bool:
     return graph_task_id() != -1
-
-
-@contextmanager
-def _compiled_code_run_eagerly(stack: ExitStack) -> Iterator[None]:
-    """Run compiled code eagerly; under a dispatch mode it would not compile, nor ever compile again.
-
-    The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` sets the stance.
-    """
-    if not hasattr(torch.compiler, "set_stance"):
-        yield
-        return
-    if compiler_is_loaded():
-        with torch.compiler.set_stance("force_eager"):
-            yield
-        return
-    original: Callable[..., Any] = torch.compile
-
-    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
-        torch.compile = original
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
-        return original(*args, **kwargs)
-
-    torch.compile = compile_eagerly
-    try:
-        yield
-    finally:
-        torch.compile = original
