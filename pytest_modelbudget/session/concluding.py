@@ -112,7 +112,8 @@ def _names_several(contract: Contract, record: Record) -> BudgetError | None:
     if record.requested_fixture:
         return None
     for rules in (rules for rules in contract.rules if rules.name):
-        named = [one.original_name for one in record.measured if rules.selects(one.original_name)]
+        selected = [one for one in record.measured if rules.selects(one.original_name)]
+        named = [*{one.model: one.original_name for one in selected}.values()]
         if len(named) > 1:
             return BudgetError(
                 f'name="{rules.name}" at {rules.place} would name {len(named)} models ({", ".join(sorted(named))}); '

@@ -242,7 +242,10 @@ class GuardedTest:
         if observed.faults:
             problem = BudgetError("; ".join(observed.faults))
         else:
-            measured = [self.judge(measurement) for measurement in observed.measurements]
+            before, measured = len(self.record.measured), list[Measured]()
+            for number, found in enumerate(observed.by_model):
+                measured += [replace(self.judge(one), model=number) for one in found]
+            self.record.measured[before:] = measured
             problem = failure_of(measured, self.record.outside)
         if problem is not None:
             self.record.fail(problem, raised=False)

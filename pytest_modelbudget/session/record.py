@@ -15,13 +15,14 @@ class Measured:
     """A measurement and the verdict on it.
 
     ``original_name`` is what the model was called before a mark named it, ``differences`` what changed since the
-    baseline.
+    baseline, and ``model`` which of the observed models it is.
     """
 
     verdict: Verdict
     measurement: Measurement
     original_name: str
     differences: tuple[Difference, ...] = ()
+    model: int | None = None
 
     def parts(self) -> Iterator[ModuleCost]:
         """Return the model and all its modules."""

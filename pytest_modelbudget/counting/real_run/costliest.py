@@ -58,7 +58,7 @@ class ObservedModels:
         return calls
 
     @property
-    def measurements(self) -> list[Measurement]:
-        """The costliest calls of all models that have params or MACs; losses and activations are not models."""
-        found = [measurement for calls in self._models for measurement in calls]
-        return [one for one in found if one.params or one.macs or one.unknown]
+    def by_model(self) -> list[list[Measurement]]:
+        """The costliest calls of each model that has params or MACs; losses and activations are not models."""
+        found = [[one for one in calls if one.params or one.macs or one.unknown] for calls in self._models]
+        return [calls for calls in found if calls]

@@ -48,7 +48,12 @@ class Observation:
     @property
     def measurements(self) -> list[Measurement]:
         """Of each model, in the order of their first calls, the calls that cost most by some metric."""
-        return self.models.measurements
+        return [found for calls in self.by_model for found in calls]
+
+    @property
+    def by_model(self) -> list[list[Measurement]]:
+        """Of each model, which is a module object, the calls that cost most by some metric."""
+        return self.models.by_model
 
     @property
     def outside(self) -> tuple[OperatorCost, ...]:

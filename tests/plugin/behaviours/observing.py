@@ -270,3 +270,12 @@ class Odd(Net):
 @pytest.mark.budget(macs="1M")
 def test_an_unknown_operator_in_a_cheaper_call_of_a_method_is_said():
     Odd().training_step(X)
+
+
+# expect passed: modelbudget.backbone.params = 22210
+@pytest.mark.budget(name="backbone", macs="1M")
+def test_a_name_for_one_model_whose_calls_differ():
+    net = Net()
+    net(X)
+    net.requires_grad_(False)
+    net(X.expand(4, 100))
