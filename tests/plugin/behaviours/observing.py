@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -170,3 +173,109 @@ class Settings(Net):
 @pytest.mark.budget(macs="22K")
 def test_a_model_with_attributes_of_its_own_kind():
     Settings()(X)
+
+
+class MakesWeights(Net):
+    def forward(self, x):
+        if not hasattr(self, "late"):
+            self.late = nn.Parameter(torch.zeros(1000))
+        return super().forward(x)
+
+
+# expect failed: MakesWeights: params 23.21 K > 23.2 K
+@pytest.mark.budget(params="23.2K")
+def test_a_parameter_that_forward_makes_is_counted():
+    MakesWeights()(X)
+
+
+class Unfreezes(Net):
+    def forward(self, x):
+        self.requires_grad_(True)
+        return super().forward(x)
+
+
+# expect failed: Unfreezes: trainable_params 22.21 K > 0
+@pytest.mark.budget(trainable_params=0)
+def test_parameters_that_forward_makes_trainable_are_counted():
+    Unfreezes().requires_grad_(False)(X)
+
+
+class Caches(Net):
+    def forward(self, x):
+        self.register_buffer("cache", torch.zeros(10**6))
+        return super().forward(x)
+
+
+# expect failed: Caches: weight_bytes 4.089 MB > 500 KB
+@pytest.mark.budget(weight_bytes="500 KB")
+def test_a_buffer_that_forward_makes_is_counted():
+    Caches()(X)
+
+
+# expect failed: Net: weight_bytes 88.84 KB > 88 KB
+@pytest.mark.budget(weight_bytes="88 KB")
+def test_weights_that_forward_makes_smaller_are_counted_as_they_were():
+    net = Net()
+    net.register_forward_hook(lambda model, args, out: model.half())
+    net(X)
+
+
+class InThread(Net):
+    def forward(self, x):
+        out = []
+        thread = threading.Thread(target=lambda: out.append(self.last(x @ self.first.weight.T)))
+        thread.start()
+        thread.join()
+        return out[0]
+
+
+# expect failed: InThread: macs 22.00 K > 21 K
+@pytest.mark.budget(macs="21K")
+def test_what_a_thread_runs_in_forward_is_counted():
+    InThread()(X)
+
+
+# expect failed: InThread: macs 22.00 K > 21 K
+@pytest.mark.budget(macs="21K")
+def test_what_a_thread_runs_in_a_method_is_counted():
+    InThread().forward(X)
+
+
+class InPool(Net):
+    def forward(self, x):
+        with ThreadPoolExecutor() as pool:
+            return self.last(pool.submit(torch.mm, x, self.first.weight.T).result())
+
+
+# expect failed: InPool: macs 22.00 K > 21 K
+@pytest.mark.budget(macs="21K")
+def test_what_a_pool_of_threads_runs_in_forward_is_counted():
+    InPool()(X)
+
+
+library = torch.library.Library("observing", "DEF")
+library.define("odd(Tensor x) -> Tensor")
+library.impl("odd", lambda x: x * 2, "CompositeExplicitAutograd")
+
+
+class Odd(Net):
+    def forward(self, x, odd=False):
+        return torch.ops.observing.odd(x) if odd else super().forward(x)
+
+    def training_step(self, x):
+        return self(x), self(x, odd=True)
+
+
+# expect failed: Odd: only a lower bound
+@pytest.mark.budget(macs="1M")
+def test_an_unknown_operator_in_a_cheaper_call_of_a_method_is_said():
+    Odd().training_step(X)
+
+
+# expect passed: modelbudget.backbone.params = 22210
+@pytest.mark.budget(name="backbone", macs="1M")
+def test_a_name_for_one_model_whose_calls_differ():
+    net = Net()
+    net(X)
+    net.requires_grad_(False)
+    net(X.expand(4, 100))
