@@ -9,6 +9,7 @@ import contextlib
 import gc
 import types
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -79,11 +80,11 @@ class Patched(Task):
     pass
 
 
-Patched.training_step = step
+Patched.training_step = step  # type: ignore[method-assign]
 
 
 class Star(Task):
-    def training_step(*args):
+    def training_step(*args: Any) -> Any:
         self, x = args
         return self.head(self.net(x))
 
@@ -105,7 +106,7 @@ class Decorated(Task):
 @pytest.mark.budget(params="22.22K")
 def test_a_function_that_is_given_to_one_model_as_its_forward():
     task = Task()
-    task.forward = types.MethodType(step, task)
+    task.forward = types.MethodType(step, task)  # type: ignore[method-assign]
     task.forward(X)
 
 
@@ -234,3 +235,59 @@ def test_a_trace_is_counted():
 def test_tracing_works_as_without_a_budget():
     traced = torch.jit.trace(Net(), X)
     assert not [node for node in traced.inlined_graph.nodes() if node.kind() == "aten::mul"]
+
+
+class Force(Net):
+    """The gradient of its output, as force fields give it."""
+
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(super().forward(x).sum(), x)[0]
+
+
+# The backward of a row costs what the forward does: 2 x 22 000.
+# expect failed: Force: macs 44.00 K > 43.9 K
+@pytest.mark.budget(macs="43.9K")
+def test_a_forward_called_by_itself_that_takes_gradients():
+    Force().forward(X)
+
+
+# expect failed: Force: macs 44.00 K > 43.9 K
+@pytest.mark.budget(macs="43.9K")
+def test_a_call_that_takes_gradients():
+    Force()(X)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+@pytest.mark.budget(macs="22K")
+def test_a_backward_pass_of_the_test_is_no_part_of_the_forward():
+    net = Net()
+    net.forward(X).sum().backward()
+
+
+class Scale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(100))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+# expect failed: Scale: params 100 > 99
+@pytest.mark.budget(model="Scale", params=99)
+def test_a_forward_called_by_itself_that_multiplies_no_matrices():
+    Net()(X)
+    Scale().forward(X)
+
+
+class MakesWeights(Net):
+    def forward(self, x):
+        if not hasattr(self, "late"):
+            self.late = nn.Linear(10, 1)
+        return self.late(super().forward(x))
+
+
+# expect failed: MakesWeights: params 22,221 > 22,220
+def test_modules_that_forward_makes_are_measured(model_budget):
+    model_budget(MakesWeights(), X, params=22220)
