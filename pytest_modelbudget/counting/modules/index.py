@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from pytest_modelbudget.counting.torch_private import (
     submodules,
 )
 
+_values = methodcaller("values")
+_requires_grad, _dtype = attrgetter("requires_grad"), attrgetter("dtype")
 _DEEPEST_OUTPUT = 8  # levels: an output may hold itself
 _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
@@ -147,8 +151,7 @@ class ModuleIndex:
         self._kinds = self._kinds_of_tensors()
 
     def _kinds_of_tensors(self) -> list[Any]:
-        trains = [weight.requires_grad for weight in self.parameters]
-        return [*trains, *[tensor.dtype for tensor in self.parameters], *[tensor.dtype for tensor in self.buffers]]
+        return [*map(_requires_grad, self.parameters), *map(_dtype, self.parameters), *map(_dtype, self.buffers)]
 
     def size(self) -> tuple[int, ...]:
         """Return the params, bytes and trainable params of all modules."""
@@ -157,12 +160,9 @@ class ModuleIndex:
 
     def has_changed(self) -> bool:
         """Return whether the model has other modules or tensors by now, or other dtypes or weights to train."""
-        children: list[int] = []
-        tensors: set[int] = set()
-        for node in self.nodes:
-            children += [id(child) for child in submodules(node.module).values() if child is not None]
-            for held in (own_parameters(node.module), own_buffers(node.module)):
-                tensors.update([id(tensor) for tensor in held.values() if tensor is not None] if held else ())
+        modules = [node.module for node in self.nodes]
+        children = _ids_of(map(submodules, modules))
+        tensors = {*_ids_of(map(own_parameters, modules)), *_ids_of(map(own_buffers, modules))}
         if len(children) != self._edges or not self.positions.keys() >= set(children) or tensors != self._tensors:
             return True
         return self._kinds_of_tensors() != self._kinds
@@ -189,6 +189,11 @@ class ModuleIndex:
     def has_scripted_modules(self) -> bool:
         """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
         return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
+
+
+def _ids_of(held: Iterable[Any]) -> list[int]:
+    """Return the identities of what some dicts hold."""
+    return [id(item) for item in chain.from_iterable(map(_values, filter(None, held))) if item is not None]
 
 
 def _kinds(graph: Any) -> Iterator[str]:
