@@ -1,7 +1,8 @@
 """Whose method is running: a module whose parts are called by a method of its own, not through ``model(x)``.
 
 The frames on the stack tell. Nothing keeps a frame alive, nor what its variables held: a token in the place of the
-frame's trace function dies with it.
+frame's trace function dies with it. In a frame that may be resumed, where coverage puts its own trace function each
+time, the token is among the local variables.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pytest_modelbudget.measurement import TensorSpec
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
 """The file in which torch calls modules; its frames belong to the call of the module itself."""
 
+_TOKEN = "<pytest-modelbudget>"  # no identifier, so that it is never a variable of the method's own
 _OF_FRAME_AND_HERE = 3  # references, with the one that counts them
 _GOES_ON = ("RESUME", "RETURN_", "SEND", "YIELD_")
 """The last instructions of a frame that has returned, or may be resumed; of any other an exception has ended it."""
@@ -111,18 +113,19 @@ def _read(frame: FrameType, names: list[str]) -> list[Any]:
     """Return variables of a running function.
 
     Before Python 3.13 the frame keeps a dict of what all its variables held, and the objects alive: it is emptied,
-    unless somebody else has it too.
+    unless somebody else has it too, or a token is in it.
     """
     variables = frame.f_locals
     found = [variables.get(name) for name in names]
-    if sys.version_info < (3, 13) and sys.getrefcount(variables) <= _OF_FRAME_AND_HERE:
-        variables.clear()
+    if sys.version_info < (3, 13) and not _may_resume(frame.f_code):
+        if sys.getrefcount(variables) <= _OF_FRAME_AND_HERE:
+            variables.clear()
     return found
 
 
 def token_of(frame: FrameType) -> Token | None:
     """Return the token that was left in a frame."""
-    found: Any = frame.f_trace
+    found: Any = frame.f_locals.get(_TOKEN) if _may_resume(frame.f_code) else frame.f_trace
     return found if isinstance(found, Token) else None
 
 
@@ -133,7 +136,10 @@ def leave_token(frame: FrameType, ended: Callable[[bool], None]) -> tuple[Token,
     """
     token, caller = Token(frame.f_trace), _place(frame.f_back)
     resumes = _may_resume(frame.f_code)
-    frame.f_trace = token
+    if resumes:
+        frame.f_locals[_TOKEN] = token
+    else:
+        frame.f_trace = token
     return token, weakref.ref(token, lambda _: ended(not resumes and _place(sys._getframe(1)) != caller))
 
 

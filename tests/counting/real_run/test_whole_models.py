@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -156,6 +157,20 @@ def test_two_methods_that_run_by_turns_are_two_calls() -> None:
             pass
 
     assert costs(seen(by_turns)) == [("Task", 76, 64), ("Task", 76, 128)]
+
+
+def test_a_debugger_or_coverage_changes_no_count() -> None:
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        return trace  # which becomes the trace function of every frame, each time that it is entered
+
+    for run in (lambda: Task().training_step(x()), lambda: [*Task().stream(x())]):
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            found = seen(run)
+        finally:
+            sys.settrace(before)
+        assert costs(found) == WHOLE
 
 
 def test_a_generator_that_has_not_ended_counts_so_far() -> None:
