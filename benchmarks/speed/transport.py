@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import gc
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pyperf
+import torch
 from tabulate import tabulate
 from torch import nn
 
@@ -28,7 +31,7 @@ class Uneven(nn.Module):
         widths = range(8, 1009)
         self.layers = nn.Sequential(*[part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.LayerNorm(b))])
 
-    def forward(self, x):  # type: ignore[no-untyped-def]
+    def forward(self, x: torch.Tensor) -> Any:
         return self.layers(x)
 
 
@@ -42,7 +45,7 @@ def measured() -> dict[str, Measurement]:
     return found
 
 
-def milliseconds(function, rounds: int) -> float:  # type: ignore[no-untyped-def]
+def milliseconds(function: Callable[[], object], rounds: int) -> float:
     """Return the least of ``rounds`` times."""
     times = []
     gc.disable()

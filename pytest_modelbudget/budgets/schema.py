@@ -42,7 +42,7 @@ def _limit(metric: Metric) -> Any:
 
 def _table(name: str, keys: Mapping[str, Any], doc: str) -> Any:
     """Return the type of a table in which every key may be missing, and no other may stand."""
-    kind: Any = TypedDict(name, dict(keys), total=False)  # type: ignore[misc]
+    kind: Any = TypedDict(name, dict(keys), total=False)  # type: ignore[misc]  # made from the metrics
     kind.__doc__ = doc
     return kind
 

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "plugin/test_gates.py": "What is wrong with the run as a whole",
     "plugin/test_broken_runs.py": "Broken runs",
     "counting/real_run/test_whole_models.py": "The model is the whole",
+    "counting/real_run/test_observing_leaves_nothing.py": "What observing leaves behind",
 }
 """Tests that run pytest with options of their own, or none at all: each holds its row in the modes that it names."""
 

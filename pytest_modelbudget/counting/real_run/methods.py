@@ -12,8 +12,7 @@ import gc
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -46,43 +45,24 @@ class Token:
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method of a module that is running in a frame. ``builds``: it is the constructor."""
+def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]] | None:
+    """Return the frames in which methods of modules run, the innermost first, with the module of each.
 
-    frame: FrameType
-    owner: nn.Module
-    builds: bool
-
-
-_MARGIN = 8
-"""How many frames there are at most between those that start to observe and those that both have below them."""
-
-
-def depth_of(frame: FrameType | None) -> int:
-    """Return how many frames are on the stack below a frame, and surely will be while what it starts goes on."""
-    depth = -_MARGIN
+    None while a module is being built: what its ``__init__`` runs belongs to no call.
+    """
+    found: list[tuple[FrameType, nn.Module]] = []
     while frame is not None:
-        depth += 1
-        frame = frame.f_back
-    return max(depth, 0)
-
-
-def running_methods(frame: FrameType | None, below: int) -> Iterator[Method]:
-    """Yield the methods of modules that run, the innermost first, leaving out the ``below`` outermost frames."""
-    frames: list[FrameType] = []
-    while frame is not None:
-        frames.append(frame)
-        frame = frame.f_back
-    for frame in frames[: len(frames) - below]:
-        code = frame.f_code
-        builds = code.co_name == "__init__"
-        caller = frame.f_back
+        code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
         if not of_a_call and code.co_filename != _MODULE_CALLS and _may_have_owner(code):
             owner = first_argument(frame)
-            if isinstance(owner, nn.Module) and (builds or token_of(frame) or _is_method_of(owner, code)):
-                yield Method(frame, owner, builds)
+            if isinstance(owner, nn.Module):
+                if code.co_name == "__init__":
+                    return None
+                if token_of(frame) or _is_method_of(owner, code):
+                    found.append((frame, owner))
+        frame = caller
+    return found
 
 
 def _may_have_owner(code: CodeType) -> bool:

@@ -23,8 +23,6 @@ from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
 from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
 from pytest_modelbudget.counting.real_run.methods import (
-    Method,
-    depth_of,
     has_raised,
     leave_token,
     running_methods,
@@ -107,7 +105,6 @@ class _Observer:
         self._seen = seen
         self._flops_per_mac = flops_per_mac
         self._thread = threading.get_ident()
-        self._below = depth_of(sys._getframe(1))
         self._depth = 0
         self._call: Call | None = None
         self._method: MethodCall | None = None
@@ -158,7 +155,7 @@ class _Observer:
         """Return a function that another thread is to run so that it is counted, where a model hands it over."""
         ledger = self.mode.ledger
         if ledger is None:
-            method = self._method_call(None, sys._getframe(2))
+            method = self._method_call(None, running_methods(sys._getframe(2)) or [])
             if method is None:
                 return function
             ledger = method.ledger
@@ -210,23 +207,29 @@ class _Observer:
         """Charge an operator that runs outside of a module call to the module whose method runs it."""
         if threading.get_ident() != self._thread:
             return
-        method = self._method_call(None, sys._getframe(2))
-        if method is not None and (method.is_forward or not _runs_backward()):
-            method.ledger.charge(name, macs)
-        elif method is None and not _runs_backward() and not self._is_building(sys._getframe(2)):
+        running = running_methods(sys._getframe(2))
+        if running is None:
+            return
+        method = self._method_call(None, running)
+        if _runs_backward() and (method is None or not method.is_forward):
+            return
+        if method is None:
             self._seen.add_outside(name, macs)
+        else:
+            method.ledger.charge(name, macs)
 
     def _note_outside(self) -> None:
         """See a ``forward`` that is called by itself, of a model that has no operator with MACs."""
         frame = sys._getframe(2)
         if frame.f_code.co_name == "forward" and threading.get_ident() == self._thread and not _runs_backward():
-            self._method_call(None, frame)
+            self._method_call(None, running_methods(frame) or [])
 
     def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> bool:
         """Start a call, and return whether it is one: what a constructor runs is none."""
-        if self._is_building(frame):
+        running = running_methods(frame)
+        if running is None:
             return False
-        method = self._method = self._method_call(module, frame)
+        method = self._method = self._method_call(module, running)
         if method is None or method.model is module:
             self._call = Call(module, specs_of_any((args, kwargs)))
         else:
@@ -234,40 +237,34 @@ class _Observer:
         self.mode.ledger = self._call.ledger
         return True
 
-    def _is_building(self, frame: FrameType) -> bool:
-        return any(method.builds for method in running_methods(frame, self._below))
-
-    def _method_call(self, part: nn.Module | None, frame: FrameType) -> MethodCall | None:
+    def _method_call(self, part: nn.Module | None, running: list[tuple[FrameType, nn.Module]]) -> MethodCall | None:
         """Return the call of the outermost method that is running, of a module that holds ``part``."""
-        running = [*running_methods(frame, self._below)]
-        if any(method.builds for method in running):
-            return None
-        for found in reversed(running):
-            token = token_of(found.frame)
+        for frame, owner in reversed(running):
+            token = token_of(frame)
             method = self._methods.get(id(token)) if token is not None else None
             if method is not None and (part is None or id(part) in method.index.positions):
                 return method
-            index = ModuleIndex(found.owner)
+            index = ModuleIndex(owner)
             if part is not None and id(part) not in index.positions:
                 continue
             if method is None:
-                return self._new_method(found, index)
+                return self._new_method(frame, owner, index)
             method.ledger.move(index)  # the part is new
             return method
         return None
 
-    def _new_method(self, found: Method, index: ModuleIndex) -> MethodCall:
-        method = MethodCall(found.owner, found.frame, index)
+    def _new_method(self, frame: FrameType, owner: nn.Module, index: ModuleIndex) -> MethodCall:
+        method = MethodCall(owner, frame, index)
         key = 0
 
         def ended(raised: bool) -> None:
             try:
                 self._end_method(key, raised)
             except Exception as error:  # nobody above would show it
-                lost = f"what {model_class(method.model)} cost is not known: {type(error).__name__}: {error}"
+                lost = f"what {model_class(owner)} cost is not known: {type(error).__name__}: {error}"
                 self._seen.faults.append(lost)
 
-        token, reference = leave_token(found.frame, ended)
+        token, reference = leave_token(frame, ended)
         key = id(token)
         self._methods[key], self._references[key] = method, reference
         return method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pytest_modelbudget.reports.html.status import State
 from pytest_modelbudget.reports.lines import is_less
@@ -12,6 +12,7 @@ from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
 from pytest_modelbudget.reports.wording import counted, outside_of_modules
 from pytest_modelbudget.results import Incomplete, Run
 
+_STATES: Final[dict[Literal["error", "warning"] | None, State]] = {"error": "bad", "warning": "warn", None: "plain"}
 _WHY: Final[dict[Incomplete, str]] = {
     "arguments": "it was asked for a part of the tests",
     "deselected": "a filter or a shard left tests out",
@@ -47,7 +48,7 @@ def _faults(run: Run) -> Iterator[Fault]:
         title, _, rest = contradiction(one, other).partition("\n")
         yield Fault("bad", f"{title[0].upper()}{title[1:]}", (rest,))
     for stale in run.stale:
-        state: State = {"error": "bad", "warning": "warn"}.get(stale.severity or "", "plain")  # type: ignore[assignment]
+        state = _STATES[stale.severity]
         title, _, rest = unmeasured_entry(stale).partition("\n")
         yield Fault(state, f"{title[0].upper()}{title[1:]}", (rest,) if stale.severity else ())
     if run.unused:
