@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter, is_
+from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -111,10 +112,10 @@ def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
 
 def _are_one(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
     """Return whether two tensors have the same metadata and the same storage."""
-    return (
-        storage_identity(storage_of(tensor)) == storage_identity(storage_of(alias))
-        and tensor.shape == alias.shape
-        and tensor.stride() == alias.stride()
-        and tensor.storage_offset() == alias.storage_offset()
-        and tensor.dtype is alias.dtype
+    return storage_identity(storage_of(tensor)) == storage_identity(storage_of(alias)) and (
+        _metadata_of(tensor) == _metadata_of(alias)
     )
+
+
+def _metadata_of(tensor: torch.Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype

@@ -224,14 +224,14 @@ def test_a_model_that_is_only_built_is_not_measured():
 
 # expect failed: Net: macs 22.00 K > 21 K
 @pytest.mark.budget(macs="21K")
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_a_trace_is_counted():
     torch.jit.trace(Net(), X)
 
 
 # expect passed: modelbudget.Net.macs = 22000
 @pytest.mark.budget(macs="22K")
-@pytest.mark.filterwarnings("error", "ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("error", "ignore:.torch.jit")
 def test_tracing_works_as_without_a_budget():
     traced = torch.jit.trace(Net(), X)
     assert not [node for node in traced.inlined_graph.nodes() if node.kind() == "aten::mul"]
