@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.outputs import Shapes, shapes_of_output
 from pytest_modelbudget.counting.modules.results import measurement, weights_only
 from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
@@ -113,8 +113,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         roots += hooks_around(index.parameters, task.backward)
         classes = own_classes(node.module for node in index.nodes)
         attributes = AttributeSnapshot((*roots, task.inputs), classes)
-        _check_iterators(task, attributes)
-        _check_code(task, index, attributes)
+        _check_shapes_suffice(task, index, attributes)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
@@ -122,8 +121,9 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         try:
             run.hold(attributes.tensors)
             held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
+            calls = attribute_calls(ledger, task.backward, _shapes_of_output)
             threads = followed_threads(run.refuse_threads, run.refuse_unseen)
-            with restored_gradients(held), autograd, run, attribute_calls(ledger, task.backward), threads:
+            with restored_gradients(held), autograd, run, calls, threads:
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
@@ -136,7 +136,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         return result
 
 
-_PLAIN_VALUES = frozenset((bool, dict, float, int, OrderedDict, str, tuple, torch.Size, type(None)))
+_OF_EVERY_MODULE = frozenset(torch.nn.Module().__dict__)
+_PLAIN_VALUES = frozenset((bool, float, int, str, torch.Size, type(None)))
 
 
 def _existed_before(index: ModuleIndex) -> list[Any]:
@@ -153,9 +154,11 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
     for node in index.nodes:
         module = node.module
         if type(module) not in of_torch:
-            values = module.__dict__.values()
-            if not _PLAIN_VALUES.issuperset(map(type, values)):
-                found += [value for value in values if type(value) not in _PLAIN_VALUES]
+            found += [
+                value
+                for name, value in module.__dict__.items()
+                if name not in _OF_EVERY_MODULE and type(value) not in _PLAIN_VALUES
+            ]
         hooks = forward_hooks_of(module)
         if hooks[0] or hooks[1]:
             found += hooks
@@ -183,17 +186,17 @@ def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
     return found
 
 
-def _check_code(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
-    """End the run where the model's own code asks for what only real tensors have."""
-    classes = {type(node.module) for node in index.nodes}
-    factory = task.model if task.is_factory else None
-    if needs_real_tensors(classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
-        raise ShapeRunStop("the model's code looks at what only real tensors have, such as their exact types")
+def _shapes_of_output(output: Any) -> Shapes:
+    return (output._spec.shape,) if type(output) is ShapeTensor else shapes_of_output(output)
 
 
-def _check_iterators(task: Task, attributes: AttributeSnapshot) -> None:
-    """End the first run where the model or its inputs hold what a second run could not read again."""
+def _check_shapes_suffice(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
+    """End the run where there is what only one run could read, or code that asks for what only real tensors have."""
     iterators = attributes.held_iterators()
     if iterators and not task.runs_once:
         task.runs_once = True
         raise ShapeRunStop(f"a {type(iterators[0]).__name__} can be read only once, and is left to a real run")
+    classes = {type(node.module) for node in index.nodes}
+    factory = task.model if task.is_factory else None
+    if needs_real_tensors(classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
+        raise ShapeRunStop("the model's code looks at what only real tensors have, such as their exact types")

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_output
 from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_of
 
 Enter = Callable[[nn.Module, Any, Any], bool]
@@ -77,10 +78,11 @@ def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
 
 
 @contextmanager
-def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
+def attribute_calls(ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes_of_output) -> Iterator[None]:
     """Keep the ledger's stack of running modules while the measured model runs, in this thread and those it starts.
 
-    With ``backward``, also note at which autograd nodes one module ends and another begins.
+    With ``backward``, also note at which autograd nodes one module ends and another begins. ``shapes_of`` reads the
+    shapes of what modules return.
     """
     thread = threading.get_ident()
     positions, running, nodes = ledger.index.positions, ledger.running, ledger.index.nodes
@@ -106,12 +108,12 @@ def attribute_calls(ledger: Ledger, backward: bool) -> Iterator[None]:
         branch.running.append(position)
         return True
 
-    def leave(_: bool, out: Any) -> None:
-        if threading.get_ident() != thread:
-            nodes[ledger.branches[threading.get_ident()].running.pop()].note_output(out)
-            return
-        nodes[running.pop()].note_output(out)
-        if backward:
+    def leave(raised: bool, out: Any) -> None:
+        here = threading.get_ident() == thread
+        position = (running if here else ledger.branches[threading.get_ident()].running).pop()
+        if not raised:
+            nodes[position].note_output(out, shapes_of)
+        if backward and here:
             ledger.note_module_boundary()
 
     with follow_calls(enter, leave):

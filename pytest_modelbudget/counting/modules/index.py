@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
-from operator import attrgetter, methodcaller
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
+from operator import attrgetter, is_, methodcaller
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from pytest_modelbudget.counting.modules.outputs import Shapes, ShapesOf
 from pytest_modelbudget.counting.torch_private import (
     coo_values,
     mkldnn_layout,
@@ -21,7 +22,6 @@ from pytest_modelbudget.counting.torch_private import (
 
 _values = methodcaller("values")
 _requires_grad, _dtype = attrgetter("requires_grad"), attrgetter("dtype")
-_DEEPEST_OUTPUT = 8  # levels: an output may hold itself
 _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
@@ -59,30 +59,25 @@ class ModuleNode:
         self.aliases: list[str] = []
         self.children: list[int] = []
         self.calls = 0
-        self.outputs: tuple[tuple[int, ...], ...] | None = None
+        self.outputs: Shapes | None = None
         self.params = self.trainable_params = self.weight_bytes = 0
 
-    def note_output(self, output: Any) -> None:
+    def note_output(self, output: Any, shapes_of: ShapesOf) -> None:
         """Keep the shapes of what the first call returned."""
         if self.outputs is None:
-            if isinstance(output, torch.Tensor) and not output.is_nested:
-                sizes = (*output.shape,)
-                if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
-                    self.outputs = (sizes,)
-                    return
-            self.outputs = tuple(_shapes(output))
+            self.outputs = shapes_of(output)
 
-    def add_tensor(self, tensor: torch.Tensor, is_parameter: bool) -> None:
-        """Add the size of a tensor that this module holds."""
+    def add_tensor(self, tensor: torch.Tensor, dtype: torch.dtype, is_trainable: bool | None) -> None:
+        """Add the size of a tensor that this module holds; ``is_trainable`` is None for a buffer."""
         numel = tensor.numel()
         if tensor.layout is torch.strided:
-            self.weight_bytes += numel * tensor.element_size()
+            self.weight_bytes += numel * dtype.itemsize
         else:
             stored = _stored_elements(tensor)
             self.weight_bytes += stored.numel() * stored.element_size()
-        if is_parameter:
+        if is_trainable is not None:
             self.params += numel
-            if tensor.requires_grad:
+            if is_trainable:
                 self.trainable_params += numel
 
 
@@ -97,13 +92,13 @@ class ModuleIndex:
     """All modules of a model in the order of definition; the model itself is the first.
 
     ``positions`` finds them by identity. ``parameters`` and ``buffers`` are the distinct tensors; each belongs to the
-    first module that holds it. ``has_lazy_tensors``: some had no shape yet when they were counted.
+    first module that holds it, and what is both is a parameter. ``has_lazy_tensors``: some had no shape yet when they
+    were counted.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
-        self._edges = 0
         self._add(model, "")
         self._escape_names()
         self.count_tensors()
@@ -116,7 +111,6 @@ class ModuleIndex:
         for key, child in submodules(module).items():
             if child is None:
                 continue
-            self._edges += 1
             known = self.positions.get(id(child))
             if known is None:
                 node.children.append(len(self.nodes))
@@ -131,27 +125,47 @@ class ModuleIndex:
 
     def count_tensors(self) -> None:
         """Count params, trainable params and bytes as they are now."""
-        self.has_lazy_tensors = False
-        self.parameters: list[torch.Tensor] = []
-        self.buffers: list[torch.Tensor] = []
-        seen: set[int] = set()
         for node in self.nodes:
             node.params = node.trainable_params = node.weight_bytes = 0
-            held = ((own_parameters(node.module), self.parameters), (own_buffers(node.module), self.buffers))
-            for by_name, distinct in held:
-                for tensor in by_name.values() if by_name else ():
-                    if tensor is not None and id(tensor) not in seen:
-                        seen.add(id(tensor))
-                        distinct.append(tensor)
-                        if type(tensor) in _LAZY_TYPES:
-                            self.has_lazy_tensors = True
-                        else:
-                            node.add_tensor(tensor, distinct is self.parameters)
-        self._tensors = seen
-        self._kinds = self._kinds_of_tensors()
+        self._counts, self._held = self._held_by_modules()
+        self.parameters, owners = self._distinct(own_parameters, ())
+        self.buffers, owners_of_buffers = self._distinct(own_buffers, self.parameters)
+        self._kinds = trainable, dtypes = self._kinds_of_tensors()
+        tensors = chain(self.parameters, self.buffers)
+        whose = chain(owners, owners_of_buffers)
+        self.has_lazy_tensors = False
+        kinds = zip(dtypes, chain(trainable, repeat(None)), strict=False)
+        for node, tensor, (dtype, is_trainable) in zip(whose, tensors, kinds, strict=True):
+            if type(tensor) in _LAZY_TYPES:
+                self.has_lazy_tensors = True
+            else:
+                node.add_tensor(tensor, dtype, is_trainable)
 
-    def _kinds_of_tensors(self) -> list[Any]:
-        return [*map(_requires_grad, self.parameters), *map(_dtype, self.parameters), *map(_dtype, self.buffers)]
+    def _distinct(
+        self, held_by: Callable[[nn.Module], dict[str, Any]], known: Iterable[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], list[ModuleNode]]:
+        """Return the distinct tensors that modules hold, but for those already known, and the first that holds each."""
+        found: list[torch.Tensor] = []
+        owners: list[ModuleNode] = []
+        seen = set(map(id, known))
+        for node in self.nodes:
+            by_name = held_by(node.module)
+            for tensor in by_name.values() if by_name else ():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    found.append(tensor)
+                    owners.append(node)
+        return found, owners
+
+    def _held_by_modules(self) -> tuple[list[int], list[Any]]:
+        """Return how many modules, parameters and buffers each module holds, and which."""
+        modules = [node.module for node in self.nodes]
+        held = [*map(submodules, modules), *map(own_parameters, modules), *map(own_buffers, modules)]
+        return [*map(len, held)], [*chain.from_iterable(map(_values, filter(None, held)))]
+
+    def _kinds_of_tensors(self) -> tuple[list[bool], list[torch.dtype]]:
+        """Return which parameters are trainable, and the dtypes of parameters and buffers."""
+        return [*map(_requires_grad, self.parameters)], [*map(_dtype, chain(self.parameters, self.buffers))]
 
     def size(self) -> tuple[int, ...]:
         """Return the params, bytes and trainable params of all modules."""
@@ -160,10 +174,8 @@ class ModuleIndex:
 
     def has_changed(self) -> bool:
         """Return whether the model has other modules or tensors by now, or other dtypes or weights to train."""
-        modules = [node.module for node in self.nodes]
-        children = _ids_of(map(submodules, modules))
-        tensors = {*_ids_of(map(own_parameters, modules)), *_ids_of(map(own_buffers, modules))}
-        if len(children) != self._edges or not self.positions.keys() >= set(children) or tensors != self._tensors:
+        counts, held = self._held_by_modules()
+        if counts != self._counts or not all(map(is_, held, self._held)):
             return True
         return self._kinds_of_tensors() != self._kinds
 
@@ -191,11 +203,6 @@ class ModuleIndex:
         return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
 
 
-def _ids_of(held: Iterable[Any]) -> list[int]:
-    """Return the identities of what some dicts hold."""
-    return [id(item) for item in chain.from_iterable(map(_values, filter(None, held))) if item is not None]
-
-
 def _kinds(graph: Any) -> Iterator[str]:
     """Yield the kinds of the nodes in a graph of TorchScript and in the blocks below them."""
     for node in graph.nodes() if graph is not None else ():
@@ -214,13 +221,3 @@ def _uninitialized_twin(tensor: Any) -> Any:
     if isinstance(tensor, UninitializedParameter):
         return UninitializedParameter(requires_grad=tensor.requires_grad, **options)
     return type(tensor)(tensor.requires_grad, **options)
-
-
-def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes of the tensors in what a module returned; symbolic sizes are -1, nested tensors have none."""
-    if isinstance(output, torch.Tensor):
-        if not output.is_nested:
-            yield tuple([size if type(size) is int else -1 for size in output.shape])
-    elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST_OUTPUT:
-        for part in dict.values(output) if isinstance(output, dict) else output:
-            yield from _shapes(part, level + 1)

@@ -19,6 +19,7 @@ from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.outputs import shapes_of_output
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
 from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
@@ -138,7 +139,7 @@ class _Observer:
             return
         assert call is not None
         with untraced():
-            call.index.nodes[call.ledger.running.pop()].note_output(out)
+            call.index.nodes[call.ledger.running.pop()].note_output(out, shapes_of_output)
         self._depth -= 1
         if self._depth:
             return

@@ -101,18 +101,19 @@ class AttributeSnapshot:
 
     def _save_items(self, value: Any) -> Iterable[Any]:
         """Save what ``value`` holds, and return it."""
-        if isinstance(value, nn.Module):
+        kind = type(value)
+        if issubclass(kind, nn.Module):
             items = self._save_object(value, value.__dict__)
-            return [*items, *self._save_slots(value)] if type(value) in self._slotted else items
-        if isinstance(value, (dict, list, set, deque, tuple)):
+            return [*items, *self._save_slots(value)] if kind in self._slotted else items
+        if issubclass(kind, (dict, list, set, deque, tuple)):
             items = self._save_container(value)
-            if type(value) in _CONTAINERS or type(value) is tuple:
+            if kind in _CONTAINERS or kind is tuple:
                 return items
             return [*items, *self._save_attributes(value)]
-        if type(value) in _FUNCTIONS:
+        if kind in _FUNCTIONS:
             self.functions.append(value)
             return self._save_function(value) if id(value) in self._followed else ()
-        if isinstance(value, (torch.Tensor, type)) or _belongs_to_others(value):
+        if issubclass(kind, (torch.Tensor, type)) or _package_of(kind) in _OTHERS:
             return ()
         return self._save_other(value)
 
@@ -139,7 +140,10 @@ class AttributeSnapshot:
 
     def _save_attributes(self, value: Any) -> list[Any]:
         """Save the attributes of an object, also those in slots, and return them."""
-        attributes = getattr(value, "__dict__", None)
+        try:
+            attributes = object.__getattribute__(value, "__dict__")  # past the methods of its class
+        except AttributeError:
+            attributes = None
         items = list(self._save_object(value, attributes)) if type(attributes) is dict else []
         return items + self._save_slots(value)
 
@@ -188,17 +192,21 @@ class AttributeSnapshot:
     def _save_classes(self, classes: Iterable[type]) -> list[Any]:
         """Save the attributes of classes, and return the containers among them, and the objects of the same package."""
         found: list[Any] = []
+        packages: dict[type, str] = {}
         for kind in classes:
             before = vars(kind).copy()
             self._class_attributes.append((kind, before))
             if has_slots(kind):
                 self._slotted.add(kind)
             package = _package_of(kind)
-            found += [
-                value
-                for value in before.values()
-                if type(value) in _CONTAINERS or type(value) is tuple or _package_of(type(value)) == package
-            ]
+            for name, value in before.items():
+                if name == "__annotations__":
+                    continue
+                of_value = type(value)
+                if of_value not in packages:
+                    packages[of_value] = _package_of(of_value)
+                if packages[of_value] == package or of_value is tuple or of_value in _CONTAINERS:
+                    found.append(value)
         return found
 
     def restore(self) -> None:
@@ -238,10 +246,6 @@ def own_classes(modules: Iterable[nn.Module]) -> list[type]:
                 if not base.__module__.startswith(("torch.", "builtins", "abc", "typing")):
                     found[base] = None
     return list(found)
-
-
-def _belongs_to_others(value: Any) -> bool:
-    return _package_of(type(value)) in _OTHERS
 
 
 def _package_of(kind: type) -> str:

@@ -34,19 +34,20 @@ class HeldIterator:
 
 def saved_content(value: Any) -> Undo | None:
     """Return what puts back the state of a generator, an array, bytes or a file; None for others, or too large ones."""
-    if isinstance(value, random.Random):
+    kind = type(value)  # the __class__ that isinstance() asks for may be slow, or that of another
+    if issubclass(kind, random.Random):
         return _of_python_generator(value)
-    if isinstance(value, torch.Generator):
+    if issubclass(kind, torch.Generator):
         state = value.get_state()
         return partial(_set_state, value, state)
-    if isinstance(value, (bytearray, array.array)):
+    if issubclass(kind, (bytearray, array.array)):
         return _of_sequence(value)
-    if isinstance(value, io.IOBase):
+    if issubclass(kind, io.IOBase):
         return _of_file(value)
-    step = getattr(type(value), "__next__", None)
+    step = getattr(kind, "__next__", None)
     if step is not None and not isinstance(step, types.FunctionType):  # whose state is in its attributes
         return HeldIterator(value)
-    return _of_numpy(value) if "numpy" in sys.modules else None
+    return _of_numpy(value, kind) if "numpy" in sys.modules else None
 
 
 def _set_state(generator: torch.Generator, state: torch.Tensor) -> None:
@@ -88,17 +89,18 @@ def _of_sequence(value: Any) -> Undo:
     return undo
 
 
-def _of_numpy(value: Any) -> Undo | None:
+def _of_numpy(value: Any, kind: type) -> Undo | None:
     numpy = sys.modules["numpy"]
-    if isinstance(value, numpy.random.Generator):
+    if issubclass(kind, numpy.random.Generator):
         value = value.bit_generator
-    if isinstance(value, numpy.random.BitGenerator):
+        kind = type(value)
+    if issubclass(kind, numpy.random.BitGenerator):
         state = value.state
         return lambda: setattr(value, "state", state)
-    if isinstance(value, numpy.random.RandomState):
+    if issubclass(kind, numpy.random.RandomState):
         state = value.get_state()
         return lambda: value.set_state(state)
-    if isinstance(value, numpy.ndarray) and value.flags.writeable and value.nbytes <= MOST_BYTES:
+    if issubclass(kind, numpy.ndarray) and value.flags.writeable and value.nbytes <= MOST_BYTES:
         copy = value.copy()
         return lambda: numpy.copyto(value, copy)
     return None

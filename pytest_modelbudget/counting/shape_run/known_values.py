@@ -14,6 +14,8 @@ from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spe
 from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
 
 _default_dtype = torch.get_default_dtype
+_OPTIONS = frozenset((torch.device, torch.dtype, torch.layout, torch.memory_format, type(None)))
+"""Kinds of arguments that equal none of another kind."""
 _known_flags: dict[tuple[Any, ...], int] = {}
 """A number for each state of the backends' flags that kernels read: they decide what an operator runs and returns."""
 
@@ -147,11 +149,13 @@ class KnownValues:
                     is_unknown, part = self._argument_key(arg)
                     unknown = unknown or is_unknown
                     parts.append(part)
-        if kwargs:
-            for name, arg in kwargs.items():
-                is_unknown, part = (False, None) if arg is None else self._argument_key(arg)
+        for name, arg in kwargs.items() if kwargs else ():
+            parts.append(name)
+            if type(arg) in _OPTIONS:
+                parts.append(arg)
+            else:
+                is_unknown, part = self._argument_key(arg)
                 unknown = unknown or is_unknown
-                parts.append(name)
                 parts.append(part)
         return unknown, tuple(parts)
 

@@ -109,7 +109,7 @@ class ShapeRun(RunTensors, DispatchMode):
             if not unknown:
                 return self._answer_known(facts, func, args, kwargs or {}, key)
             if facts.may_need_values:
-                return self._answer_from_values(facts, func, args, kwargs or {})
+                return self._answer_from_values(facts, func, args, kwargs or {}, key)
             return self._answer_with_shapes(facts, func, args, kwargs, key)
         except BaseException as error:
             self.stopped_by = error
@@ -272,7 +272,7 @@ class ShapeRun(RunTensors, DispatchMode):
                 return out
         return self._repeat(facts, outcome, args, kwargs)
 
-    def _answer_from_values(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _answer_from_values(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any], key: Any) -> Any:
         """Answer an operator whose result follows from values, if those values are known."""
         known = self.known_values
         if facts.needs_values and not facts.mutable_arguments:
@@ -288,5 +288,4 @@ class ShapeRun(RunTensors, DispatchMode):
                     return answer(func)
         if facts.needs_values and not values.shapes_suffice(facts.name, args):
             raise ShapeRunStop(facts.name)
-        _, key = known.call_key(args, kwargs)
         return self._answer_with_shapes(facts, func, args, kwargs, key)
