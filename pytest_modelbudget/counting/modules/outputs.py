@@ -1,0 +1,31 @@
+"""The shapes of what modules return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+Shapes = tuple[tuple[int, ...], ...]
+ShapesOf = Callable[[Any], Shapes]
+
+_DEEPEST = 8  # levels: an output may hold itself
+
+
+def shapes_of_output(output: Any) -> Shapes:
+    """Return the shapes of the tensors in what a module returned; symbolic sizes are -1, nested tensors have none."""
+    if isinstance(output, torch.Tensor) and not output.is_nested:
+        sizes = (*output.shape,)
+        if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
+            return (sizes,)
+    return tuple(_shapes(output))
+
+
+def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
+    if isinstance(output, torch.Tensor):
+        if not output.is_nested:
+            yield tuple([size if type(size) is int else -1 for size in output.shape])
+    elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
+        for part in dict.values(output) if isinstance(output, dict) else output:
+            yield from _shapes(part, level + 1)
