@@ -10,7 +10,7 @@ import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, spec_of, spec_of_weight
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, check_has_spec, spec_of, spec_of_weight
 from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
 
 _default_dtype = torch.get_default_dtype
@@ -120,14 +120,16 @@ class KnownValues:
         self._held.clear()
         self._storages.clear()
 
-    def call_key(self, args: Any, kwargs: dict[str, Any] | None) -> tuple[bool, Any]:
+    def call_key(self, args: Any, kwargs: dict[str, Any] | None, *, always: bool = False) -> tuple[bool, Any]:
         """Return whether any tensor of a call has unknown values, and what the result of the call depends on.
 
-        Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
+        The latter is None for real tensors with known values, unless it is ``always`` wanted: their calls are seldom
+        remembered. Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
         """
         unknown = False
         weights = self._weights
         parts: list[Any] = [_default_dtype(), self._flags]
+        has_real = False
         for arg in args:
             kind = type(arg)
             if kind is ShapeTensor:
@@ -145,19 +147,37 @@ class KnownValues:
                 if weight is not None:
                     unknown = True
                     parts.append(weight)
+                elif kind is torch.Tensor:
+                    check_has_spec(arg)
+                    unknown = unknown or self.is_overwritten(arg)
+                    has_real = True
+                    parts.append(arg)
                 else:
                     is_unknown, part = self._argument_key(arg)
                     unknown = unknown or is_unknown
                     parts.append(part)
-        for name, arg in kwargs.items() if kwargs else ():
+        if kwargs and self._add_keyword_keys(kwargs, parts):
+            unknown = True
+        if has_real:
+            return unknown, _with_specs(parts) if unknown or always else None
+        return unknown, tuple(parts)
+
+    def _add_keyword_keys(self, kwargs: dict[str, Any], parts: list[Any]) -> bool:
+        """Add what a result depends on to ``parts``; return whether any of it is unknown."""
+        unknown = False
+        for name, arg in kwargs.items():
             parts.append(name)
-            if type(arg) in _OPTIONS:
+            kind = type(arg)
+            if kind in _OPTIONS:
+                parts.append(arg)
+            elif kind is bool:
+                parts.append(kind)
                 parts.append(arg)
             else:
                 is_unknown, part = self._argument_key(arg)
                 unknown = unknown or is_unknown
                 parts.append(part)
-        return unknown, tuple(parts)
+        return unknown
 
     def _argument_key(self, arg: Any) -> tuple[bool, Any]:
         kind = type(arg)
@@ -190,6 +210,10 @@ class KnownValues:
         if type(tensor) is ShapeTensor:
             return tensor._spec
         return self._weights.get(id(tensor)) or spec_of(tensor)
+
+
+def _with_specs(parts: list[Any]) -> tuple[Any, ...]:
+    return tuple([spec_of(part) if type(part) is torch.Tensor else part for part in parts])
 
 
 def _has_memory(tensor: torch.Tensor) -> bool:

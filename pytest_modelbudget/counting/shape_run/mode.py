@@ -221,11 +221,12 @@ class ShapeRun(RunTensors, DispatchMode):
         if facts.is_view or (facts.needs_values and not values.shapes_suffice(facts.name, args)):
             return self._run(facts, func, args, kwargs)
         if facts.is_random or facts.is_uninitialized:
-            return self._answer_undetermined(facts, func, args, kwargs, key)
+            return self._answer_undetermined(facts, func, args, kwargs, key or self._key_of_known(args, kwargs))
         tensors = tensors_in(args, kwargs)
         numels = [tensor.numel() for tensor in tensors]
         work = sum(numels)
         if not facts.mutable_arguments and may_be_much(facts, tensors, numels):
+            key = key or self._key_of_known(args, kwargs)
             outcome = facts.outcomes.get(key) or self._outcome_if_any(facts, func, args, kwargs, key)
             if outcome is not None:
                 work += outcome.numel + outcome.macs
@@ -233,6 +234,9 @@ class ShapeRun(RunTensors, DispatchMode):
                     return self._repeat(facts, outcome, args, kwargs)
         self._work.done += work
         return self._run(facts, func, args, kwargs, tensors)
+
+    def _key_of_known(self, args: Any, kwargs: dict[str, Any]) -> Any:
+        return self.known_values.call_key(args, kwargs, always=True)[1]
 
     def _outcome_if_any(
         self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any], key: Any

@@ -64,10 +64,15 @@ def intern(
     return spec
 
 
-def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
-    """Return the spec of a strided tensor, optionally as if it lived on another device."""
+def check_has_spec(tensor: torch.Tensor) -> None:
+    """End the run where a real tensor has more than a shape and elements of one size."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise ShapeRunStop(f"a tensor of layout {tensor.layout} or dtype {tensor.dtype} has more than a shape")
+
+
+def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
+    """Return the spec of a strided tensor, optionally as if it lived on another device."""
+    check_has_spec(tensor)
     dtype = tensor.dtype
     bits = CONJUGATED if dtype.is_complex and tensor.is_conj() else 0
     if tensor.is_neg():
