@@ -14,6 +14,7 @@ import sysconfig
 import types
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property, lru_cache, partial
+from operator import attrgetter
 from typing import Any
 from weakref import ref
 
@@ -21,16 +22,14 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting.origins import is_user_code
-from pytest_modelbudget.counting.type_comparisons import compares_exact_types
+from pytest_modelbudget.counting.type_comparisons import TENSOR_TYPES, compares_exact_types
 
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 _SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
 _FLAGS_OF_TENSORS = frozenset(("is_conj", "is_neg", "is_set_to", "resolve_conj", "resolve_neg"))
-_PAST_EVERY_MODE = [
-    getattr(torch.Tensor, name)
-    for name in ("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage")
-]
-"""Methods that see no mode. Where code names them by themselves, nothing can be put in their place."""
+_methods = attrgetter("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage")
+_PAST_EVERY_MODE = {id(method): method for method in _methods(torch.Tensor)}
+"""Methods that see no mode, by identity. Where code names them by themselves, nothing can be put in their place."""
 _ALWAYS_RUN = ("__call__", "forward", "__init__", "__getattr__", "__torch_function__")
 _MOST_FUNCTIONS = 2000
 _MOST_ITEMS = 200  # of a table of functions
@@ -134,13 +133,17 @@ class _Walk:
             for value in self._methods[name]:
                 self._pending.extend(functions_in(value))
         self._names |= names
-        passed_by = "TensorBase" in names
-        for value in _values_of(function, names):
-            passed_by = passed_by or any(value is method for method in _PAST_EVERY_MODE)
+        values = list(_values_of(function, names))
+        for value in values:
             self._reach(value, names)
-        if passed_by or not _FLAGS_OF_TENSORS.isdisjoint(names):
+        identities = set(map(id, values))
+        if "TensorBase" in names or not _PAST_EVERY_MODE.keys().isdisjoint(identities):
             return True
-        return compares_exact_types(function, names, surely=self.only_in is not None)
+        if not _FLAGS_OF_TENSORS.isdisjoint(names):
+            return True
+        if "type" in names:
+            return compares_exact_types(function, names, surely=self.only_in is not None)
+        return id(type) in identities and not TENSOR_TYPES.isdisjoint(names)  # by another name
 
     def _reach(self, value: Any, names: set[str]) -> None:
         kind = type(value)

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import torch
 
 _CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))")
-_TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
+TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
 _NAMES_OF_TYPES = ("__name__", "__qualname__", "__module__")
 _NAMES_OF_WEIGHTS = re.compile(r"\bParam(eter)?\b|\bBuffer\b|torch\.nn\.parameter")
 _LONGEST_NAME = 40  # longer texts are documentation
@@ -24,23 +24,21 @@ Use = tuple[ast.expr, tuple[ast.AST, ...]]
 
 
 def compares_exact_types(function: types.FunctionType, names: set[str], *, surely: bool = False) -> bool:
-    """Return whether a function compares the exact type of what may be a tensor; ``names`` are those in its code.
+    """Return whether a function that names ``type`` compares the exact type of what may be a tensor.
 
-    With ``surely``, only where the type that it is compared with is known to be that of a tensor.
+    ``names`` are those in its code. With ``surely``, only where the type that it is compared with is known to be that
+    of a tensor.
     """
-    if "type" not in names:
-        aliased = any(function.__globals__.get(name) is type for name in names)
-        return aliased and not _TENSOR_TYPES.isdisjoint(names)
     code = function.__code__
     last = max(code.co_firstlineno, _last_line(code))
     lines = linecache.getlines(code.co_filename, function.__globals__)
     own = lines[code.co_firstlineno - 1 : last]
     if not any(map(_CALL_OF_TYPE.search, own)):
-        return not own and not _TENSOR_TYPES.isdisjoint(names)  # where there is no source, the names decide
+        return not own and not TENSOR_TYPES.isdisjoint(names)  # where there is no source, the names decide
     uses = _uses_of_type(lines, code.co_firstlineno, last, is_lambda=code.co_name == "<lambda>")
     if uses is None:
-        return not _TENSOR_TYPES.isdisjoint(names)
-    mentioned = not surely and not _TENSOR_TYPES.isdisjoint(names)
+        return not TENSOR_TYPES.isdisjoint(names)
+    mentioned = not surely and not TENSOR_TYPES.isdisjoint(names)
     return any(_asks_for_tensor(call, parents, function, mentioned, surely) for call, parents in uses)
 
 
@@ -127,7 +125,7 @@ def _tells_types_apart(call: ast.Call, function: types.FunctionType, surely: boo
     if _called(call) in ("repr", "str"):
         return _mentions_weights(function.__code__)
     code = getattr(inspect.unwrap(_value_of(call.func, function)), "__code__", None)
-    return isinstance(code, types.CodeType) and not _TENSOR_TYPES.isdisjoint(code.co_names)
+    return isinstance(code, types.CodeType) and not TENSOR_TYPES.isdisjoint(code.co_names)
 
 
 def _is_self(argument: ast.expr, function: types.FunctionType) -> bool:

@@ -137,12 +137,14 @@ def saved_slots(value: Any) -> tuple[list[Any], Undo | None]:
 def _slots_of(kind: type) -> list[str]:
     names = _slots.get(kind)
     if names is None:
-        names = _slots[kind] = [name for base in kind.__mro__ for name in _names_of_slots(base)]
+        names = _slots[kind] = [
+            name for base in kind.__mro__ if "__slots__" in base.__dict__ for name in _names_of_slots(base)
+        ]
     return names
 
 
 def _names_of_slots(kind: type) -> list[str]:
-    slots = vars(kind).get("__slots__", ())
+    slots = kind.__dict__["__slots__"]
     names = [slots] if isinstance(slots, str) else list(slots)
     private = f"_{kind.__name__.lstrip('_')}"
     names = [f"{private}{name}" if name.startswith("__") and not name.endswith("__") else name for name in names]
