@@ -304,6 +304,40 @@ def test_a_model_that_existed_before_its_factory_is_as_it_was() -> None:
     assert model(rows(3)).sum().item() is not None
 
 
+REGISTRY: dict[str, Any] = {"calls": 0}
+
+
+HELD: list[Any] = [
+    REGISTRY,
+    (REGISTRY,),
+    {"table": REGISTRY},
+    [REGISTRY],
+    deque([REGISTRY]),
+    OrderedDict(table=REGISTRY),
+]
+
+
+@pytest.mark.parametrize("held", HELD, ids=lambda held: type(held).__name__)
+def test_what_a_model_from_a_factory_shares_with_others_is_as_it_was(held: Any) -> None:
+    class Sharing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.held = nn.Linear(4, 4), held
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            table = self.held
+            while "calls" not in table:
+                table = next(iter(table.values() if isinstance(table, dict) else table))
+            table["calls"] += 1
+            return self.linear(x)
+
+    for backward in (False, True):
+        assert measure(Sharing, rows(3), backward=backward).macs == ONE
+        with force_real_run():
+            assert measure(Sharing, rows(3), backward=backward).macs == ONE
+    assert REGISTRY == {"calls": 0}
+
+
 # -- what belongs to others --------------------------------------------------------------------------------------------
 
 

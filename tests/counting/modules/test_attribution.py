@@ -175,6 +175,27 @@ def test_the_shapes_of_what_modules_return() -> None:
     assert shown == ["scalar, 3x4, 1x4", "3x4", "scalar, 3x4, 1x4"]
 
 
+def test_the_shapes_are_those_of_the_first_call_that_returned() -> None:
+    class Picky(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > 1:
+                raise ValueError("one row, please")
+            return x
+
+    class Patient(Parts):
+        def __init__(self) -> None:
+            super().__init__()
+            self.picky = Picky()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            try:
+                return self.picky(x)
+            except ValueError:
+                return self.picky(self.a(x)[:1])
+
+    assert by_name(both(Patient()))["picky"].outputs == ((1, 4),)
+
+
 def test_digits_on_request_and_operators_in_short() -> None:
     found = measure(nn.Sequential(*[nn.Linear(1000, 1000) for _ in range(30)]), torch.zeros(1, 1000), name="net")
     assert found.tree().splitlines()[1:] == [
