@@ -1,4 +1,6 @@
-"""Build and count in two checkouts by turns, in a process of each: CPU time, and how much slower this one is.
+"""Count in two checkouts by turns, in a process of each: CPU time, and how much slower this one is.
+
+Build and count, the first time and again, and count an instance that has its weights.
 
 ``python -m benchmarks.speed.against ../before [--rounds 60] [MODEL ...]``. What disturbs the machine meanwhile disturbs
 both, so that the median of the pairs tells differences of a few percent apart.
@@ -26,17 +28,17 @@ from benchmarks.speed.models import MODELS
 from benchmarks.speed.ways import ours
 factory, make = MODELS[sys.argv[1]]
 x = make()
-factory()
+given = {"factory": factory, "instance": factory().eval()}
 print("ready", flush=True)
-for _ in sys.stdin:
+for line in sys.stdin:
     start = time.process_time()
-    ours(factory, x)
+    ours(given[line.strip()], x)
     print(time.process_time() - start, flush=True)
 """
 
 
 class Child:
-    """A process that builds and counts a model with the plugin of one checkout, once for each line that it is sent."""
+    """A process that counts a model with the plugin of one checkout, for each line that it is sent."""
 
     def __init__(self, checkout: Path, model: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
@@ -51,9 +53,10 @@ class Child:
         )
         self._line()
 
-    def milliseconds(self) -> float:
+    def milliseconds(self, given: str) -> float:
+        """Count what is ``given``: ``"factory"`` or ``"instance"``."""
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{given}\n")
         self._process.stdin.flush()
         return float(self._line()) * 1e3
 
@@ -72,17 +75,26 @@ def slower(before: list[float], now: list[float]) -> str:
 
 
 def compare(before: Path, model: str, rounds: int, processes: int) -> list[str]:
-    """Return a row: the first time in a process, and again."""
-    first: tuple[list[float], list[float]] = [], []
-    again: tuple[list[float], list[float]] = [], []
+    """Return a row: the first time in a process, again, and an instance again."""
+    columns: list[tuple[list[float], list[float]]] = [([], []), ([], []), ([], [])]
+    first, again, instance = columns
     for process in range(processes):
         children = [Child(before, model), Child(_HERE, model)]
-        for number in range(1 + rounds):
-            for side in (0, 1) if (number + process) % 2 else (1, 0):
-                (again if number else first)[side].append(children[side].milliseconds())
+        for side in _turns(process):
+            first[side].append(children[side].milliseconds("factory"))
+            children[side].milliseconds("instance")
+        for number in range(rounds):
+            for side in _turns(process + number):
+                again[side].append(children[side].milliseconds("factory"))
+            for side in _turns(process + number):
+                instance[side].append(children[side].milliseconds("instance"))
         for child in children:
             child.end()
-    return [model, slower(*first), slower(*again)]
+    return [model, *(slower(*column) for column in columns)]
+
+
+def _turns(number: int) -> tuple[int, int]:
+    return (0, 1) if number % 2 else (1, 0)
 
 
 def main() -> None:
@@ -93,7 +105,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=5)
     options = parser.parse_args()
     rows = [compare(options.before.resolve(), model, options.rounds, options.processes) for model in options.models]
-    print(tabulate(rows, ["model", "first, before and now", "again, before and now"], tablefmt="github"))
+    print(tabulate(rows, ["model", "first, before and now", "again", "an instance, again"], tablefmt="github"))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ class AttributeSnapshot:
         seen: set[int] = set()
         pending = [root for root in roots if type(root) not in _NEVER_FOLLOWED]
         pending += self._save_classes(classes)
+        empty = self._empty_containers
         while pending:
             value = pending.pop()
             if id(value) in seen:
@@ -85,7 +86,7 @@ class AttributeSnapshot:
                 if kind in _NEVER_FOLLOWED:
                     continue
                 if kind in _CONTAINERS and not item:
-                    self._empty_containers.append(item)
+                    empty.append(item)
                 elif kind is torch.Tensor:
                     self.tensors.append(item)
                 elif kind is not tuple or not _NEVER_FOLLOWED.issuperset(map(type, item)):
@@ -102,6 +103,9 @@ class AttributeSnapshot:
     def _save_items(self, value: Any) -> Iterable[Any]:
         """Save what ``value`` holds, and return it."""
         kind = type(value)
+        if kind is dict:
+            self._mappings.append((value, value.copy()))
+            return value.values()
         if issubclass(kind, nn.Module):
             items = self._save_object(value, value.__dict__)
             return [*items, *self._save_slots(value)] if kind in self._slotted else items
@@ -214,11 +218,11 @@ class AttributeSnapshot:
         for value, kind in self._classes:
             if type(value) is not kind:
                 value.__class__ = kind
-        for container in self._empty_containers:
+        for container in self._empty_containers if any(self._empty_containers) else ():
             if container:
                 container.clear()
         for mapping, before in self._mappings:
-            if list(mapping) != list(before) or not all(map(is_, mapping.values(), before.values())):
+            if [*mapping] != [*before] or not all(map(is_, mapping.values(), before.values())):
                 _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
