@@ -104,8 +104,9 @@ class AttributeSnapshot:
         """Save what ``value`` holds, and return it."""
         kind = type(value)
         if kind is dict:
+            items: Iterable[Any] = value.values()
             self._mappings.append((value, value.copy()))
-            return value.values()
+            return items
         if issubclass(kind, nn.Module):
             items = self._save_object(value, value.__dict__)
             return [*items, *self._save_slots(value)] if kind in self._slotted else items
