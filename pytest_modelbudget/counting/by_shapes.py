@@ -30,7 +30,7 @@ from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
 from pytest_modelbudget.counting.signals import restored_handlers
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import followed_threads
-from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_parameters
+from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_buffers, own_parameters
 from pytest_modelbudget.measurement import Measurement
 
 
@@ -111,7 +111,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
             return weights_only(index, request)
         roots = _existed_before(index) if task.is_factory else [built]
         roots += hooks_around(index.parameters, task.backward)
-        classes = own_classes(node.module for node in index.nodes)
+        classes = own_classes(type(node.module) for node in index.nodes)
         attributes = AttributeSnapshot((*roots, task.inputs), classes)
         _check_shapes_suffice(task, index, attributes)
         ledger = Ledger(index)
@@ -143,17 +143,20 @@ _PLAIN_VALUES = frozenset((bool, float, int, str, torch.Size, type(None)))
 def _existed_before(index: ModuleIndex) -> list[Any]:
     """Return what a model that a factory has built may have in common with others, or may have looked at by its code.
 
-    Modules that have weights, all of them real, existed before, unless these are small; functions and helpers may.
+    Modules existed before if there is no shape tensor in them or below; those without weights may have. So may the
+    functions and helpers that modules hold.
     """
-    shapes = [type(weight) is ShapeTensor for weight in index.parameters]
-    if not any(shapes):
-        return [index.nodes[0].module]
-    found: list[Any] = [] if all(shapes) else _modules_with_real_weights(index)
+    found: list[Any] = []
+    is_new = [False] * len(index.nodes)
     kinds = {type(node.module) for node in index.nodes}
     of_torch = {kind for kind in kinds if kind.__module__.startswith("torch.")}
-    for node in index.nodes:
+    for position in reversed(range(len(index.nodes))):  # children come after their parents
+        node = index.nodes[position]
         module = node.module
-        if type(module) not in of_torch:
+        is_new[position] = any(is_new[child] for child in node.children) or _has_shapes(module)
+        if not is_new[position]:
+            found.append(module)
+        elif type(module) not in of_torch:
             found += [
                 value
                 for name, value in module.__dict__.items()
@@ -165,25 +168,13 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
     return [found]
 
 
-def _modules_with_real_weights(index: ModuleIndex) -> list[Any]:
-    """Return the modules that have weights in them or below them, and none that are shape tensors."""
-    found: list[Any] = []
-    has_real, has_shapes = [False] * len(index.nodes), [False] * len(index.nodes)
-    for position in reversed(range(len(index.nodes))):  # children come after their parents
-        node = index.nodes[position]
-        real = shapes = False
-        for weight in own_parameters(node.module).values():
-            if type(weight) is ShapeTensor:
-                shapes = True
-            elif weight is not None:
-                real = True
-        for child in node.children:
-            real = real or has_real[child]
-            shapes = shapes or has_shapes[child]
-        has_real[position], has_shapes[position] = real, shapes
-        if real and not shapes:
-            found.append(node.module)
-    return found
+def _has_shapes(module: torch.nn.Module) -> bool:
+    """Return whether a module itself holds a parameter or buffer that is a shape tensor."""
+    for held in (own_parameters(module), own_buffers(module)):
+        for tensor in held.values() if held else ():
+            if type(tensor) is ShapeTensor:
+                return True
+    return False
 
 
 def _shapes_of_output(output: Any) -> Shapes:

@@ -15,7 +15,7 @@ from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
-from pytest_modelbudget.counting.restoring.gradients import restored_gradients
+from pytest_modelbudget.counting.restoring.gradients import GradientHooks, restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
 from pytest_modelbudget.counting.restoring.process_state import restored_process_state
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
@@ -75,11 +75,11 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     call_inputs = inputs.with_data(task.inputs, inputs.device_of_weights(index)) if task.only_sizes else task.inputs
     if task.backward:
         call_inputs = inputs.detached(call_inputs)
-    ledger, storages = Ledger(index), StorageSnapshot()
+    ledger, storages, gradient_hooks = Ledger(index), StorageSnapshot(), GradientHooks()
     run = RealRun(storages)
     run.ledger = ledger
     hooks = hooks_around(index.parameters, task.backward)
-    attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(node.module for node in index.nodes))
+    attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(type(node.module) for node in index.nodes))
     task.runs_once = bool(attributes.held_iterators())
     index.replace_lazy_tensors()
     index.count_tensors()
@@ -88,7 +88,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     storages.hold((*held, *index.buffers))
     try:
         threads = followed_threads(run.in_other_threads, ledger.charge_unseen)
-        exports = noted_exports(storages.save_before_write)
+        exports = noted_exports(storages.save_before_write, gradient_hooks)
         with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()
@@ -100,6 +100,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     finally:
         attributes.restore()
         storages.restore()
+        gradient_hooks.restore()
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:

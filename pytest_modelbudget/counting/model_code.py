@@ -27,8 +27,9 @@ from pytest_modelbudget.counting.type_comparisons import TENSOR_TYPES, compares_
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
 _SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
 _FLAGS_OF_TENSORS = frozenset(("is_conj", "is_neg", "is_set_to", "resolve_conj", "resolve_neg"))
-_methods = attrgetter("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage")
-_PAST_EVERY_MODE = {id(method): method for method in _methods(torch.Tensor)}
+_NAMES_PAST_MODES = frozenset(("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage"))
+_BASES = frozenset(("__base__", "__bases__", "__mro__", "mro", "super"))
+_PAST_EVERY_MODE = {id(method): method for method in attrgetter(*_NAMES_PAST_MODES)(torch.Tensor)}
 """Methods that see no mode, by identity. Where code names them by themselves, nothing can be put in their place."""
 _ALWAYS_RUN = ("__call__", "forward", "__init__", "__getattr__", "__torch_function__")
 _MOST_FUNCTIONS = 2000
@@ -53,7 +54,10 @@ def needs_real_tensors(
     of those only the code counts that is in the same files: what builds models in general looks at many types.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
-    plain = [one for function in functions for one in functions_in(function)]
+    layers = [layer for function in functions for layer in _layers_of(function)]
+    if not _PAST_EVERY_MODE.keys().isdisjoint(map(id, layers)):
+        return True
+    plain = [layer for layer in layers if isinstance(layer, types.FunctionType)]
     builders = list(functions_in(factory))
     key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None, method
     references, found = _of_models.get(key, (None, False))
@@ -97,6 +101,7 @@ class _Walk:
         self._seen: set[types.CodeType] = set()
         self._names: set[str] = set(_ALWAYS_RUN)
         self._pending: list[types.FunctionType] = []
+        self._passes_modes = False
         self._homes = {owner.__module__ for owner in owners}
         for owner in owners:
             self._add_methods(owner)
@@ -131,30 +136,34 @@ class _Walk:
             names |= {name for name in self._methods if name.startswith(texts)}
         for name in (names - self._names) & self._methods.keys():
             for value in self._methods[name]:
-                self._pending.extend(functions_in(value))
+                self._queue(value)
         self._names |= names
         values = list(_values_of(function, names))
         for value in values:
             self._reach(value, names)
-        identities = set(map(id, values))
-        if "TensorBase" in names or not _PAST_EVERY_MODE.keys().isdisjoint(identities):
-            return True
-        if not _FLAGS_OF_TENSORS.isdisjoint(names):
+        if self._passes_modes or not _FLAGS_OF_TENSORS.isdisjoint(names) or _asks_a_base_of_tensors(names):
             return True
         if "type" in names:
             return compares_exact_types(function, names, surely=self.only_in is not None)
-        return id(type) in identities and not TENSOR_TYPES.isdisjoint(names)  # by another name
+        return any(value is type for value in values) and not TENSOR_TYPES.isdisjoint(names)  # by another name
+
+    def _queue(self, value: Any) -> None:
+        """Let the functions behind a value be visited."""
+        for layer in _layers_of(value):
+            if isinstance(layer, types.FunctionType):
+                self._pending.append(layer)
+            elif id(layer) in _PAST_EVERY_MODE:
+                self._passes_modes = True
 
     def _reach(self, value: Any, names: set[str]) -> None:
         kind = type(value)
-        if kind is types.FunctionType:
-            self._pending.extend(functions_in(value))
-        elif kind is types.ModuleType:
+        if kind is types.ModuleType:
             if not value.__name__.startswith(("torch", "numpy")):
                 for name in names & vars(value).keys():
-                    self._pending.extend(functions_in(vars(value)[name]))
+                    self._queue(vars(value)[name])
         elif isinstance(value, (dict, list, tuple, types.SimpleNamespace)):
-            self._pending.extend(_functions_held(value))
+            for item in _items_of(value):
+                self._queue(item)
         elif isinstance(value, type):
             if not self._is_installed_elsewhere(value):
                 if issubclass(value, nn.Module):
@@ -162,8 +171,8 @@ class _Walk:
                 else:
                     self._add_methods(value)
         else:
-            self._pending.extend(functions_in(value))
-            if not self._is_installed_elsewhere(kind):
+            self._queue(value)
+            if kind is not types.FunctionType and not self._is_installed_elsewhere(kind):
                 self._add_methods(kind)
 
     def _is_installed_elsewhere(self, kind: type) -> bool:
@@ -176,7 +185,7 @@ class _Walk:
             if isinstance(value, (staticmethod, classmethod)):
                 self._methods.setdefault(name, []).append(value)
                 if name in self._names:
-                    self._pending.extend(functions_in(value))
+                    self._queue(value)
 
     def _add_methods(self, owner: type) -> None:
         """Let the methods of a class be reached by their names."""
@@ -191,25 +200,30 @@ class _Walk:
                 self._methods.setdefault(name, []).append(value)
             if not issubclass(owner, nn.Module):
                 for name in self._names & members.keys():
-                    self._pending.extend(functions_in(members[name]))
+                    self._queue(members[name])
 
 
-def _functions_held(value: Any, depth: int = 3) -> Iterator[types.FunctionType]:
-    """Yield the functions in a table of functions, also in the tables in it."""
+def _items_of(value: Any, depth: int = 3) -> Iterator[Any]:
+    """Yield what a table of functions holds, and the tables in it."""
     if isinstance(value, types.SimpleNamespace):
         value = vars(value)
     if not isinstance(value, (dict, list, tuple)):
-        yield from functions_in(value)
+        yield value
     elif depth:
         for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
-            yield from _functions_held(item, depth - 1)
+            yield from _items_of(item, depth - 1)
 
 
 def functions_in(value: Any) -> Iterator[types.FunctionType]:
     """Yield the Python functions behind a function, method, property, partial or decorated function."""
+    return (layer for layer in _layers_of(value) if isinstance(layer, types.FunctionType))
+
+
+def _layers_of(value: Any) -> Iterator[Any]:
+    """Yield a function, method, property, partial or decorated function, and what is behind it."""
     for _ in range(8):
+        yield value
         if isinstance(value, types.FunctionType):
-            yield value
             value = getattr(value, "__wrapped__", None)
         elif isinstance(value, (types.MethodType, staticmethod, classmethod)):
             value = value.__func__
@@ -221,6 +235,13 @@ def functions_in(value: Any) -> Iterator[types.FunctionType]:
             value = value.__wrapped__
         else:
             return
+
+
+def _asks_a_base_of_tensors(names: set[str]) -> bool:
+    """Return whether names lead past the methods of a tensor's own class: ``super(torch.Tensor, x).tolist()``."""
+    if "TensorBase" in names:
+        return True
+    return "Tensor" in names and not (_BASES.isdisjoint(names) or _NAMES_PAST_MODES.isdisjoint(names))
 
 
 def _names_in(code: types.CodeType) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
+from pytest_modelbudget.counting.modules.outputs import unfinished_parts
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
@@ -75,11 +77,13 @@ class Task:
         __tracebackhide__ = True
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built
+        if self.backward:
+            ledger.note_module_boundary()
+        out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        for kind in unfinished_parts(out):
+            ledger.charge_unseen(kind)
         if not self.backward:
-            run(*positional, **keyword)
             return
-        ledger.note_module_boundary()
-        out = run(*positional, **keyword)
         outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:

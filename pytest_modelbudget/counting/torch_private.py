@@ -266,9 +266,9 @@ _global_hooks = [hooks for name, hooks in vars(nn.modules.module).items() if re.
 
 
 def hooks_around(weights: Iterable[torch.Tensor], backward: bool) -> list[Any]:
-    """Return the hooks of all modules, and those of the gradients of weights, where there are any."""
+    """Return the hooks of all modules, and those of the gradients of weights where there are any."""
     of_weights = (hooks for weight in (weights if backward else ()) for hooks in gradient_hooks_of(weight))
-    return [hooks for hooks in (*_global_hooks, *of_weights) if hooks]
+    return [*_global_hooks, *filter(None, of_weights)]
 
 
 attention_backends_enabled: list[Callable[[], bool]] = [look_up(path) for path in ATTENTION_BACKENDS if exists(path)]

@@ -48,7 +48,10 @@ _OTHERS = frozenset(
     )
 )
 """The packages whose objects belong to the process: they may be reached through a model, and are not rolled back."""
-_FUNCTIONS = frozenset((types.FunctionType, types.MethodType, types.BuiltinFunctionType, partial))
+_NOT_OWN = ("torch.", "builtins", "abc", "typing")
+_FUNCTIONS = frozenset(
+    (types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodDescriptorType, partial)
+)
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
@@ -57,8 +60,8 @@ class AttributeSnapshot:
 
     Modules, plain objects, dicts, lists, sets and deques are followed, and of hooks what their functions close over and
     are bound to. Tensors are not: a write into a tensor's data is undone by a ``StorageSnapshot``. Nor is what belongs
-    to others: classes, Python modules, loggers, threads. Of ``classes`` their own attributes are saved too. ``tensors``
-    and ``functions`` are the plain tensors and the functions found.
+    to others: Python modules, loggers, threads. Of ``classes``, and of the classes of plain objects, their own
+    attributes are saved too. ``tensors`` and ``functions`` are the plain tensors and the functions found.
     """
 
     def __init__(self, roots: Iterable[Any], classes: Iterable[type] = ()) -> None:
@@ -72,10 +75,16 @@ class AttributeSnapshot:
         self._slotted: set[type] = set()
         self.tensors: list[torch.Tensor] = []
         self.functions: list[Any] = []
-        seen: set[int] = set()
-        pending = [root for root in roots if type(root) not in _NEVER_FOLLOWED]
-        pending += self._save_classes(classes)
-        empty = self._empty_containers
+        self._seen: set[int] = set()
+        saved = set(classes)
+        self._save([*(root for root in roots if type(root) not in _NEVER_FOLLOWED), *self._save_classes(saved)])
+        while new := own_classes(self.helpers()) - saved:
+            saved |= new
+            self._save(self._save_classes(new))
+
+    def _save(self, pending: list[Any]) -> None:
+        """Save objects, and all that is reached from them."""
+        seen, empty = self._seen, self._empty_containers
         while pending:
             value = pending.pop()
             if id(value) in seen:
@@ -94,7 +103,7 @@ class AttributeSnapshot:
 
     def helpers(self) -> set[type]:
         """Return the classes of the plain objects found."""
-        return {kind for value, kind in self._classes if not isinstance(value, nn.Module)}
+        return {kind for _, kind in self._classes if not issubclass(kind, nn.Module)}
 
     def held_iterators(self) -> list[Any]:
         """Return the iterators found, which can be read only once."""
@@ -110,14 +119,16 @@ class AttributeSnapshot:
         if issubclass(kind, nn.Module):
             items = self._save_object(value, value.__dict__)
             return [*items, *self._save_slots(value)] if kind in self._slotted else items
-        if issubclass(kind, (dict, list, set, deque, tuple)):
+        if issubclass(kind, (dict, list, set, deque, tuple, frozenset)):
             items = self._save_container(value)
-            if kind in _CONTAINERS or kind is tuple:
+            if kind in _CONTAINERS or kind in (tuple, frozenset):
                 return items
             return [*items, *self._save_attributes(value)]
         if kind in _FUNCTIONS:
             self.functions.append(value)
             return self._save_function(value) if id(value) in self._followed else ()
+        if kind is types.MappingProxyType:
+            return list(value.values())
         if issubclass(kind, (torch.Tensor, type)) or _package_of(kind) in _OTHERS:
             return ()
         return self._save_other(value)
@@ -129,7 +140,7 @@ class AttributeSnapshot:
             if type(value) is OrderedDict:
                 self._follow_functions(value.values())
             return value.values()
-        if isinstance(value, tuple):
+        if isinstance(value, (tuple, frozenset)):
             return value
         items = list(value)
         self._sequences.append((value, items))
@@ -205,8 +216,8 @@ class AttributeSnapshot:
                 self._slotted.add(kind)
             package = _package_of(kind)
             for name, value in before.items():
-                if name == "__annotations__":
-                    continue
+                if name.startswith("__"):
+                    continue  # of Python's machinery: annotations, the fields of dataclasses
                 of_value = type(value)
                 if of_value not in packages:
                     packages[of_value] = _package_of(of_value)
@@ -242,15 +253,13 @@ class AttributeSnapshot:
                         type.__setattr__(kind, name, value)
 
 
-def own_classes(modules: Iterable[nn.Module]) -> list[type]:
-    """Return the classes of modules that are not torch's, with those that they derive from."""
-    found: dict[type, None] = {}
-    for kind in {type(module) for module in modules}:
+def own_classes(kinds: Iterable[type]) -> set[type]:
+    """Return classes that are not torch's, nor of those that belong to others, with those that they derive from."""
+    found: set[type] = set()
+    for kind in set(kinds):
         if not kind.__module__.startswith("torch."):
-            for base in kind.__mro__:
-                if not base.__module__.startswith(("torch.", "builtins", "abc", "typing")):
-                    found[base] = None
-    return list(found)
+            found.update([base for base in kind.__mro__ if not base.__module__.startswith(_NOT_OWN)])
+    return found
 
 
 def _package_of(kind: type) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+REGISTERING_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _attributes_of: Callable[[torch.Tensor], dict[str, Any]] = attrgetter("__dict__")
 
 
@@ -36,6 +38,30 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
                 tensor.grad = gradient
             if tensor.requires_grad is not requires_grad:
                 tensor.requires_grad_(requires_grad)
+
+
+class GradientHooks:
+    """The hooks on the gradients of tensors, saved before the run first registers one of its own."""
+
+    def __init__(self) -> None:
+        self._saved: dict[int, tuple[torch.Tensor, list[tuple[str, Any, Any]]]] = {}
+
+    def save(self, tensor: torch.Tensor) -> None:
+        """Save the hooks of a tensor, unless that was done before."""
+        if id(tensor) not in self._saved:
+            hooks = [(name, getattr(tensor, name)) for name in _HOOKS]
+            self._saved[id(tensor)] = tensor, [(name, own, own and own.copy()) for name, own in hooks]
+
+    def restore(self) -> None:
+        """Put the hooks back."""
+        for tensor, hooks in self._saved.values():
+            for name, own, before in hooks:
+                if before:
+                    own.clear()
+                    own.update(before)
+                else:
+                    setattr(tensor, name, None)
+        self._saved.clear()
 
 
 def leaves_of(outputs: Iterable[torch.Tensor]) -> list[torch.Tensor]:

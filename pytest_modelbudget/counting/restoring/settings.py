@@ -10,6 +10,8 @@ import torch
 
 Setting = tuple[Callable[[], Any], Callable[[Any], Any]]
 
+_invariants = torch.sparse.check_sparse_tensor_invariants
+
 
 def _attribute(backend: Any, name: str) -> Setting:
     return partial(getattr, backend, name), partial(setattr, backend, name)
@@ -26,6 +28,10 @@ def _precision() -> str | None:
 def _set_precision(precision: str | None) -> None:
     if precision is not None:
         torch.set_float32_matmul_precision(precision)
+
+
+def _check_invariants(checks: bool) -> None:
+    (_invariants.enable if checks else _invariants.disable)()  # type: ignore[no-untyped-call]
 
 
 def _precisions() -> Iterable[Setting]:
@@ -49,6 +55,12 @@ _SETTINGS: list[Setting] = [
         (getattr(torch.backends.cuda, f"{name}_enabled"), getattr(torch.backends.cuda, f"enable_{name}"))
         for name in ("flash_sdp", "mem_efficient_sdp", "math_sdp", "cudnn_sdp")
         if hasattr(torch.backends.cuda, f"enable_{name}")
+    ),
+    (torch.is_warn_always_enabled, torch.set_warn_always),
+    (_invariants.is_enabled, _check_invariants),
+    *(
+        (getattr(torch.__future__, f"get_{name}"), getattr(torch.__future__, f"set_{name}"))
+        for name in ("overwrite_module_params_on_conversion", "swap_module_params_on_conversion")
     ),
     (_precision, _set_precision),
     *_precisions(),  # after the one of all backends, which sets some of them

@@ -8,13 +8,14 @@ NumPy arrays, may be written there: it has to be copied before, to be put back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.torch_private import DisableTorchDispatch, dlpack_functions
 
@@ -23,7 +24,10 @@ EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage"
 """The methods after which others can read and write the data whenever they like."""
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
-GUARDED = (*READING, *WRITING, "share_memory_", "storage", "untyped_storage")
+GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, "share_memory_", "storage", "untyped_storage")
+CONSTRUCTORS = ((torch, "as_tensor"), (torch, "asarray"), (torch, "tensor"), (torch.Tensor, "new_tensor"))
+"""What reads the tensors in the lists that it is given, with every mode disabled."""
+_NUMBERS = frozenset((bool, complex, float, int))
 
 Note = Callable[[torch.Tensor, str, bool], None]
 
@@ -32,21 +36,30 @@ class ValueGuards:
     """The methods of ``torch.Tensor`` that read data, each calling ``note`` first, while the guards are installed.
 
     ``note`` takes the tensor, what is called, and whether that writes, or lets others read and write later; it may end
-    the run. Only while the guards are installed do they hold it.
+    the run. It is also told of constructors that read tensors in lists, and of hooks that are registered. Only while
+    the guards are installed do they hold it.
     """
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
+        self._guards_constructors = False
 
     def install(self, note: Note) -> None:
         """Put the guards in place, in the thread of the run."""
-        if self._undo:
-            return
+        if not self._undo:
+            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note, _guarded)
+
+    def install_for_constructors(self, note: Note) -> None:
+        """Guard the constructors too, from when there is something that they must not read."""
+        if self._undo and not self._guards_constructors:
+            self._guards_constructors = True
+            self._replace(CONSTRUCTORS, note, _guarded_constructor)
+
+    def _replace(self, places: Sequence[tuple[Any, str]], note: Note, guarded: Callable[..., Any]) -> None:
         thread = threading.get_ident()
-        places = [*((torch.Tensor, name) for name in GUARDED), *dlpack_functions]
-        self._undo = [(owner, name, vars(owner).get(name)) for owner, name in places]
-        guarded = [_guarded(getattr(owner, name), name, thread, note) for owner, name in places]
-        for (owner, name), guard in zip(places, guarded, strict=True):
+        guards = [guarded(getattr(owner, name), name, thread, note) for owner, name in places]
+        for (owner, name), guard in zip(places, guards, strict=True):
+            self._undo.append((owner, name, vars(owner).get(name)))
             setattr(owner, name, guard)
 
     def remove(self) -> None:
@@ -60,15 +73,20 @@ class ValueGuards:
 
 
 @contextmanager
-def noted_exports(note: Callable[[torch.Tensor], None]) -> Iterator[None]:
-    """Call ``note`` with every tensor that is to be written past the dispatcher, or whose memory is handed out."""
+def noted_exports(note: Callable[[torch.Tensor], None], hooks: GradientHooks) -> Iterator[None]:
+    """Call ``note`` with every tensor that is to be written past the dispatcher, or whose memory is handed out.
 
-    def note_exports(tensor: torch.Tensor, _: str, exports: bool) -> None:
-        if exports:
+    ``hooks`` saves those of tensors that are to have another one.
+    """
+
+    def note_access(tensor: torch.Tensor, name: str, exports: bool) -> None:
+        if name in REGISTERING_HOOKS:
+            hooks.save(tensor)
+        elif exports:
             note(tensor)
 
     guards = ValueGuards()
-    guards.install(note_exports)
+    guards.install(note_access)
     try:
         yield
     finally:
@@ -92,3 +110,24 @@ def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -
             return original(self, *args, **kwargs)
 
     return method_below_dispatch if name == "numpy" else method
+
+
+def _guarded_constructor(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+    def construct(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == thread:
+            for tensor in _tensors_listed((*args, *kwargs.values())):
+                with DisableTorchDispatch():
+                    note(tensor, name, False)
+        return original(*args, **kwargs)
+
+    return construct
+
+
+def _tensors_listed(items: Sequence[Any], level: int = 0) -> Iterator[torch.Tensor]:
+    """Yield the tensors in nested lists and tuples."""
+    if not _NUMBERS.issuperset(map(type, items)):
+        for item in items:
+            if isinstance(item, (list, tuple)):
+                yield from _tensors_listed(item, level + 1)
+            elif level and isinstance(item, torch.Tensor):
+                yield item

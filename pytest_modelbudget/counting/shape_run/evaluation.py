@@ -11,7 +11,7 @@ from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.operators.facts import OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.shape_run.operator_facts import ShapeRunFacts
 from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, tensors_in
-from pytest_modelbudget.counting.shape_run.tensors import CONJUGATED, NEGATED, Spec, spec_of
+from pytest_modelbudget.counting.shape_run.tensors import CONJUGATED, NEGATED, Spec, check_has_spec, spec_of
 from pytest_modelbudget.counting.torch_private import fake_tensor_mode, negated_view, tree_map
 
 
@@ -125,6 +125,7 @@ def _as_fake(leaf: Any, mode: Any) -> Any:
 def _as_meta(leaf: Any) -> Any:
     if not isinstance(leaf, torch.Tensor):
         return leaf
+    check_has_spec(leaf)
     return torch.empty_strided(tuple(map(int, leaf.shape)), leaf.stride(), dtype=leaf.dtype, device="meta")
 
 

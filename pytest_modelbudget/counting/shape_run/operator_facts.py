@@ -78,7 +78,7 @@ class ShapeRunFacts(OperatorFacts):
         super().__init__(func)
         schema = schema_of(func)
         self.needs_values = not _VALUE_TAGS.isdisjoint(func.tags)
-        self.value_handler = VALUE_HANDLERS.get(self.name)
+        self.value_handler = VALUE_HANDLERS.get(self.name) if "out" not in schema.overload_name else None
         self.may_need_values = self.needs_values or self.value_handler is not None
         self.is_random = torch.Tag.nondeterministic_seeded in func.tags
         self.is_uninitialized = self.name in _UNINITIALIZED

@@ -10,6 +10,7 @@ from weakref import ref
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.bypassing import WRITING, ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
@@ -26,6 +27,7 @@ class RunTensors:
         self.storages = StorageSnapshot()
         self.known_values = KnownValues(self._note_stale)
         self._guards = ValueGuards()
+        self._hooks = GradientHooks()
         self._created: list[ref[ShapeTensor]] = []
         self._stale: dict[int, StorageWeakRef] = {}  # storages that the run created, and wrote unknown values into
 
@@ -44,6 +46,7 @@ class RunTensors:
     def put_data_back(self) -> bool:
         """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
         self.storages.restore()
+        self._hooks.restore()
         return self.known_values.put_weights_back()
 
     def new_tensor(self, spec: Spec) -> ShapeTensor:
@@ -106,12 +109,17 @@ class RunTensors:
         self.known_values.release()
 
     def _note_stale(self, storage: int) -> None:
+        self._guards.install_for_constructors(self._note_access)
         created = self.storages.created(storage)
         if created is not None:
             self._stale[storage] = created
 
     def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
         """End the run where data is written past the dispatcher, or read whose values are unknown."""
+        if name in REGISTERING_HOOKS:
+            if type(tensor) is not ShapeTensor:
+                self._hooks.save(tensor)
+            return
         if type(tensor) is ShapeTensor or name in WRITING or self.known_values.has_stale_data(tensor):
             self.stop(f"Tensor.{name}()")
         if exports:
