@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting.origins import is_user_code
+from pytest_modelbudget.counting.torch_private import any_dispatch_mode
 from pytest_modelbudget.counting.type_comparisons import TENSOR_TYPES, compares_exact_types
 
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
@@ -31,7 +32,21 @@ _NAMES_PAST_MODES = frozenset(("apply_", "data_ptr", "map2_", "map_", "numpy", "
 _BASES = frozenset(("__base__", "__bases__", "__mro__", "mro", "super"))
 _PAST_EVERY_MODE = {id(method): method for method in attrgetter(*_NAMES_PAST_MODES)(torch.Tensor)}
 """Methods that see no mode, by identity. Where code names them by themselves, nothing can be put in their place."""
-_ALWAYS_RUN = ("__call__", "forward", "__init__", "__getattr__", "__torch_function__")
+_ALWAYS_RUN = (
+    *(
+        "__call__",
+        "forward",
+        "__init__",
+        "__getattr__",
+        "__torch_function__",
+        "__getitem__",
+        "__contains__",
+        "__bool__",
+    ),
+    *(f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "radd", "sub", "mul", "rmul", "matmul")),
+    *("__enter__", "__exit__", "__iter__", "__next__", "__len__", "__missing__", "__get__", "__index__", "__or__"),
+)
+"""The methods that run without being named."""
 _MOST_FUNCTIONS = 2000
 _MOST_ITEMS = 200  # of a table of functions
 _CACHED = type(lru_cache(int))
@@ -57,6 +72,8 @@ def needs_real_tensors(
     layers = [layer for function in functions for layer in _layers_of(function)]
     if not _PAST_EVERY_MODE.keys().isdisjoint(map(id, layers)):
         return True
+    if any(issubclass(kind, any_dispatch_mode) for kind in others):
+        return True  # without autograd it would see other operators
     plain = [layer for layer in layers if isinstance(layer, types.FunctionType)]
     builders = list(functions_in(factory))
     key = tuple(tuple(map(id, kind)) for kind in (modules, others, plain, builders)), factory is None, method
@@ -101,7 +118,7 @@ class _Walk:
         self._seen: set[types.CodeType] = set()
         self._names: set[str] = set(_ALWAYS_RUN)
         self._pending: list[types.FunctionType] = []
-        self._passes_modes = False
+        self._asks_for_more = False
         self._homes = {owner.__module__ for owner in owners}
         for owner in owners:
             self._add_methods(owner)
@@ -141,7 +158,7 @@ class _Walk:
         values = list(_values_of(function, names))
         for value in values:
             self._reach(value, names)
-        if self._passes_modes or not _FLAGS_OF_TENSORS.isdisjoint(names) or _asks_a_base_of_tensors(names):
+        if self._asks_for_more or not _FLAGS_OF_TENSORS.isdisjoint(names) or _asks_a_base_of_tensors(names):
             return True
         if "type" in names:
             return compares_exact_types(function, names, surely=self.only_in is not None)
@@ -153,7 +170,7 @@ class _Walk:
             if isinstance(layer, types.FunctionType):
                 self._pending.append(layer)
             elif id(layer) in _PAST_EVERY_MODE:
-                self._passes_modes = True
+                self._asks_for_more = True
 
     def _reach(self, value: Any, names: set[str]) -> None:
         kind = type(value)
@@ -165,6 +182,7 @@ class _Walk:
             for item in _items_of(value):
                 self._queue(item)
         elif isinstance(value, type):
+            self._asks_for_more |= issubclass(value, any_dispatch_mode) and _is_own(value)
             if not self._is_installed_elsewhere(value):
                 if issubclass(value, nn.Module):
                     self._add_static_methods(value)

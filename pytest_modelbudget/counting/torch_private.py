@@ -221,6 +221,9 @@ graph_task_id: Callable[[], int] = torch._C._current_graph_task_id
 sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
 
 
+any_dispatch_mode: type = torch.utils._python_dispatch.TorchDispatchMode
+
+
 class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
     """A dispatch mode that is given higher-order operators too, and that torch does not wrap."""
 

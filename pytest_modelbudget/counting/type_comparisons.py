@@ -9,7 +9,7 @@ import linecache
 import re
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeGuard
 
 import torch
@@ -18,6 +18,10 @@ _CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))
 TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
 _NAMES_OF_TYPES = ("__name__", "__qualname__", "__module__")
 _NAMES_OF_WEIGHTS = re.compile(r"\bParam(eter)?\b|\bBuffer\b|torch\.nn\.parameter")
+_LOOK_UPS = ("get", "index", "pop")
+_TELL_PEOPLE = frozenset(
+    ("critical", "debug", "error", "exception", "format", "info", "log", "warn", "warning", "warning_once")
+)
 _LONGEST_NAME = 40  # longer texts are documentation
 _UNRESOLVED = object()
 Use = tuple[ast.expr, tuple[ast.AST, ...]]
@@ -39,24 +43,29 @@ def compares_exact_types(function: types.FunctionType, names: set[str], *, surel
     if uses is None:
         return not TENSOR_TYPES.isdisjoint(names)
     mentioned = not surely and not TENSOR_TYPES.isdisjoint(names)
-    return any(_asks_for_tensor(call, parents, function, mentioned, surely) for call, parents in uses)
+    return any(
+        _asks_for_tensor(node, parents, function, mentioned, surely)
+        if _is_type(node)
+        else _is_told_apart(node, parents, function, mentioned, surely)
+        for node, parents in uses
+    )
 
 
 _MOST_LINES_MORE = 60  # that the last statement of a function goes on
 
 
 def _uses_of_type(lines: list[str], first: int, last: int, *, is_lambda: bool) -> list[Use] | None:
-    """Return every place in the lines of a function that names ``type``, or None where they cannot be parsed."""
+    """Return every use of an exact type in the lines of a function, or None where they cannot be parsed."""
     for end in range(last, last if is_lambda else min(last + _MOST_LINES_MORE, len(lines)) + 1):
         try:
-            return list(_find(ast.parse(textwrap.dedent("".join(lines[first - 1 : end]))), ()))
+            return _uses_in(ast.parse(textwrap.dedent("".join(lines[first - 1 : end]))))
         except (SyntaxError, ValueError):
             continue
     try:
         tree = ast.parse("".join(lines))  # a lambda is part of a statement
     except (SyntaxError, ValueError):
         return None
-    return [use for use in _find(tree, ()) if first <= use[0].lineno <= last]
+    return [use for use in _uses_in(tree) if first <= use[0].lineno <= last]
 
 
 def _last_line(code: types.CodeType) -> int:
@@ -66,9 +75,26 @@ def _last_line(code: types.CodeType) -> int:
     )
 
 
+def _uses_in(tree: ast.AST) -> list[Use]:
+    """Return every place that names ``type``, or a variable that holds what it returned."""
+    uses = list(_find(tree, ()))
+    kinds = [use for use in uses if _is_type(use[0])]
+    variables = {variable for name, parents in kinds for variable in _assigned(name, parents)}
+    return [*kinds, *(use for use in uses if isinstance(use[0], ast.Name) and use[0].id in variables)]
+
+
+def _assigned(name: ast.expr, parents: tuple[ast.AST, ...]) -> Iterator[str]:
+    """Yield the variables that the exact type of something is assigned to."""
+    call, *around = parents
+    if isinstance(call, ast.Call) and call.func is name and around:
+        statement = around[0]
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
 def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
-    """Yield every place that names ``type``, with the nodes around it, innermost first."""
-    if _is_type(node):
+    """Yield every name that is read, and ``builtins.type``, with the nodes around it, innermost first."""
+    if _is_type(node) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)):
         yield node, parents
     for child in ast.iter_child_nodes(node):
         yield from _find(child, (node, *parents[:4]))
@@ -91,24 +117,44 @@ def _asks_for_tensor(
     if not (isinstance(call, ast.Call) and call.func is name):
         if isinstance(call, ast.Call) and _called(call) == "map":
             return mentioned or (not surely and _called(around[0]) in ("set", "frozenset"))
+        if isinstance(call, (ast.keyword, ast.arguments)):  # the key of a sort, a default
+            return not surely
         return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))
     if len(call.args) != 1 or isinstance(call.args[0], ast.Constant) or _is_self(call.args[0], function):
         return False
+    return _is_told_apart(call, around, function, mentioned, surely)
+
+
+def _is_told_apart(
+    kind: ast.expr, around: Sequence[ast.AST], function: types.FunctionType, mentioned: bool, surely: bool
+) -> bool:
+    """Return whether the use of an exact type, ``around`` which these nodes are, may tell tensors from others."""
     use = around[0] if around else None
+    if isinstance(use, ast.NamedExpr):
+        return _is_told_apart(use, around[1:], function, mentioned, surely)
     if isinstance(use, (ast.Compare, ast.Tuple, ast.List, ast.Set)):
         compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
-        return mentioned if compare is None else _compares_tensor_types(compare, call, function, surely)
+        if compare is not None:
+            return _compares_tensor_types(compare, kind, function, surely)
+        return mentioned or (len(around) > 1 and _is_look_up(around[1], use) and not surely)
     if isinstance(use, ast.Attribute):
         return _mentions_weights(function.__code__) if use.attr in _NAMES_OF_TYPES else mentioned
     if isinstance(use, ast.SetComp):
-        return mentioned or (use.elt is call and not surely)
+        return mentioned or (use.elt is kind and not surely)
     if isinstance(use, ast.FormattedValue):
         return _mentions_weights(function.__code__) and not any(isinstance(one, ast.Raise) for one in around)
-    if isinstance(use, ast.Subscript) and use.slice is call:
+    if isinstance(use, ast.Subscript) and use.slice is kind:
         return not surely
     if isinstance(use, ast.Call):
-        return use.func is not call and (mentioned or _tells_types_apart(use, function, surely))
+        return use.func is not kind and (mentioned or _tells_types_apart(use, function, surely))
     return mentioned and not isinstance(use, ast.Raise)
+
+
+def _is_look_up(node: ast.AST, key: ast.AST) -> bool:
+    """Return whether something is looked up by a key in a table."""
+    if isinstance(node, ast.Subscript):
+        return node.slice is key
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LOOK_UPS
 
 
 def _called(node: ast.AST) -> str:
@@ -119,7 +165,7 @@ def _called(node: ast.AST) -> str:
 def _tells_types_apart(call: ast.Call, function: types.FunctionType, surely: bool) -> bool:
     """Return whether what a type is given to may compare it: a look-up, ``isinstance``, a function of the project."""
     if isinstance(call.func, ast.Attribute):
-        return not surely and call.func.attr in ("get", "pop", "index")
+        return not surely and call.func.attr not in _TELL_PEOPLE
     if _called(call) in ("isinstance", "issubclass"):
         return not surely
     if _called(call) in ("repr", "str"):
@@ -134,9 +180,9 @@ def _is_self(argument: ast.expr, function: types.FunctionType) -> bool:
     return isinstance(argument, ast.Name) and argument.id == first and first in ("self", "cls")
 
 
-def _compares_tensor_types(compare: ast.Compare, call: ast.Call, function: types.FunctionType, surely: bool) -> bool:
+def _compares_tensor_types(compare: ast.Compare, kind: ast.expr, function: types.FunctionType, surely: bool) -> bool:
     """Return whether the other operands may be types of tensors."""
-    operands = [operand for operand in (compare.left, *compare.comparators) if operand is not call]
+    operands = [operand for operand in (compare.left, *compare.comparators) if operand is not kind]
     return any(_may_be_tensor_type(operand, function, surely) for operand in operands)
 
 

@@ -11,8 +11,10 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy
 import pytest
@@ -118,6 +120,30 @@ def test_hooks_of_gradients() -> None:
     model[0].weight.register_post_accumulate_grad_hook(lambda weight: gradients.append(weight.grad))
     measured_in_every_way(model)
     assert gradients == []
+
+
+def test_hooks_that_forward_registers() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        weight = self.linear.weight
+        weight.register_post_accumulate_grad_hook(lambda _: None)
+        if torch.is_grad_enabled():
+            weight.register_hook(lambda gradient: gradient * 0)
+        nn.modules.module.register_module_forward_hook(lambda *_: None)
+        nn.modules.module.register_module_forward_pre_hook(lambda *_: None)
+        return self.linear(x)
+
+    def hooks(model: Model) -> list[Any]:
+        own = [model.linear.weight._backward_hooks, model.linear.weight._post_accumulate_grad_hooks]
+        return [*own, len(nn.modules.module._global_forward_hooks), len(nn.modules.module._global_forward_pre_hooks)]
+
+    model = Model(forward)
+    measured_in_every_way(model)
+    assert hooks(model) == [None, None, 0, 0]
+    handle = model.linear.weight.register_hook(lambda gradient: gradient)
+    before = [own.copy() if isinstance(own, dict) else own for own in hooks(model)]
+    measured_in_every_way(model)
+    assert hooks(model) == before
+    handle.remove()
 
 
 class Distilled(nn.Module):
@@ -336,6 +362,74 @@ def test_what_a_model_from_a_factory_shares_with_others_is_as_it_was(held: Any) 
         with force_real_run():
             assert measure(Sharing, rows(3), backward=backward).macs == ONE
     assert REGISTRY == {"calls": 0}
+
+
+class Remembering(nn.Module):
+    """A module without weights that changes whatever it can of itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.calls = None, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen, self.extra = x, x
+        self.calls += 1
+        self.register_buffer("last", x)
+        return x.relu()
+
+
+def test_modules_without_weights_that_a_built_model_shares() -> None:
+    class Training(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> Any:
+            return super().forward(x) if self.train() else x
+
+    own, of_torch = Remembering(), nn.ReLU()
+    shared = nn.Sequential(own, of_torch).eval()
+    before = set(vars(own))
+    for run in (nullcontext(), force_real_run()):
+        with run:
+            assert measure(lambda: Training(nn.Linear(4, 4), own, of_torch), rows(3)).macs == ONE
+            assert measure(lambda: Training(nn.Linear(4, 4), shared), rows(3)).macs == ONE
+    assert (own.seen, own.calls, set(vars(own)), dict(own.named_buffers())) == (None, 0, before, {})
+    assert [part.training for part in (own, of_torch, shared)] == [False] * 3
+
+
+class Ticking:
+    total = 0
+    ticks: ClassVar[list[int]] = []
+
+    def tick(self) -> None:
+        type(self).total += 1
+        self.ticks.append(1)
+        self.ticked = True
+
+
+@pytest.mark.parametrize(
+    "held", [lambda one: one, lambda one: frozenset([one]), lambda one: MappingProxyType({0: one})]
+)
+def test_what_the_classes_of_helpers_hold(held: Callable[[Ticking], Any]) -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        helper = self.held
+        while not isinstance(helper, Ticking):
+            helper = next(iter(helper.values() if isinstance(helper, MappingProxyType) else helper))
+        helper.tick()
+        return self.linear(x)
+
+    model, helper = Model(forward), Ticking()
+    model.held = held(helper)
+    measured_in_every_way(model)
+    assert (Ticking.total, Ticking.ticks, vars(helper)) == (0, [], {})
+
+
+def test_variables_of_the_context() -> None:
+    latest: ContextVar[Any] = ContextVar("latest", default=None)
+
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        latest.set(x)
+        return self.linear(latest.get())
+
+    measured_in_every_way(Model(forward))
+    assert latest.get() is None
 
 
 # -- what belongs to others --------------------------------------------------------------------------------------------

@@ -22,6 +22,14 @@ def change_settings() -> None:
     torch.backends.mkldnn.set_flags(not torch.backends.mkldnn.enabled)
 
 
+def change_what_is_checked() -> None:
+    torch.set_warn_always(not torch.is_warn_always_enabled())
+    checks = torch.sparse.check_sparse_tensor_invariants
+    (checks.disable if checks.is_enabled() else checks.enable)()  # type: ignore[no-untyped-call]
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    torch.__future__.set_swap_module_params_on_conversion(True)
+
+
 def change_precision() -> None:
     torch.set_float32_matmul_precision("medium")
 
@@ -34,6 +42,7 @@ def change_precision_of_a_backend() -> None:
 needs_precisions = pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="came with torch 2.9")
 CHANGES = [
     change_settings,
+    change_what_is_checked,
     change_precision,
     pytest.param(change_precision_of_a_backend, marks=needs_precisions),
 ]

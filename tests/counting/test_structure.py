@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signals": set(),
     "threads": set(),
     "type_comparisons": set(),
-    "model_code": {"origins", "type_comparisons"},
+    "model_code": {"origins", "torch_private", "type_comparisons"},
     "task": {"inputs", "modules", "progress", "restoring"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},

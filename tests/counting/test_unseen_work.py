@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -309,3 +310,34 @@ def test_an_exception_in_a_thread_is_the_models_own() -> None:
 
     with pytest.raises(KeyError, match="missing"):
         measure(Threaded(how), torch.ones(4, 8))
+
+
+def lazily(self: Any, x: torch.Tensor) -> Any:
+    for row in x:
+        yield self.l(row)
+
+
+async def awaited(self: Any, x: torch.Tensor) -> Any:
+    return self.l(x)
+
+
+async def awaited_lazily(self: Any, x: torch.Tensor) -> Any:
+    yield self.l(x)
+
+
+UNFINISHED: dict[str, Callable[[Any, torch.Tensor], Any]] = {
+    "generator": lazily,
+    "coroutine": awaited,
+    "async_generator": awaited_lazily,
+    "map": lambda self, x: {"rows": [map(self.l, x)]},
+}
+
+
+@pytest.mark.parametrize("kind", UNFINISHED)
+def test_what_is_left_to_run_is_a_lower_bound(kind: str) -> None:
+    for backward in (False, True):
+        for run in (nullcontext(), force_real_run()):
+            with run:
+                found = measure(Threaded(UNFINISHED[kind]), torch.ones(4, 8), backward=backward)
+            assert (found.macs, found.complete) == (0, False)
+            assert [cost.name for cost in found.unknown] == [f"python::{kind}"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +81,70 @@ def test_a_buffer_that_the_forward_writes(read: str, write: str) -> None:
     found = measure(model, torch.ones(4, 4))
     assert found.macs == 3 * 4 * 4 * 4  # three times (4, 4) @ (4, 4)
     assert model.k.tolist() == [1]
+
+
+LISTS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "tensor": lambda k: torch.tensor([k, k])[0],
+    "tensor of a tuple": lambda k: torch.tensor((k, 2))[0],
+    "tensor of nested lists": lambda k: torch.tensor([[k]]),
+    "tensor by keyword": lambda k: torch.tensor(data=[k]),
+    "as_tensor": lambda k: torch.as_tensor([k]),
+    "asarray": lambda k: torch.asarray([k]),
+    "new_tensor": lambda k: torch.ones(1).new_tensor([k]),
+}
+
+
+@pytest.mark.parametrize("made", LISTS)
+def test_tensors_made_of_lists_of_tensors(made: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.k += x.round().long().sum() * 0 + 2  # an unknown number, which is 2
+        for _ in range(int(LISTS[made](self.k))):
+            x = self.linear(x)
+        return x
+
+    model = Model(forward)
+    model.register_buffer("k", torch.ones((), dtype=torch.long))
+    assert measure(model, torch.ones(4, 4)).macs == 3 * 4 * 4 * 4  # three times (4, 4) @ (4, 4)
+    assert type(torch.tensor) is type(torch.as_tensor) is types.BuiltinMethodType
+    assert "new_tensor" not in vars(torch.Tensor)
+
+
+class Reader:
+    read = staticmethod(torch.Tensor.tolist)
+
+
+METHODS_IN_LIST = [torch.Tensor.tolist]
+METHODS_BY_NAME = {"read": torch.Tensor.tolist}
+PARTIAL = functools.partial(torch.Tensor.tolist)
+UNBOUND: dict[str, Callable[[Any, torch.Tensor], Any]] = {
+    "list": lambda self, k: METHODS_IN_LIST[0](k),
+    "dict": lambda self, k: METHODS_BY_NAME["read"](k),
+    "partial": lambda self, k: PARTIAL(k),
+    "attribute": lambda self, k: self.read(k),
+    "static method of a helper": lambda self, k: self.helper.read(k),
+    "super": lambda self, k: super(torch.Tensor, k).tolist(),  # type: ignore[misc]
+    "base": lambda self, k: torch.Tensor.__mro__[1].tolist(k),  # type: ignore[attr-defined]
+}
+
+
+@pytest.mark.parametrize("name", UNBOUND)
+def test_methods_that_are_held_somewhere(name: str) -> None:
+    class Holding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.read, self.helper = torch.Tensor.tolist, Reader()
+            self.register_buffer("k", torch.ones((), dtype=torch.long))
+            self.number = UNBOUND[name]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.k += x.round().long().sum() * 0 + 2  # an unknown number, which is 2
+            for _ in range(self.number(self, self.k)):
+                x = self.linear(x)
+            return x
+
+    for given in (Holding(), Holding):
+        assert measure(given, torch.ones(4, 4)).macs == 3 * 4 * 4 * 4  # three times (4, 4) @ (4, 4)
 
 
 @pytest.mark.parametrize("read", ["tolist", "numpy", "asarray", "from_dlpack", "deepcopy", "repr"])

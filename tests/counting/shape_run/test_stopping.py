@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_modelbudget.counting import measure
 
@@ -57,3 +58,39 @@ def test_products_of_differing_dtypes_are_refused_as_in_a_real_run() -> None:
     model = Model(lambda self, x: x.half() @ self.linear.weight)
     with pytest.raises(RuntimeError, match="dtype"):
         measure(model, rows(3))
+
+
+def test_a_sparse_tensor_made_of_a_dense_one_has_more_than_a_shape() -> None:
+    def forward(self: Model, adjacency: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.sparse.mm(adjacency.to_sparse(), self.linear(x))
+
+    # (3, 4) @ (4, 4), and each of the 3 stored elements times 4 columns.
+    assert both(forward, torch.eye(3), rows(3), run="real").macs == 3 * 4 * 4 + 3 * 4
+
+
+def test_a_selection_into_a_given_tensor_changes_its_size() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        selected = x.new_empty(0)
+        torch.masked_select(self.linear(x), torch.tensor([[True], [False], [True]]), out=selected)
+        return self.linear(selected.view(-1, 4))
+
+    assert both(forward, rows(3), run="real").macs == 3 * 4 * 4 + 2 * 4 * 4  # 2 of the 3 rows are selected
+
+
+class TwiceAsMuch(TorchDispatchMode):
+    """Multiplies once more where it sees the product that a linear layer consists of."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        return out + torch.mm(args[1], args[2]) if func is torch.ops.aten.addmm.default else out
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_mode_of_the_models_own_sees_what_it_would_see_otherwise(held: bool) -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        with self.mode if held else TwiceAsMuch():
+            return self.linear(x)
+
+    model = Model(forward)
+    model.mode = TwiceAsMuch()
+    assert measure(model, rows(3)).macs == 2 * 3 * 4 * 4

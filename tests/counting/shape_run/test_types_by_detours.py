@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +71,47 @@ DETOURS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "formatted": lambda self, x: "torch.nn.parameter.Parameter" in f"{type(self.linear.weight)}",
     "module of the type": lambda self, x: type(self.linear.weight).__module__ == "torch.nn.parameter",
     "cached property": lambda self, x: self.has_plain_weight,
+    "variable": lambda self, x: in_a_variable(x),
+    "variable looked up": lambda self, x: looked_up(x),
+    "assignment in a comparison": lambda self, x: (kind := type(x)) in KINDS and kind,
+    "key of two parts": lambda self, x: TABLE_OF_TYPES.get((type(x), x.dtype)),
+    "key of two types": lambda self, x: (type(x), type(x)) in PAIRS or PAIRS.get((type(x), type(x))),
+    "method of a table": lambda self, x: LOOK_UP.look(type(x)),
+    "key of a grouping": lambda self, x: next(itertools.groupby([x], key=type))[0] in KINDS,
+    "item of an object": lambda self, x: LOOK_UP[x],
+    "equality of an object": lambda self, x: operator.eq(LOOK_UP, x),
 }
+
+
+KINDS = {torch.Tensor: 1}
+PAIRS = {(torch.Tensor, torch.Tensor): 1}
+TABLE_OF_TYPES = {(torch.Tensor, torch.float32): 1}
+
+
+def in_a_variable(x: Any) -> bool:
+    kind = type(x)
+    return kind in KINDS
+
+
+def looked_up(x: Any) -> bool:
+    kind: Any = type(x)
+    return bool(KINDS.get(kind))
+
+
+class LookUp:
+    def look(self, kind: type) -> int | None:
+        return KINDS.get(kind)
+
+    def __getitem__(self, x: Any) -> int:
+        return KINDS.get(type(x), 0)
+
+    def __eq__(self, x: object) -> bool:
+        return type(x) in KINDS
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+LOOK_UP = LookUp()
 
 
 class Asking(nn.Module):
