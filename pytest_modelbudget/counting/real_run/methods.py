@@ -54,15 +54,26 @@ def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]
     while frame is not None:
         code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
-        if not of_a_call and code.co_filename != _MODULE_CALLS and _may_have_owner(code):
-            owner = first_argument(frame)
+        if not of_a_call and code.co_filename != _MODULE_CALLS:
+            owner = first_argument(frame) if _may_have_owner(code) else None
             if isinstance(owner, nn.Module):
                 if code.co_name == "__init__":
                     return None
                 if token_of(frame) or _is_method_of(owner, code):
                     found.append((frame, owner))
+            elif (holder := _holder_among_variables(frame)) is not None:
+                found.append((frame, holder))
         frame = caller
     return found
+
+
+def _holder_among_variables(frame: FrameType) -> nn.Module | None:
+    """Return the module that holds the function which runs in a frame, of those that it closes over or is given."""
+    code = frame.f_code
+    names = [*code.co_freevars, *code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]]
+    values = _read(frame, names) if names else []
+    modules = (value for value in values if issubclass(type(value), nn.Module))
+    return next((module for module in modules if _holds(module, code)), None)
 
 
 def _may_have_owner(code: CodeType) -> bool:
@@ -73,8 +84,11 @@ def _may_have_owner(code: CodeType) -> bool:
 
 def _is_method_of(owner: nn.Module, code: CodeType) -> bool:
     """Return whether the code takes ``self``, or is that of an attribute of a module or of its classes."""
-    if code.co_argcount and code.co_varnames[0] == "self":
-        return True
+    return (bool(code.co_argcount) and code.co_varnames[0] == "self") or _holds(owner, code)
+
+
+def _holds(owner: nn.Module, code: CodeType) -> bool:
+    """Return whether the code is that of an attribute of a module or of its classes."""
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
     values = (value for holder in holders for value in vars(holder).values())
     return any(function.__code__ is code for value in values for function in functions_in(value))

@@ -158,9 +158,34 @@ class _Observer:
         if ledger is None:
             method = self._method_call(None, running_methods(sys._getframe(2)) or [])
             if method is None:
-                return function
+                return self._watched(function)
             ledger = method.ledger
         return self.mode.in_other_threads(function, ledger)
+
+    def _watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that another thread is to run, so that what it runs outside of any module is noted."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with RealRun(charge_outside=self._outside_elsewhere):
+                return function(*args, **kwargs)
+
+        return run
+
+    def _outside_elsewhere(self, name: str, macs: int | None) -> None:
+        running = running_methods(sys._getframe(2))
+        if running:
+            self._lose(running[-1][1])
+        elif running is not None:
+            self._seen.add_outside(name, macs)
+
+    def _lose(self, module: nn.Module) -> None:
+        """Say that a module runs where nothing is counted."""
+        fault = (
+            f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
+            "where its operators cannot be counted"
+        )
+        if fault not in self._seen.faults:
+            self._seen.faults.append(fault)
 
     def unseen(self, name: str) -> None:
         """Charge what nothing can follow to the model that hands it over."""
@@ -188,10 +213,7 @@ class _Observer:
                 ledger.index.nodes[position].calls += 1
                 branch.running.append(position)
                 return True
-        self._seen.faults.append(
-            f"{model_class(module)} was called in the thread {threading.current_thread().name!r}, "
-            "where its operators cannot be counted"
-        )
+        self._lose(module)
         return False
 
     def _go_on(self, module: nn.Module, call: Call, running: list[int]) -> None:

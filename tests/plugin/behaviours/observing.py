@@ -253,6 +253,41 @@ def test_what_a_pool_of_threads_runs_in_forward_is_counted():
     InPool()(X)
 
 
+class Bare(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(200, 100))
+
+    def forward(self, x):
+        return x @ self.weight.T
+
+
+# expect failed: Bare was called in the thread
+@pytest.mark.budget(macs="100")
+def test_forward_in_a_pool_is_said():
+    Head()(X[:, :10])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(Bare().forward, X).result()
+
+
+# expect failed: Bare was called in the thread
+@pytest.mark.budget(macs="100")
+def test_forward_in_a_thread_is_said():
+    Head()(X[:, :10])
+    thread = threading.Thread(target=Bare().forward, args=(X,))
+    thread.start()
+    thread.join()
+
+
+# expect passed: modelbudget.Head.macs = 20
+@pytest.mark.budget(macs="100")
+def test_what_a_thread_runs_outside_of_models_is_no_model():
+    Head()(X[:, :10])
+    thread = threading.Thread(target=torch.mm, args=(X, X.T))
+    thread.start()
+    thread.join()
+
+
 library = torch.library.Library("observing", "DEF")
 library.define("odd(Tensor x) -> Tensor")
 library.impl("odd", lambda x: x * 2, "CompositeExplicitAutograd")
