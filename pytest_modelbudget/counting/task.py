@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextvars import copy_context
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
-from pytest_modelbudget.counting.modules.outputs import unfinished_parts
+from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
@@ -80,8 +81,10 @@ class Task:
         if self.backward:
             ledger.note_module_boundary()
         out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
-        for kind in unfinished_parts(out):
-            ledger.charge_unseen(kind)
+        for part in unfinished_parts(out):
+            if isinstance(part, Coroutine):
+                part.close()  # nobody is going to await it, and Python warns of that
+            ledger.charge_unseen(name_of_unfinished(part))
         if not self.backward:
             return
         outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]

@@ -30,6 +30,9 @@ from pytest_modelbudget.results.gathering import differing
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
 
+_NO_OPERATORS = ("asyncio::", "concurrent::", "multiprocessing::", "python::", "threading::")
+"""Where the names of what is no operator begin: other threads and processes, and results that have yet to run."""
+
 
 def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> str:
     """Return the message for verdicts with errors; the first line alone says what is wrong, and by how much.
@@ -100,7 +103,7 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         ran = without_formula(problem.operators, model)
         yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
-            yield f'  register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+            yield f"  {_remedy(operator)}"
     elif problem.kind == "steeper" and problem.scaling is not None:
         yield f"{model}: {steeper(problem.scaling)}"
         yield f"  declared: {problem.place}"
@@ -197,3 +200,10 @@ def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:
     columns = [column for column in zip(*rows, strict=True) if any(column)]
     for line in tabulate(list(zip(*columns, strict=True)), tablefmt="plain", disable_numparse=True).splitlines():
         yield (" " * indent + line).rstrip()
+
+
+def _remedy(operator: str) -> str:
+    """Return what to do about one of the unknown operators."""
+    if operator.startswith(_NO_OPERATORS):
+        return f"{operator} is no operator: what it runs cannot be followed, so measure that by itself"
+    return f'register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,7 +10,6 @@ import torch
 Shapes = tuple[tuple[int, ...], ...]
 ShapesOf = Callable[[Any], Shapes]
 
-_UNFINISHED = (Iterator, AsyncIterator, Awaitable)
 _DEEPEST = 8  # levels: an output may hold itself
 
 
@@ -32,12 +31,17 @@ def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
             yield from _shapes(part, level + 1)
 
 
-def unfinished_parts(output: Any, level: int = 0) -> Iterator[str]:
-    """Yield the kinds of what a module returned that has yet to run, such as generators and coroutines."""
-    if isinstance(output, _UNFINISHED) and not isinstance(output, torch.Tensor):
-        if isinstance(output, Coroutine):
-            output.close()  # nobody is going to await it, and Python warns of that
-        yield f"python::{type(output).__name__}"
+def unfinished_parts(output: Any, level: int = 0) -> Iterator[Any]:
+    """Yield the parts of what a module returned that have yet to run, such as generators and coroutines."""
+    if isinstance(output, torch.Tensor):
+        return
+    if isinstance(output, (Iterator, AsyncIterator, Awaitable)):
+        yield output
     elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
         for part in dict.values(output) if isinstance(output, dict) else output:
             yield from unfinished_parts(part, level + 1)
+
+
+def name_of_unfinished(part: Any) -> str:
+    """Return what stands among the unknown operators for a part that has yet to run."""
+    return f"python::{type(part).__name__}"

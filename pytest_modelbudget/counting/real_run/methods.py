@@ -94,6 +94,13 @@ def _holds(owner: nn.Module, code: CodeType) -> bool:
     return any(function.__code__ is code for value in values for function in functions_in(value))
 
 
+def runs_a_method(part: Any) -> bool:
+    """Return whether a generator or coroutine runs a method, and so is seen when it goes on."""
+    frames = (getattr(part, name, None) for name in ("gi_frame", "cr_frame", "ag_frame"))
+    frame = next((frame for frame in frames if frame is not None), None)
+    return frame is not None and _may_have_owner(frame.f_code) and isinstance(first_argument(frame), nn.Module)
+
+
 def first_argument(frame: FrameType) -> Any:
     """Return the first positional argument of the function that runs in a frame."""
     code = frame.f_code

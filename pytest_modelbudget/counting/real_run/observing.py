@@ -19,7 +19,7 @@ from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.calls import follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.outputs import shapes_of_output
+from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, shapes_of_output, unfinished_parts
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.costliest import ObservedModels
 from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
@@ -27,6 +27,7 @@ from pytest_modelbudget.counting.real_run.methods import (
     has_raised,
     leave_token,
     running_methods,
+    runs_a_method,
     specs_of_any,
     token_of,
 )
@@ -146,6 +147,9 @@ class _Observer:
         self.mode.ledger = self._call = self._method = None
         if call is method or raised:
             return
+        for part in unfinished_parts(out):
+            if not runs_a_method(part):
+                call.ledger.charge_unseen(name_of_unfinished(part))
         call.end()
         if method is None:
             self._keep(call)

@@ -288,6 +288,30 @@ def test_what_a_thread_runs_outside_of_models_is_no_model():
     thread.join()
 
 
+class Lazy(Net):
+    def forward(self, x):
+        return map(super().forward, x)
+
+
+# expect failed: Lazy: only a lower bound
+# and: python::map is no operator
+@pytest.mark.budget(macs="100K")
+def test_a_result_that_has_yet_to_run_is_a_lower_bound():
+    Lazy()(X)
+
+
+class RowByRow(Net):
+    def forward(self, x):
+        for row in x:
+            yield super().forward(row)
+
+
+# expect failed: RowByRow: macs 22.00 K > 21 K
+@pytest.mark.budget(macs="21K")
+def test_a_forward_that_is_a_generator_is_counted_as_it_runs():
+    assert len(list(RowByRow()(X))) == 1
+
+
 library = torch.library.Library("observing", "DEF")
 library.define("odd(Tensor x) -> Tensor")
 library.impl("odd", lambda x: x * 2, "CompositeExplicitAutograd")
