@@ -163,10 +163,10 @@ def pytest_runtest_makereport(
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_report(call, report)
-    elif report.skipped and is_under_budget(item):
+    elif (report.skipped or report.failed) and is_under_budget(item):
         from pytest_modelbudget.results import TestResult, encode
 
-        report.modelbudget = encode(TestResult(skipped=True))  # type: ignore[attr-defined]  # reports are open
+        report.modelbudget = encode(TestResult(skipped=report.skipped))  # type: ignore[attr-defined]  # reports are open
     return report
 
 
@@ -240,6 +240,12 @@ class OnController:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
+        except BaseException:
+            if self.session.in_use:
+                from pytest_modelbudget.session.accepting import note_stopped
+
+                note_stopped(self.session)
+            raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
