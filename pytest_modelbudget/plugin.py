@@ -13,6 +13,7 @@ import pytest
 
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
+from pytest_modelbudget.session.ignored_locks import refuse_locks_beside
 from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget
 from pytest_modelbudget.session.tables import refuse_tables_beside
 
@@ -117,7 +118,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = collected.difference(items)
     session.note_left_out(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
     if session.is_controller:
-        refuse_tables_beside(config, {item.path for item in collected})
+        files = {item.path for item in collected}
+        refuse_tables_beside(config, files)
+        refuse_locks_beside(config, session.table_data, files)
     return result
 
 
@@ -160,10 +163,10 @@ def pytest_runtest_makereport(
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_report(call, report)
-    elif report.skipped and is_under_budget(item):
+    elif (report.skipped or report.failed) and is_under_budget(item):
         from pytest_modelbudget.results import TestResult, encode
 
-        report.modelbudget = encode(TestResult(skipped=True))  # type: ignore[attr-defined]  # reports are open
+        report.modelbudget = encode(TestResult(skipped=report.skipped))  # type: ignore[attr-defined]  # reports are open
     return report
 
 
@@ -191,8 +194,10 @@ class OnController:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        root = self.session.config.rootpath
-        refuse_tables_beside(self.session.config, {root / nodeid.partition("::")[0] for nodeid in ids})
+        config = self.session.config
+        files = {config.rootpath / nodeid.partition("::")[0] for nodeid in ids}
+        refuse_tables_beside(config, files)
+        refuse_locks_beside(config, self.session.table_data, files)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -235,6 +240,12 @@ class OnController:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
+        except BaseException:
+            if self.session.in_use:
+                from pytest_modelbudget.session.accepting import note_stopped
+
+                note_stopped(self.session)
+            raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:

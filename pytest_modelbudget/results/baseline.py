@@ -15,9 +15,12 @@ from msgspec import Struct, field, structs
 
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
-from pytest_modelbudget.results.lock_lines import Convention, Count, ModuleLine, from_lines, to_lines, total
+from pytest_modelbudget.results.lock_checks import check_entry, check_keys, check_model
+from pytest_modelbudget.results.lock_lines import Convention, Count, ModuleLine, counts, from_lines, to_lines
 
 SCHEMA: Final = 1
+MOST_MODULES: Final = 10_000_000
+"""More modules than all models of a project have together."""
 DEFAULT_NAME: Final = "modelbudget.lock.json"
 _CONFLICT = re.compile(r"^(<<<<<<< |=======$|>>>>>>> )", re.MULTILINE)
 
@@ -81,10 +84,9 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
         if schema != SCHEMA:
             raise LockError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}. {again}")
         lock = msgspec.json.decode(text, type=Lock)
-        for name, models in lock.models.items():
-            for model in models:
-                _check(name, model, lock.flops_per_mac)
-    except (msgspec.DecodeError, ValueError) as error:
+        check_keys(text)
+        _check(lock)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         reason = "is empty" if not text.strip() else f"is not a lock file, or was edited by hand: {error}"
         raise LockError(f"{shown}: {reason}. {again}") from None
     if lock.flops_per_mac != flops_per_mac:
@@ -95,17 +97,15 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
     return lock
 
 
-def _check(name: str, model: LockedModel, flops_per_mac: int) -> None:
-    """Raise ValueError unless the metrics are what the modules add up to."""
-    found = total(model.modules)
-    expected = {
-        **found,
-        "flops": found["macs"] * flops_per_mac,
-        "training_flops": found["training_macs"] * flops_per_mac,
-    }
-    for metric, value in model.metrics.items():
-        if expected.get(metric) != value:
-            raise ValueError(f'the modules of "{name}" add up to {metric} {expected.get(metric)}, not {value}')
+def _check(lock: Lock) -> None:
+    """Raise ValueError for what no lock file holds that was written from measurements."""
+    modules = sum(sum(counts(model.modules)) for models in lock.models.values() for model in models)
+    if modules > MOST_MODULES:
+        raise ValueError(f"its lines stand for {modules} modules, and no project has more than {MOST_MODULES}")
+    for name, models in lock.models.items():
+        check_model(name, [model.inputs for model in models])
+        for model in models:
+            check_entry(name, model.inputs, model.metrics, model.modules, lock.flops_per_mac)
 
 
 def write_lock(lock: Lock) -> str:

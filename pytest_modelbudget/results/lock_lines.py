@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 
 from pytest_modelbudget.results.folding import FoldedModule, Operator, OwnCosts
+
+MOST_MODULES: Final = 1_000_000
+"""More modules than any model has, and few enough to be held in memory."""
 
 Count = Annotated[int, Meta(ge=0)]
 
@@ -84,17 +87,29 @@ class Convention(Struct, frozen=True):
         )
 
 
-def total(lines: Iterable[ModuleLine]) -> dict[str, int]:
-    """Return what the modules of some lines add up to, without FLOPs. Raises ValueError for one without a parent."""
-    count = {"": 1}
-    found = dict.fromkeys(("params", "trainable_params", "weight_bytes", "macs", "training_macs"), 0)
+def counts(lines: Iterable[ModuleLine]) -> list[int]:
+    """Return how many modules each line stands for, and name none of them.
+
+    Raises ValueError for one without a parent, and for more modules than a model has.
+    """
+    by_name = {"": 1}
+    found = []
     for line in lines:
-        if line.name:
-            parent, _, segment = line.name.rpartition(".")
-            if parent not in count:
-                raise ValueError(f'the module "{line.name}" has no parent')
-            count[line.name] = count[parent] * (len(_keys(segment)) if segment[0] == "{" else 1)
-        times = count[line.name]
+        parent, _, segment = line.name.rpartition(".")
+        if line.name and (parent not in by_name or not segment):
+            raise ValueError(f'the module "{line.name}" has no {"parent" if segment else "name"}')
+        number = by_name[parent] * _width(segment) if line.name else 1
+        by_name[line.name] = number
+        found.append(number)
+    if sum(found) > MOST_MODULES:
+        raise ValueError(f"its lines stand for {sum(found)} modules, and no model has more than {MOST_MODULES}")
+    return found
+
+
+def total(lines: Sequence[ModuleLine]) -> dict[str, int]:
+    """Return what the modules of some lines add up to, without FLOPs. Raises ValueError as ``counts`` does."""
+    found = dict.fromkeys(("params", "trainable_params", "weight_bytes", "macs", "training_macs"), 0)
+    for line, times in zip(lines, counts(lines), strict=True):
         found["params"] += times * line.params
         found["trainable_params"] += times * (line.params if line.trainable_params is None else line.trainable_params)
         found["weight_bytes"] += times * line.weight_bytes
@@ -115,13 +130,17 @@ def from_lines(lines: Sequence[ModuleLine], convention: Convention) -> FoldedMod
 
 def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Convention) -> tuple[FoldedModule, int]:
     line, following = lines[at], at + 1
+    segment = line.name.removeprefix(prefix)
+    if "." in segment:
+        raise ValueError(f'the module "{line.name}" does not follow its parent')
     below = f"{line.name}." if line.name else ""
     children = []
     while following < len(lines) and lines[following].name and lines[following].name.startswith(below):
         child, following = _module(lines, following, below, convention)
         children.append(child)
+    _check_siblings(line.name, children)
     folded = FoldedModule(
-        keys=_keys(line.name.removeprefix(prefix)),
+        keys=_keys(segment),
         cls=line.cls,
         calls=line.calls,
         own=convention.costs(line),
@@ -131,6 +150,18 @@ def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Conve
         children=tuple(children),
     )
     return folded, following
+
+
+def _check_siblings(parent: str, children: Sequence[FoldedModule]) -> None:
+    """Raise ValueError unless the modules of one parent have different names, and different places where they say."""
+    keys = [key for child in children for key in child.keys]
+    places = [place for child in children for place in child.at]
+    if len({*keys}) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'the module "{parent}" has two modules "{twice}"')
+    said = all(not child.at or len(child.at) == len(child.keys) for child in children)
+    if not said or len({*places}) < len(places) or any(place >= len(keys) for place in places):
+        raise ValueError(f'the places ("at") of the modules of "{parent}" are not those of {len(keys)} modules')
 
 
 def _counts(operator: list[int | None]) -> tuple[int, ...]:
@@ -155,12 +186,32 @@ def _segment(keys: tuple[str, ...]) -> str:
 
 
 def _keys(segment: str) -> tuple[str, ...]:
-    inside = segment[1:-1] if segment.startswith("{") and segment.endswith("}") else None
+    inside = _inside(segment)
     if inside is None:
         return (unquote(segment),)
-    if "," not in inside:
-        first, _, last = inside.partition("-")
-        if not (first.isdecimal() and last.isdecimal()):
-            raise ValueError(f'"{segment}" is no range of modules')
-        return tuple(map(str, range(int(first), int(last) + 1)))
-    return tuple(map(unquote, inside.split(",")))
+    if "," in inside:
+        return tuple(map(unquote, inside.split(",")))
+    first, last = _ends(inside)
+    return tuple(map(str, range(first, last + 1)))
+
+
+def _width(segment: str) -> int:
+    """Return how many keys a part of a path has."""
+    inside = _inside(segment)
+    if inside is None:
+        return 1
+    if "," in inside:
+        return inside.count(",") + 1
+    first, last = _ends(inside)
+    return last - first + 1
+
+
+def _inside(segment: str) -> str | None:
+    return segment[1:-1] if segment.startswith("{") and segment.endswith("}") else None
+
+
+def _ends(inside: str) -> tuple[int, int]:
+    first, _, last = inside.partition("-")
+    if not (first.isdecimal() and last.isdecimal()) or int(first) > int(last):
+        raise ValueError(f'"{{{inside}}}" is no range of modules')
+    return int(first), int(last)

@@ -6,7 +6,7 @@ from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.results import Run, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
-from pytest_modelbudget.session.locking import PRUNE, LockFile
+from pytest_modelbudget.session.locking import PRUNE, LockFile, writes
 from pytest_modelbudget.session.state import Session
 
 
@@ -18,20 +18,33 @@ def accept(session: Session, run: Run) -> None:
         return
     before = session.lock or Lock(flops_per_mac=session.table.flops_per_mac)
     after = before
-    passed = _named(session, run)
     if mode:
-        after = updated(after, passed, lower=mode == "lower")
-    if prunes and run.complete:
-        after = pruned(after, passed)
-    elif prunes:
-        session.prune_refused = ", ".join(run.incomplete)
+        after = updated(after, _accepted(session, run), lower=mode == "lower")
+    session.prune_refused = _why_not_to_prune(session, run) if prunes else ""
+    if prunes and not session.prune_refused:
+        after = pruned(after, [model.measurement for model in run.models if model.verdict.named])
     text = write_lock(after)
     if text != file.text and (after.models or file.text is not None):
         file.write(text)
     session.notes += _notes(session, run, file, before, after)
 
 
-def _named(session: Session, run: Run) -> list[Measurement]:
+def note_stopped(session: Session) -> None:
+    """Note that a run which was stopped accepts nothing, if it was asked to."""
+    if session.lock_file is not None and writes(session.config):
+        session.notes.append(f"{session.lock_file.shown}: not updated, for the run was stopped before its end")
+
+
+def _why_not_to_prune(session: Session, run: Run) -> str:
+    """Return why what this run did not measure may be measured by another one, if it may."""
+    if not run.complete:
+        return f"the run is not complete ({', '.join(run.incomplete)})"
+    unmeasured = sorted(test for test, found in session.tests.items() if test in session.failed and not found.results)
+    more = f" and {len(unmeasured) - 1} more" if len(unmeasured) > 1 else ""
+    return f"{unmeasured[0]}{more} failed before measuring anything" if unmeasured else ""
+
+
+def _accepted(session: Session, run: Run) -> list[Measurement]:
     """Return what tests that passed have measured, under a name that was given to one model alone."""
     contradictory = {model.name for pair in run.contradictions for model in pair}
     passed = gather({test: found for test, found in session.tests.items() if test not in session.failed})
@@ -50,13 +63,13 @@ def _notes(session: Session, run: Run, file: LockFile, before: Lock, after: Lock
     notes = [f"{file.shown}: {done or 'nothing to change'}; {counted(len(new), 'entry', 'entries')}"]
     notes += [f"Commit it: git add {file.shown}"] if done else []
     failed = sorted({model.name for model in run.models if all(test in session.failed for test in model.tests)})
-    if failed:
+    if failed and session.config.getoption("modelbudget_update"):
         notes.append(f"Not accepted, for their tests failed: {', '.join(failed)}")
     unnamed = sorted({model.name for model in run.models if not model.verdict.named})
     if unnamed:
         notes.append(f'Not in the lock file, for they have no name of their own (name="..."): {", ".join(unnamed)}')
     if session.prune_refused:
-        notes.append(f"{PRUNE}: nothing was removed, for the run is not complete ({session.prune_refused})")
+        notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
     return notes
 
 

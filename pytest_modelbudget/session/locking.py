@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget.budgets import Table
-from pytest_modelbudget.results.baseline import DEFAULT_NAME, LockError, read_lock
+from pytest_modelbudget.results.baseline import LockError, read_lock
+from pytest_modelbudget.session.ignored_locks import lock_path
 
 UPDATE = "--modelbudget-update"
 PRUNE = "--modelbudget-prune"
@@ -52,9 +53,7 @@ def find_lock(config: pytest.Config, table: Table) -> LockFile:
 
     Raises pytest.UsageError for one that cannot be read, or not be used as it is asked for.
     """
-    asked_for = config.getoption("modelbudget_config")
-    folder = (config.invocation_params.dir / asked_for).parent if asked_for else config.rootpath
-    path = folder / (table.baseline or DEFAULT_NAME)
+    path = lock_path(config, table.baseline)
     shown = os.path.relpath(path, config.rootpath)
     lock = LockFile(path, shown, _text_of(path, shown))
     if lock.text is not None:

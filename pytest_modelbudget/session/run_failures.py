@@ -49,7 +49,7 @@ def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:
         yield (
             "prune",
             Place("pyproject.toml"),
-            f"nothing was removed from the baseline: the run is not complete ({session.prune_refused})",
+            f"nothing was removed from the baseline: {session.prune_refused}",
         )
     for stale in run.stale:
         if stale.severity == "error":

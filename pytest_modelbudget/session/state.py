@@ -133,9 +133,11 @@ class Session:
             session = cls(config, False, workerinput.get("modelbudget"))
             session.lock_text = workerinput.get("modelbudget_lock")
             return session
-        from pytest_modelbudget.session.tables import find_table, may_have_lock
+        from pytest_modelbudget.session.ignored_locks import may_have_lock, refuse_locks_at_start
+        from pytest_modelbudget.session.tables import find_table
 
         session = cls(config, True, find_table(config))
+        refuse_locks_at_start(config, session.table_data)
         if session.table_data is not None or may_have_lock(config):
             from pytest_modelbudget.session.locking import find_lock
 

@@ -22,7 +22,7 @@ def find_table(config: pytest.Config) -> dict[str, Any] | None:
     Raises pytest.UsageError with one line per mistake, and for a table that somebody in the folder where pytest was
     started, or beside a path that was given, would take for the one in use.
     """
-    if any(config.getoption(name, False) for name in ("help", "version", "markers")):
+    if only_informs(config):
         return None
     asked_for = config.getoption("modelbudget_config")
     if asked_for is not None:
@@ -30,17 +30,14 @@ def find_table(config: pytest.Config) -> dict[str, Any] | None:
             raise pytest.UsageError(f"{_OPTION}= is empty: give the TOML file that holds the [tool.modelbudget] table")
         return _read(config.invocation_params.dir / asked_for, asked_for, asked_for=True)
     table = _table_in(config.rootpath, "pyproject.toml")
-    _refuse_others(config, [config.invocation_params.dir, config.rootpath, *_arguments(config)])
+    _refuse_others(config, started_in(config))
     _refuse_ini(config)
     return table
 
 
-def may_have_lock(config: pytest.Config) -> bool:
-    """Tell cheaply whether a project without a table has a baseline, or wants one."""
-    if any(config.getoption(name, False) for name in ("help", "version", "markers")):
-        return False
-    wanted = config.getoption("modelbudget_update") or config.getoption("modelbudget_prune")
-    return bool(wanted) or os.path.lexists(config.rootpath / "modelbudget.lock.json")
+def only_informs(config: pytest.Config) -> bool:
+    """Return whether pytest was asked for its help, version or markers, and runs nothing."""
+    return any(config.getoption(name, False) for name in ("help", "version", "markers"))
 
 
 def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
@@ -51,7 +48,7 @@ def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
 
 def _refuse_others(config: pytest.Config, starts: Iterable[Path]) -> None:
     root, used = config.rootpath, config.rootpath / "pyproject.toml"
-    for folder in dict.fromkeys(folder for start in starts for folder in _project_folders(start, root)):
+    for folder in dict.fromkeys(folder for start in starts for folder in project_folders(start, root)):
         path = folder / "pyproject.toml"
         shown = os.path.relpath(path, config.invocation_params.dir)
         if not _are_one(path, used) and _table_in(folder, shown) is not None:
@@ -82,13 +79,15 @@ def _ignored(config: pytest.Config, shown: str) -> str:
     )
 
 
-def _arguments(config: pytest.Config) -> Iterator[Path]:
+def started_in(config: pytest.Config) -> Iterator[Path]:
+    """Yield the folder of the run, rootdir, and the folder of each path that was given."""
+    yield from (config.invocation_params.dir, config.rootpath)
     for argument in config.args:
         path = config.invocation_params.dir / str(argument).partition("::")[0]
         yield path if path.is_dir() else path.parent
 
 
-def _project_folders(start: Path, root: Path) -> Iterator[Path]:
+def project_folders(start: Path, root: Path) -> Iterator[Path]:
     """Yield the folders whose pyproject.toml speaks for ``start``, up to rootdir.
 
     Where ``start`` is not below rootdir (``-c ci/pytest.ini`` moves rootdir to ``ci``), up to the first folder with a
