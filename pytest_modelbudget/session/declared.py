@@ -18,6 +18,7 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
+from pytest_modelbudget.session.concluding import GIVEN_UP
 from pytest_modelbudget.session.fixture import ModelBudget
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.state import DECLARED, SESSION
@@ -80,6 +81,8 @@ class DeclaredItem(pytest.Item):
             ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
+        except GIVEN_UP as given_up:
+            raise_at(self._given_up(given_up), self.declared.place, self.config, self.name)
         except Exception as error:
             from pytest_modelbudget.counting.notes import add_note
 
@@ -93,6 +96,16 @@ class DeclaredItem(pytest.Item):
         """Return what is shown of a failure: of its traceback what is the project's own."""
         excinfo.traceback = excinfo.traceback.filter(lambda entry: not _is_machinery(Path(entry.path)))
         return super().repr_failure(excinfo, style)
+
+    def _given_up(self, raised: BaseException) -> BudgetError:
+        """Return the failure of a model whose factory called skip or xfail, which would leave it without a guard."""
+        called = "xfail" if isinstance(raised, pytest.xfail.Exception) else "skip"
+        error = BudgetError(
+            f"{self.name} was not measured: its factory {self.declared.factory} called {called}: {raised}\n"
+            f"{self._declaration()}"
+        )
+        error.__suppress_context__ = True
+        return error
 
     def _declaration(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.declared.arguments.items())
