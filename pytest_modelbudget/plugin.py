@@ -188,6 +188,7 @@ class OnController:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["modelbudget"] = self.session.table_data
         node.workerinput["modelbudget_lock"] = self.session.lock_text
+        node.workerinput["modelbudget_everything"] = self.session.takes_everything
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

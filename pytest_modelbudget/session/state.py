@@ -167,6 +167,20 @@ class Session:
         return asked_for or bool(self.tests or self.internal_errors or self.config.getoption("modelbudget_report"))
 
     @property
+    def takes_everything(self) -> bool:
+        """Whether the run was asked for all tests of the project; a worker is told."""
+        workerinput = getattr(self.config, "workerinput", None)
+        if workerinput is not None:
+            return bool(workerinput.get("modelbudget_everything"))
+        from pytest_modelbudget.session.tables import are_one
+
+        source, sources = self.config.args_source, pytest.Config.ArgsSource
+        everything = source is sources.TESTPATHS or (
+            source is sources.INVOCATION_DIR and are_one(self.config.invocation_params.dir, self.config.rootpath)
+        )
+        return everything and not (self.config.getoption("ignore") or self.config.getoption("ignore_glob"))
+
+    @property
     def declares_models(self) -> bool:
         """Whether the table declares models that need no test."""
         return bool(self.table_data and self.table_data["declared"])
