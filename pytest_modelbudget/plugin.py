@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
-from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget
+from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget, marks_since, our_marks_with_nodes
 from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
@@ -142,13 +142,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
+    before = [mark for _, mark in our_marks_with_nodes(item)]
     result = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_teardown()
+    late = marks_since(before, item, nextitem)
+    if late:
+        from pytest_modelbudget.session.late_marks import refuse_late_marks
+
+        refuse_late_marks(item, late)
     return result
 
 

@@ -268,3 +268,15 @@ def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
         if at == len(found) or found[at][1] is not mark:
             found.insert(at, (node, mark))
     return found
+
+
+def marks_since(
+    before: list[pytest.Mark], item: pytest.Item, following: pytest.Item | None
+) -> list[tuple[Any, pytest.Mark]]:
+    """Return the marks of ``item`` that may be ours and were not there ``before``, with their nodes.
+
+    Those of a class or a module that holds the ``following`` test too are for that one.
+    """
+    found = [pair for pair in our_marks_with_nodes(item) if not any(pair[1] is mark for mark in before)]
+    shared = following.listchain() if found and following is not None else ()
+    return [(node, mark) for node, mark in found if node not in shared]
