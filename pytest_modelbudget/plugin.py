@@ -14,7 +14,7 @@ import pytest
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
 from pytest_modelbudget.session.ignored_locks import refuse_locks_beside
-from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget
+from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget, marks_since, our_marks_with_nodes
 from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
@@ -145,13 +145,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
+    before = [mark for _, mark in our_marks_with_nodes(item)]
     result = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_teardown()
+    late = marks_since(before, item, nextitem)
+    if late:
+        from pytest_modelbudget.session.late_marks import refuse_late_marks
+
+        refuse_late_marks(item, late)
     return result
 
 
@@ -191,6 +197,7 @@ class OnController:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["modelbudget"] = self.session.table_data
         node.workerinput["modelbudget_lock"] = self.session.lock_text
+        node.workerinput["modelbudget_everything"] = self.session.takes_everything
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pytest_modelbudget.budgets.declared import DeclaredModel
 from pytest_modelbudget.budgets.errors import BudgetError, TableError
 from pytest_modelbudget.budgets.judging import Baseline, BudgetExceeded, judge, judge_scaling
 from pytest_modelbudget.budgets.limits import Limit, parse_limit
-from pytest_modelbudget.budgets.merging import Budget, budget_for, stale_entries
+from pytest_modelbudget.budgets.merging import Budget, budget_for, stale_entries, unrun_declarations
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.rules import Rules, rules_of_call, rules_of_mark
 from pytest_modelbudget.budgets.scaling import Exponent, scaling_of_call
@@ -38,4 +38,5 @@ __all__ = [
     "rules_of_mark",
     "scaling_of_call",
     "stale_entries",
+    "unrun_declarations",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from pathlib import PurePath
 
 from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.config import Table
+from pytest_modelbudget.budgets.declared import DeclaredModel
 from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.rules import Rules
@@ -71,12 +73,26 @@ def _merged(applied: Iterable[Rules]) -> Budget:
 def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
     """Return the entries for one exact name that none of the measured models, by ``names``, has.
 
-    What is wrong with a model that an entry declares, its own item says.
+    Entries that declare a model are not among them: each has an item of its own.
     """
     measured = {*names, *(one.name for one in table.declared)}
     return {
         name: rules for name, rules in table.models.items() if name not in measured and not _GLOB.intersection(name)
     }
+
+
+def unrun_declarations(table: Table, tests: Iterable[str]) -> Iterator[DeclaredModel]:
+    """Yield the declared models whose own item is not among ``tests``, the node ids of the tests that were reported.
+
+    xdist appends the group of a test to its node id, after an ``@``.
+    """
+    if not table.declared:
+        return
+    split = (test.partition("::") for test in tests)
+    run = {name for path, _, name in split if PurePath(path).name == PurePath(table.path).name}
+    names = {one.name for one in table.declared}
+    run |= {name.rpartition("@")[0] for name in run - names}
+    yield from (one for one in table.declared if one.name not in run)
 
 
 def _of_table(table: Table, name: str) -> Iterator[Rules]:

@@ -49,7 +49,10 @@ def notes_on(run: Run, verbosity: int) -> Iterator[str]:
     if less:
         yield f"Less than the baseline: {', '.join(less)}. Keep it so: pytest --modelbudget-update=lower"
     if run.stale and run.complete:
-        yield f"Not measured by any test: {', '.join(f'{one.name} ({one.place})' for one in run.stale)}"
+        for declared, who in ((True, "its own item"), (False, "any test")):
+            missing = [f"{one.name} ({one.place})" for one in run.stale if one.declared is declared]
+            if missing:
+                yield f"Not measured by {who}: {', '.join(missing)}"
     elif run.stale and verbosity > 0:
         yield (
             f"Not measured in this run, which is not complete ({', '.join(run.incomplete)}): "

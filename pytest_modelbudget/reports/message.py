@@ -82,6 +82,11 @@ def unmeasured_entry(stale: Stale) -> str:
             f"no test measured {what}, which {stale.place} holds: {why}\n"
             "Accept that: pytest --modelbudget-update --modelbudget-prune"
         )
+    if stale.declared:
+        return (
+            f"{stale.name} is declared at {stale.place}, and its item was not run: a hook or a plugin leaves it out\n"
+            'Run it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
+        )
     meant = f"; did you mean {stale.nearest}?" if stale.nearest else ""
     return (
         f"no test measured a model called {stale.name}, which {stale.place} limits{meant}\n"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verdict, stale_entries
+from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verdict, stale_entries, unrun_declarations
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
@@ -46,7 +46,7 @@ def gather(
         lost_workers=tuple(lost_workers),
         internal_errors=tuple(internal_errors),
         stale=(
-            *_stale(policies, [model.name for model in models], complete=not missing),
+            *_stale(policies, [model.name for model in models], tests, complete=not missing),
             *_stale_in_lock(policies, lock or Lock(), models, complete=not missing and not accepts),
         ),
         unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
@@ -110,11 +110,16 @@ def _stale_names(run: Run) -> set[tuple[str, tuple[str, ...] | None]]:
     return {(one.name, one.inputs) for one in run.stale}
 
 
-def _stale(table: Table, measured: list[str], *, complete: bool) -> Iterator[Stale]:
-    """Yield the entries that no model has; that is wrong only where everything was measured."""
+def _stale(table: Table, measured: list[str], tests: Iterable[str], *, complete: bool) -> Iterator[Stale]:
+    """Yield the entries that no model has, and the declared models whose item was not run.
+
+    That is wrong only where everything was measured.
+    """
     severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
+    severity = severities.get(table.stale) if complete else None
+    for declared in unrun_declarations(table, tests):
+        yield Stale(declared.name, declared.place, severity, declared=True)
     for name, rules in stale_entries(table, measured).items():
-        severity = severities.get(table.stale) if complete else None
         yield Stale(name, rules.place, severity, next(iter(get_close_matches(name, measured, n=1)), None))
 
 

@@ -105,7 +105,7 @@ class Stale(Struct, frozen=True):
     """An entry of the table or of the baseline that no test measured, and how bad that is in this run.
 
     ``nearest`` is the measured model whose name is most like it, if one is; ``inputs`` are those of an entry of the
-    baseline.
+    baseline. ``declared`` tells that the table declares the model, and that the model's own item was not run.
     """
 
     name: str
@@ -113,6 +113,7 @@ class Stale(Struct, frozen=True):
     severity: Literal["error", "warning"] | None = None
     nearest: str | None = None
     inputs: tuple[str, ...] | None = None
+    declared: bool = False
 
 
 class Run(Struct, frozen=True):

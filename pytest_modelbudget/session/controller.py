@@ -69,11 +69,7 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
 def _incomplete(session: Session) -> Iterator[Incomplete]:
     """Yield why this run does not show everything that the project's tests measure."""
     config, collection = session.config, session.collection
-    source = config.args_source
-    everything = source is pytest.Config.ArgsSource.TESTPATHS or (
-        source is pytest.Config.ArgsSource.INVOCATION_DIR and config.invocation_params.dir == config.rootpath
-    )
-    if not everything or config.getoption("ignore") or config.getoption("ignore_glob"):
+    if not session.takes_everything:
         yield "arguments"
     if collection.is_partial or config.getoption("lf", False):
         yield "deselected"

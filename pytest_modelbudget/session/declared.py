@@ -7,7 +7,7 @@ import importlib
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
+from pytest_modelbudget.session.concluding import GIVEN_UP
 from pytest_modelbudget.session.fixture import ModelBudget
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.state import DECLARED, SESSION
+from pytest_modelbudget.session.tables import are_one
 
 _MACHINERY = [
     Path(__file__).parents[1],
@@ -39,7 +41,19 @@ class DeclaredModels:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.File | None:
         """Collect the declared models where the file with the table is collected."""
-        return TableFile.from_parent(parent, path=file_path) if file_path == self.path else None
+        is_table = file_path.name == self.path.name and are_one(file_path, self.path)
+        return TableFile.from_parent(parent, path=file_path) if is_table else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # registered last, so that it comes before what takes items out
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        """Add the declared models to the tests of the whole project where nothing has collected their file."""
+        is_whole = session.config.stash[SESSION].takes_everything
+        if is_whole and not any(isinstance(item, DeclaredItem) for item in items):
+            nodeid = Path(os.path.relpath(self.path, session.config.rootpath)).as_posix()
+            items += TableFile.from_parent(session, path=self.path, nodeid=nodeid).collect()
+        return (yield)
 
 
 def collect_declared(config: pytest.Config) -> None:
@@ -49,8 +63,8 @@ def collect_declared(config: pytest.Config) -> None:
     path = Path(os.path.normpath(path))
     config.pluginmanager.register(DeclaredModels(path), "modelbudget-declared")
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        given = [Path(os.path.normpath(config.invocation_params.dir / argument)) for argument in config.args]
-        if not {path, *path.parents}.intersection(given):
+        given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
+        if not {path.resolve(), *path.resolve().parents}.intersection(given):
             config.args.append(str(path))
 
 
@@ -80,6 +94,8 @@ class DeclaredItem(pytest.Item):
             ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
+        except GIVEN_UP as given_up:
+            raise_at(self._given_up(given_up), self.declared.place, self.config, self.name)
         except Exception as error:
             from pytest_modelbudget.counting.notes import add_note
 
@@ -93,6 +109,16 @@ class DeclaredItem(pytest.Item):
         """Return what is shown of a failure: of its traceback what is the project's own."""
         excinfo.traceback = excinfo.traceback.filter(lambda entry: not _is_machinery(Path(entry.path)))
         return super().repr_failure(excinfo, style)
+
+    def _given_up(self, raised: BaseException) -> BudgetError:
+        """Return the failure of a model whose factory called skip or xfail, which would leave it without a guard."""
+        called = "xfail" if isinstance(raised, pytest.xfail.Exception) else "skip"
+        error = BudgetError(
+            f"{self.name} was not measured: its factory {self.declared.factory} called {called}: {raised}\n"
+            f"{self._declaration()}"
+        )
+        error.__suppress_context__ = True
+        return error
 
     def _declaration(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.declared.arguments.items())

@@ -92,7 +92,7 @@ class GuardedTest:
         try:
             self.refresh()
         except BudgetError as error:
-            self._fail(error)
+            self.fail(error)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -103,7 +103,7 @@ class GuardedTest:
         try:
             counting = self.session.counting() if observing else None
         except BudgetError as error:
-            self._fail(error)
+            self.fail(error)
         raised: BaseException | None = None
         convention = {"flops_per_mac": self.session.table.flops_per_mac}
         with counting.observe(**convention) if counting else nullcontext() as observed:
@@ -127,7 +127,7 @@ class GuardedTest:
         __tracebackhide__ = True
         lost = lost_failure(self.record, Outcome(after_call=True))
         if lost is not None:
-            self._fail(lost)
+            self.fail(lost)
 
     def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Show as failed what nothing may excuse, and attach what the test found to its last report."""
@@ -233,7 +233,7 @@ class GuardedTest:
         left = conclude(self.contract, self.record, outcome)
         if left is not None:
             drop_own_exception(self.item)
-            self._fail(left)
+            self.fail(left)
         if outcome.raised is not None:
             self.record.leave()
 
@@ -261,12 +261,13 @@ class GuardedTest:
             return has_failed_softly()
         return raised is not self._expected
 
-    def _fail(self, error: Exception) -> NoReturn:
+    def fail(self, error: Exception, *, leaves_call: bool = True) -> NoReturn:
         """Raise ``error`` where it was declared, and remember that a report has to show it."""
         __tracebackhide__ = True
         self.record.settle()
         self.record.fail(error, raised=True)
-        self.record.leave()
+        if leaves_call:
+            self.record.leave()
         raise_at(error, self._place(error), self.item.config, self.item.name)
 
     def _place(self, error: Exception) -> Place:

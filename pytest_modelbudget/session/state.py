@@ -169,6 +169,20 @@ class Session:
         return asked_for or bool(self.tests or self.internal_errors or self.config.getoption("modelbudget_report"))
 
     @property
+    def takes_everything(self) -> bool:
+        """Whether the run was asked for all tests of the project; a worker is told."""
+        workerinput = getattr(self.config, "workerinput", None)
+        if workerinput is not None:
+            return bool(workerinput.get("modelbudget_everything"))
+        from pytest_modelbudget.session.tables import are_one
+
+        source, sources = self.config.args_source, pytest.Config.ArgsSource
+        everything = source is sources.TESTPATHS or (
+            source is sources.INVOCATION_DIR and are_one(self.config.invocation_params.dir, self.config.rootpath)
+        )
+        return everything and not (self.config.getoption("ignore") or self.config.getoption("ignore_glob"))
+
+    @property
     def declares_models(self) -> bool:
         """Whether the table declares models that need no test."""
         return bool(self.table_data and self.table_data["declared"])
@@ -256,3 +270,15 @@ def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
         if at == len(found) or found[at][1] is not mark:
             found.insert(at, (node, mark))
     return found
+
+
+def marks_since(
+    before: list[pytest.Mark], item: pytest.Item, following: pytest.Item | None
+) -> list[tuple[Any, pytest.Mark]]:
+    """Return the marks of ``item`` that may be ours and were not there ``before``, with their nodes.
+
+    Those of a class or a module that holds the ``following`` test too are for that one.
+    """
+    found = [pair for pair in our_marks_with_nodes(item) if not any(pair[1] is mark for mark in before)]
+    shared = following.listchain() if found and following is not None else ()
+    return [(node, mark) for node, mark in found if node not in shared]

@@ -51,7 +51,7 @@ def _refuse_others(config: pytest.Config, starts: Iterable[Path]) -> None:
     for folder in dict.fromkeys(folder for start in starts for folder in project_folders(start, root)):
         path = folder / "pyproject.toml"
         shown = os.path.relpath(path, config.invocation_params.dir)
-        if not _are_one(path, used) and _table_in(folder, shown) is not None:
+        if not are_one(path, used) and _table_in(folder, shown) is not None:
             raise pytest.UsageError(_ignored(config, shown))
 
 
@@ -62,7 +62,7 @@ def _refuse_ini(config: pytest.Config) -> None:
     for path in dict.fromkeys([config.inipath, *beside] if config.inipath else beside):
         shown = os.path.relpath(path, config.invocation_params.dir)
         if path.suffix == ".toml":
-            if not _are_one(path, used) and _may_name_us(path) and _read(path, shown) is not None:
+            if not are_one(path, used) and _may_name_us(path) and _read(path, shown) is not None:
                 raise pytest.UsageError(_ignored(config, shown))
         elif re.search(_INI_SECTION, path.read_bytes()):
             raise pytest.UsageError(
@@ -107,7 +107,7 @@ def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:
     return _read(path, shown) if os.path.lexists(path) and not path.is_dir() and _may_name_us(path) else None
 
 
-def _are_one(path: Path, other: Path) -> bool:
+def are_one(path: Path, other: Path) -> bool:
     """Return whether two paths are one file, by whatever links they lead there."""
     try:
         return path == other or path.samefile(other)

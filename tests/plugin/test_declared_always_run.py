@@ -1,0 +1,150 @@
+"""A complete run holds every declared model, whatever keeps the file with the table from being collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import PLAIN_AND_N2, Run
+
+ZOO = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 10))
+    def forward(self, x): return self.layers(x)
+"""
+TABLE = '[tool.modelbudget.models.net]\nfactory = "zoo:Net"\ninputs = "1x100"\nmacs = "1K"\n'
+FINE = "def test_fine(): pass"
+OVER = "E   BudgetExceeded: net: macs 22.00 K > 1 K*"
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Path:
+    (pytester.path / "zoo.py").write_text(ZOO)
+    return pytester.path
+
+
+@PLAIN_AND_N2
+def test_where_a_hook_ignores_the_file(run: Run, project: Path, mode: list[str]) -> None:
+    (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
+    result = run(*mode, pyproject=TABLE, test_a=FINE, subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([OVER, "FAILED pyproject.toml::net - *"])
+
+
+@PLAIN_AND_N2
+def test_where_the_table_stands_in_a_folder_that_is_not_searched(run: Run, project: Path, mode: list[str]) -> None:
+    (project / ".ci").mkdir()
+    (project / ".ci" / "budgets.toml").write_text(TABLE)
+    result = run(*mode, "--modelbudget-config=.ci/budgets.toml", test_a=FINE, subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([OVER, "FAILED .ci/budgets.toml::net - *"])
+
+
+@PLAIN_AND_N2
+def test_where_the_table_stands_above_rootdir(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
+    (project / "pyproject.toml").write_text(TABLE)
+    (project / "proj").mkdir()
+    (project / "pytest.ini").rename(project / "proj" / "pytest.ini")
+    monkeypatch.chdir(project / "proj")
+    (project / "proj" / "test_a.py").write_text(FINE)
+    result = run(*mode, "--modelbudget-config=../pyproject.toml", subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([OVER, "FAILED ../pyproject.toml::net - *"])
+
+
+@PLAIN_AND_N2
+@pytest.mark.parametrize("ini", ["", "testpaths = .\n"])
+def test_where_rootdir_is_a_link_to_the_folder(
+    run: Run, project: Path, tmp_path_factory: pytest.TempPathFactory, mode: list[str], ini: str
+) -> None:
+    link = tmp_path_factory.mktemp("links") / "link"
+    link.symlink_to(project)
+    (project / "pytest.ini").write_text(f"[pytest]\n{ini}")
+    result = run(*mode, f"--rootdir={link}", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([OVER])
+
+
+def test_what_selects_items_selects_them(run: Run, project: Path, pytester: pytest.Pytester) -> None:
+    (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
+    run(pyproject=TABLE, test_a=FINE, subprocess=True)
+
+    def collected(*options: str) -> list[str]:
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--co", "-q", *options)
+        return [line for line in result.outlines if "::" in line]
+
+    both = ["test_a.py::test_fine", "pyproject.toml::net"]
+    assert collected() == both
+    assert collected("-k", "net") == both[1:]
+    assert collected("-k", "fine") == both[:1]
+    assert collected("-m", "modelbudget") == both[1:]
+    assert collected("--deselect=pyproject.toml::net") == both[:1]
+    assert collected("test_a.py") == both[:1]
+    assert collected("--ignore=other") == both[:1]
+    assert collected("pyproject.toml") == both[1:]
+    (project / "conftest.py").unlink()
+    assert collected() == both[::-1]
+
+
+@PLAIN_AND_N2
+def test_a_run_that_leaves_them_out_is_not_complete(run: Run, project: Path, mode: list[str]) -> None:
+    (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
+    result = run(*mode, "-v", "--deselect=pyproject.toml::net", pyproject=TABLE, test_a=FINE, subprocess=True)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*not complete*net*"])
+
+
+def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:
+    (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
+    (project / "pyproject.toml").write_text(TABLE)
+    (project / "test_a.py").write_text(FINE)
+    pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess("--lf")
+    result.assert_outcomes(failed=1, deselected=1)
+
+
+WITHOUT_RUNNING = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    if item.name == "net":
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+"""
+
+
+@PLAIN_AND_N2
+@pytest.mark.parametrize("measured_elsewhere", [False, True])
+def test_an_item_that_was_not_run_fails_a_complete_run(
+    run: Run, project: Path, mode: list[str], measured_elsewhere: bool
+) -> None:
+    (project / "conftest.py").write_text(WITHOUT_RUNNING)
+    measures = 'def test_net(model_budget): model_budget(Head(), name="net", macs=None)'
+    source = measures if measured_elsewhere else FINE
+    result = run(*mode, pyproject=TABLE.replace('macs = "1K"\n', ""), test_a=source, subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*net is declared at pyproject.toml:2 [[]tool.modelbudget.models.net], and its item was not run*",
+            "Not measured by its own item: net (pyproject.toml:2*",
+            "FAILED modelbudget::stale net - BudgetError: net is declared at *",
+        ]
+    )
+
+
+@pytest.mark.workers
+def test_an_item_of_a_group_of_workers_was_run(run: Run, project: Path) -> None:
+    (project / "conftest.py").write_text(
+        "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n"
+        '    for item in items: item.add_marker(pytest.mark.xdist_group("one"))\n'
+    )
+    result = run("-n2", "--dist=loadgroup", pyproject=TABLE.replace("1K", "1M"), test_a=FINE, subprocess=True)
+    result.assert_outcomes(passed=2)
