@@ -21,7 +21,6 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, shapes_of_output, unfinished_parts
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
-from pytest_modelbudget.counting.real_run.costliest import ObservedModels
 from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
 from pytest_modelbudget.counting.real_run.methods import (
     has_raised,
@@ -32,48 +31,12 @@ from pytest_modelbudget.counting.real_run.methods import (
     token_of,
 )
 from pytest_modelbudget.counting.real_run.mode import RealRun
+from pytest_modelbudget.counting.real_run.observation import Observation
 from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import graph_task_id
-from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 _one_at_a_time = threading.RLock()
-
-
-class Observation:
-    """What :func:`observe` has seen.
-
-    ``faults`` says what ran and could not be counted; ``outside`` are the operators with MACs, or without a formula,
-    that ran outside of any module.
-    """
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self.models = ObservedModels()
-        self._outside: dict[str, list[int]] = {}
-        self._unknown_outside: dict[str, list[int]] = {}
-
-    @property
-    def measurements(self) -> list[Measurement]:
-        """Of each model, in the order of their first calls, the calls that cost most by some metric."""
-        return [call for calls in self.models.calls() for call in calls]
-
-    @property
-    def outside(self) -> tuple[OperatorCost, ...]:
-        """The operators outside of modules that have MACs."""
-        return tuple(OperatorCost(name, "", *tally) for name, tally in self._outside.items())
-
-    @property
-    def unknown_outside(self) -> tuple[OperatorCost, ...]:
-        """The operators outside of modules that have no formula."""
-        return tuple(OperatorCost(name, "", *tally) for name, tally in self._unknown_outside.items())
-
-    def add_outside(self, name: str, macs: int | None) -> None:
-        """Note one call of an operator outside of any module."""
-        tallies = self._unknown_outside if macs is None else self._outside
-        tally = tallies.setdefault(name, [0, 0])
-        tally[0] += 1
-        tally[1] += macs or 0
 
 
 @contextmanager
