@@ -19,6 +19,10 @@ wrong. *Fails* and *error* are a failed and a broken test; a row that passes say
 ELSEWHERE = {
     "plugin/test_which_table.py": "Which table is in use",
     "plugin/test_table.py": "The table",
+    "plugin/test_which_lock.py": "Which lock file is in use",
+    "plugin/test_late_marks.py": "Marks that are added in teardown",
+    "plugin/test_declared_always_run.py": "Declared models are always run",
+    "plugin/test_declared_given_up.py": "Declared models that give up",
     "plugin/test_shared_mark.py": "A mark that another plugin has too",
     "plugin/test_subtests.py": "Subtests",
     "plugin/test_completeness.py": "Runs that do not show everything",
