@@ -153,7 +153,7 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
         module = node.module
-        is_new[position] = any(is_new[child] for child in node.children) or _has_shapes(module)
+        is_new[position] = _has_shapes(module) or any(map(is_new.__getitem__, node.children))
         if not is_new[position]:
             found.append(module)
         elif type(module) not in of_torch:
