@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import array
-import functools
 import logging
 import random
 import threading
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -35,140 +33,6 @@ def measured_in_every_way(model: nn.Module, *, macs: int = ONE) -> None:
             assert measure(given, rows(3), backward=backward).macs == macs
             with force_real_run():
                 assert measure(given, rows(3), backward=backward).macs == macs
-
-
-def linear() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(4, 4))
-
-
-# -- hooks -------------------------------------------------------------------------------------------------------------
-
-
-class Collector:
-    def __init__(self) -> None:
-        self.seen: list[Any] = []
-        self.by_name: dict[str, Any] = {"before": 1}
-        self.count = 0
-
-    def hook(self, module: nn.Module, args: Any, out: Any) -> None:
-        self.seen.append(out)
-        self.by_name[str(len(self.seen))] = out
-        self.count += 1
-
-    def __call__(self, module: nn.Module, args: Any, out: Any) -> None:
-        self.hook(module, args, out)
-
-
-def test_hooks_that_collect_activations() -> None:
-    feats: list[Any] = []
-    named: dict[str, Any] = {}
-    last: Any = None
-    count = 0
-
-    def hook(module: nn.Module, args: Any, out: torch.Tensor) -> None:
-        nonlocal last, count
-        feats.append(out)
-        named["out"] = out
-        last = out
-        count += 1
-
-    def with_name(name: str, module: nn.Module, args: Any, out: torch.Tensor, *, store: dict[str, Any]) -> None:
-        store[name] = out
-
-    def decorated(function: Callable[..., None]) -> Callable[..., None]:
-        return lambda *args: function(*args)
-
-    model, collector, other = linear(), Collector(), Collector()
-    model[0].register_forward_hook(hook)
-    model[0].register_forward_hook(decorated(hook))
-    model[0].register_forward_hook(collector.hook)
-    model[0].register_forward_hook(other)
-    model[0].register_forward_pre_hook(lambda module, args: feats.extend(args))
-    model[0].register_forward_hook(functools.partial(with_name, "x", store=named))
-    measured_in_every_way(model)
-    assert (feats, named, last, count) == ([], {}, None, 0)
-    for one in (collector, other):
-        assert (one.seen, one.by_name, one.count) == ([], {"before": 1}, 0)
-
-
-def test_a_bound_method_of_a_list_as_a_hook() -> None:
-    feats: list[Any] = []
-    model = linear()
-    model[0].register_forward_hook(lambda *args: feats.append(args) or None)
-    model[0].__dict__["_forward_hooks"][10_000] = lambda *args: None
-    model[0].register_forward_pre_hook(lambda *args: None)
-    append: Any = functools.partial(feats.append)
-    model[0].register_forward_hook(lambda module, args, out: append(out))
-    measured_in_every_way(model)
-    assert feats == []
-
-
-def test_hooks_of_all_modules() -> None:
-    feats: list[Any] = []
-    handle = nn.modules.module.register_module_forward_hook(lambda module, args, out: feats.append(out))
-    try:
-        measured_in_every_way(linear())
-    finally:
-        handle.remove()
-    assert feats == []
-
-
-def test_hooks_of_gradients() -> None:
-    gradients: list[Any] = []
-    model = linear()
-    model[0].weight.register_hook(lambda gradient: gradients.append(gradient))
-    model[0].weight.register_post_accumulate_grad_hook(lambda weight: gradients.append(weight.grad))
-    measured_in_every_way(model)
-    assert gradients == []
-
-
-def test_hooks_that_forward_registers() -> None:
-    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
-        weight = self.linear.weight
-        weight.register_post_accumulate_grad_hook(lambda _: None)
-        if torch.is_grad_enabled():
-            weight.register_hook(lambda gradient: gradient * 0)
-        nn.modules.module.register_module_forward_hook(lambda *_: None)
-        nn.modules.module.register_module_forward_pre_hook(lambda *_: None)
-        return self.linear(x)
-
-    def hooks(model: Model) -> list[Any]:
-        own = [model.linear.weight._backward_hooks, model.linear.weight._post_accumulate_grad_hooks]
-        return [*own, len(nn.modules.module._global_forward_hooks), len(nn.modules.module._global_forward_pre_hooks)]
-
-    model = Model(forward)
-    measured_in_every_way(model)
-    assert hooks(model) == [None, None, 0, 0]
-    handle = model.linear.weight.register_hook(lambda gradient: gradient)
-    before = [own.copy() if isinstance(own, dict) else own for own in hooks(model)]
-    measured_in_every_way(model)
-    assert hooks(model) == before
-    handle.remove()
-
-
-class Distilled(nn.Module):
-    """A model with a teacher that is kept out of its parameters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 4)
-        self.teacher = [nn.Linear(4, 4)]
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.teacher[0](self.linear(x))
-
-
-def test_gradients_of_weights_that_are_none_of_the_models() -> None:
-    model = Distilled()
-    weight = model.teacher[0].weight
-    for own in (None, torch.ones(4, 4)):
-        weight.grad = own
-        for run in (nullcontext, force_real_run):
-            with run():
-                # forward 2; the teacher's dX and dW, and the student's dW: its input needs no gradient
-                assert measure(model, rows(3), backward=True).training_macs == 5 * ONE
-            assert weight.grad is own
-    model(rows(3)).sum().backward()
 
 
 # -- state of every kind -----------------------------------------------------------------------------------------------
@@ -299,99 +163,6 @@ def test_state_of_every_kind(raises: bool) -> None:
     else:
         measured_in_every_way(model)
     assert model.state() == before
-
-
-def test_a_model_that_existed_before_its_factory_is_as_it_was() -> None:
-    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
-        self.cache = x
-        self.steps.append(x)
-        self.count += 1
-        self.linear.seen = x
-        return self.linear(x)
-
-    model = Model(forward)
-    model.steps, model.count = [], 0
-    head = nn.Linear(4, 4)
-
-    def mixed() -> nn.Module:
-        return nn.Sequential(model, head, nn.Linear(4, 4))
-
-    before = [set(vars(part)) for part in (model, model.linear, head)]
-    for run in (False, True):
-        for given, macs in ((lambda: model, ONE), (lambda: nn.Sequential(model), ONE), (mixed, 3 * ONE)):
-            if run:
-                with force_real_run():
-                    assert measure(given, rows(3)).macs == macs
-            else:
-                found = measure(given, rows(3))
-                assert (found.macs, found.run) == (macs, "shape")
-            assert (model.steps, model.count) == ([], 0)
-            assert [set(vars(part)) for part in (model, model.linear, head)] == before
-    assert model(rows(3)).sum().item() is not None
-
-
-REGISTRY: dict[str, Any] = {"calls": 0}
-
-
-HELD: list[Any] = [
-    REGISTRY,
-    (REGISTRY,),
-    {"table": REGISTRY},
-    [REGISTRY],
-    deque([REGISTRY]),
-    OrderedDict(table=REGISTRY),
-]
-
-
-@pytest.mark.parametrize("held", HELD, ids=lambda held: type(held).__name__)
-def test_what_a_model_from_a_factory_shares_with_others_is_as_it_was(held: Any) -> None:
-    class Sharing(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear, self.held = nn.Linear(4, 4), held
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            table = self.held
-            while "calls" not in table:
-                table = next(iter(table.values() if isinstance(table, dict) else table))
-            table["calls"] += 1
-            return self.linear(x)
-
-    for backward in (False, True):
-        assert measure(Sharing, rows(3), backward=backward).macs == ONE
-        with force_real_run():
-            assert measure(Sharing, rows(3), backward=backward).macs == ONE
-    assert REGISTRY == {"calls": 0}
-
-
-class Remembering(nn.Module):
-    """A module without weights that changes whatever it can of itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen, self.calls = None, 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen, self.extra = x, x
-        self.calls += 1
-        self.register_buffer("last", x)
-        return x.relu()
-
-
-def test_modules_without_weights_that_a_built_model_shares() -> None:
-    class Training(nn.Sequential):
-        def forward(self, x: torch.Tensor) -> Any:
-            return super().forward(x) if self.train() else x
-
-    own, of_torch = Remembering(), nn.ReLU()
-    shared = nn.Sequential(own, of_torch).eval()
-    before = set(vars(own))
-    for run in (nullcontext(), force_real_run()):
-        with run:
-            assert measure(lambda: Training(nn.Linear(4, 4), own, of_torch), rows(3)).macs == ONE
-            assert measure(lambda: Training(nn.Linear(4, 4), shared), rows(3)).macs == ONE
-    assert (own.seen, own.calls, set(vars(own)), dict(own.named_buffers())) == (None, 0, before, {})
-    assert [part.training for part in (own, of_torch, shared)] == [False] * 3
 
 
 class Ticking:

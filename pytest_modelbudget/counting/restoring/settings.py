@@ -31,7 +31,7 @@ def _set_precision(precision: str | None) -> None:
 
 
 def _check_invariants(checks: bool) -> None:
-    (_invariants.enable if checks else _invariants.disable)()  # type: ignore[no-untyped-call]
+    (_invariants.enable if checks else _invariants.disable)()  # type: ignore[no-untyped-call]  # torch has not typed them
 
 
 def _precisions() -> Iterable[Setting]:
