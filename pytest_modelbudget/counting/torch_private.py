@@ -1,16 +1,15 @@
-"""Every private name of torch that counting uses: whether it is there, what replaces it, and what breaks without it.
+"""The private names of torch that counting uses, bound once for all other modules.
 
-A new release of torch is read in this file alone. ``REQUIRED`` names have no replacement: importing this module raises
-``ImportError`` for any that is missing or behaves otherwise. ``OPTIONAL`` names have one, which counts the same. Below
-the tables are the names themselves, bound once, for all other modules.
+A new release of torch is read here and in the tables of ``torch_names`` alone. Importing this module raises
+``ImportError`` for any required name that is missing or behaves otherwise.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -18,117 +17,8 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-from pytest_modelbudget.counting.private_names import PrivateName, check, each, exists, look_up
-
-
-def _module_calls_can_be_followed() -> bool:
-    followed = type("Followed", (nn.Module,), {COMPILED_CALL: property(lambda _: lambda: "followed")})
-    return bool(followed()() == "followed")
-
-
-def _modules_hold_their_parts_by_name() -> bool:
-    return {"_modules", "_parameters", "_buffers"} <= vars(nn.Module()).keys()
-
-
-def _autograd_node_has_a_sequence_number() -> bool:
-    with torch.enable_grad(), torch.inference_mode(False):
-        node = torch.ones((), requires_grad=True).clone().grad_fn
-    return isinstance(methodcaller("_sequence_nr")(node), int)
-
-
-COMPILED_CALL = "_compiled_call_impl"
-"""The attribute that every module call reads, and calls if it is there."""
-
-_SAMPLE = "torch.ops.aten.add.Tensor"
-_MODE = "torch.utils._python_dispatch.TorchDispatchMode"
-
-REQUIRED = (
-    PrivateName("torch._ops.OpOverload", "operators and higher-order operators cannot be distinguished"),
-    PrivateName(f"{_SAMPLE}._schema", "an operator's name and mutable arguments are not known"),
-    PrivateName(f"{_SAMPLE}._overloadpacket", "formulas registered with torch are not found"),
-    PrivateName("torch._C._dispatch_has_kernel_for_dispatch_key", "what composite operators call is not counted"),
-    PrivateName("torch._C._disabled_torch_function_impl", "torch converts every result of a shape tensor"),
-    PrivateName("torch._C._DisableTorchDispatch", "in-place changes of a shape tensor's metadata are lost"),
-    PrivateName("torch.Tensor._make_wrapper_subclass", "there are no tensors that have a shape and no data"),
-    PrivateName("torch.UntypedStorage._cdata", "two tensors that share their storage are not recognised"),
-    PrivateName("torch.ops.aten._local_scalar_dense", "a shape run does not notice that values were asked for"),
-    PrivateName("torch._C._autograd._get_sequence_nr", "the cost of a backward is not known module by module"),
-    PrivateName(
-        "torch._C._current_autograd_node",
-        "the cost of a backward is not known module by module",
-        behaves=_autograd_node_has_a_sequence_number,
-    ),
-    PrivateName(
-        "torch.nn.Module._compiled_call_impl",
-        "module calls are not seen, and every cost is the model's own",
-        behaves=_module_calls_can_be_followed,
-    ),
-    PrivateName(
-        "torch.nn.Module",
-        "submodules, parameters and buffers are not found (_modules, _parameters, _buffers)",
-        behaves=_modules_hold_their_parts_by_name,
-    ),
-    PrivateName("torch.nn.Module._call_impl", "modules whose calls are followed cannot be run"),
-    PrivateName("torch.utils._python_dispatch.TorchDispatchMode", "no operator is seen at all"),
-    PrivateName("torch.utils._python_dispatch._disable_current_modes", "a mode around measure() changes its count"),
-    PrivateName("torch.utils._pytree.tree_map", "tensors inside lists, dicts and named tuples are not found"),
-    PrivateName("torch.utils._pytree.tree_flatten_with_path", "inputs inside lists and dicts are not named"),
-    PrivateName("torch.utils._pytree.keystr", "inputs inside lists and dicts are not named"),
-    *each(
-        "training costs include gradients that nobody asked for",
-        "torch._C._get_mkldnn_enabled",
-        "torch._C._set_mkldnn_enabled",
-        "torch._C._get_cudnn_enabled",
-        "torch._C._set_cudnn_enabled",
-    ),
-    PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
-    PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
-    PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),
-    PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
-    PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
-)
-"""Names without which counting is wrong or impossible."""
-
-BELOW_AUTOGRAD = (
-    "torch._C._AutoDispatchBelowAutograd",
-    "torch._C._ForceDispatchKeyGuard",
-    "torch._C._dispatch_tls_local_exclude_set",
-    "torch._C._dispatch_tls_local_include_set",
-    "torch._C._is_any_autocast_enabled",
-    "torch.autograd.forward_ad._current_level",
-)
-ATTENTION_BACKENDS = (
-    "torch._C._get_cudnn_sdp_enabled",
-    "torch._C._get_flash_sdp_enabled",
-    "torch._C._get_math_sdp_enabled",
-    "torch._C._get_mem_efficient_sdp_enabled",
-    "torch._C._get_overrideable_sdp_enabled",
-)
-OPTIONAL = (
-    *each("composite operators are not remembered as one", *BELOW_AUTOGRAD, instead="slower runs, with autograd"),
-    *each("this attention backend cannot be switched off", *ATTENTION_BACKENDS, instead="the other backends decide"),
-    PrivateName(f"{_SAMPLE}._op_dk", "composite operators are decomposed more slowly", "OpOverload.decompose"),
-    PrivateName("torch._C._len_torch_dispatch_stack", "other modes are not noticed", "modes are always switched off"),
-    PrivateName("torch._C._get_tracing_state", "a trace is noticed more slowly", "torch.jit.is_tracing"),
-    PrivateName("torch._C._set_tracing_state", "sizes are tensors while a model is traced", "their values"),
-    PrivateName(f"{_MODE}._should_skip_dynamo", "torch may wrap every mode", "slower modes"),
-    *each(
-        "stale data read through dlpack is noticed only where it is asked of the tensor",
-        "torch._C._to_dlpack",
-        "torch._C._to_dlpack_versioned",
-        instead="Tensor.__dlpack__",
-    ),
-    PrivateName("torch._subclasses.fake_tensor", "operators without a meta kernel have no shapes", "a real run"),
-    PrivateName("torch._dynamo", "compiled modules cannot exist", "nothing is switched to eager"),
-    PrivateName("torch._dynamo.OptimizedModule._orig_mod", "compiled models have no name of their own", "their class"),
-    PrivateName(
-        "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu",
-        "fused attention on the CPU has no shape rule",
-        "its meta kernel",
-    ),
-)
-"""Names with a replacement. Those of ``torch._subclasses`` and ``torch._dynamo`` are slow to import: they are looked up
-where they are needed."""
+from pytest_modelbudget.counting.private_names import check, exists, look_up
+from pytest_modelbudget.counting.torch_names import ATTENTION_BACKENDS, BELOW_AUTOGRAD, REQUIRED, SAMPLE
 
 check(REQUIRED)
 
@@ -146,7 +36,7 @@ def is_composite(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
 
 
-if exists(f"{_SAMPLE}._op_dk"):
+if exists(f"{SAMPLE}._op_dk"):
     _COMPOSITE_KEY = getattr(torch._C.DispatchKey, _COMPOSITE)
 
     def decompose(func: Any, args: Any, kwargs: Any) -> Any:
@@ -288,6 +178,24 @@ def compiled_original(model: nn.Module) -> Any:
 def compiler_is_loaded() -> bool:
     """Return whether this process has imported the machinery of ``torch.compile``, which takes a second."""
     return "torch._dynamo" in sys.modules
+
+
+def eager_stance() -> AbstractContextManager[Any]:
+    """Let compiled code run as it was written."""
+    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else _as_in_a_trace()
+
+
+@contextmanager
+def _as_in_a_trace() -> Iterator[None]:
+    """Let compiled code run as it was written before torch 2.6: as within a trace, where that is no error."""
+    tracing: Any = torch.fx._symbolic_trace
+    before = tracing._is_fx_tracing_flag
+    with look_up("torch._dynamo.config").patch(error_on_nested_fx_trace=False):
+        tracing._is_fx_tracing_flag = True
+        try:
+            yield
+        finally:
+            tracing._is_fx_tracing_flag = before
 
 
 def backend_flags() -> tuple[Any, ...]:

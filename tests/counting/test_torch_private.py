@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget import counting
 from pytest_modelbudget.counting.private_names import PrivateName, check, exists
-from pytest_modelbudget.counting.torch_private import OPTIONAL, REQUIRED
+from pytest_modelbudget.counting.torch_names import OPTIONAL, REQUIRED
 
 PACKAGE = Path(counting.__file__).parent
 PATHS = [name.path for name in REQUIRED]
@@ -28,7 +28,7 @@ NOT_DELETED = {  # attributes of types written in C, and an operator, which is f
 DELETE_EACH = """
 import importlib, json, sys
 from pytest_modelbudget.counting.private_names import look_up
-from pytest_modelbudget.counting.torch_private import REQUIRED
+from pytest_modelbudget.counting.torch_names import REQUIRED
 
 def import_again():
     for name in [name for name in sys.modules if name.startswith("pytest_modelbudget")]:
@@ -184,7 +184,7 @@ def test_private_names_are_recognised() -> None:
     ]
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "torch_private.py")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in ("torch_names.py", "torch_private.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.relative_to(PACKAGE).as_posix() for path in FILES])

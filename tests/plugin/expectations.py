@@ -70,5 +70,5 @@ def _says(case: ElementTree.Element, text: str) -> bool:
 def _report(case: ElementTree.Element) -> str:
     """Return what a testcase says, without the lines of source in its tracebacks: they say what the case itself does."""
     lines = "\n".join(case.itertext()).splitlines()
-    said = [line for line in lines if not line.startswith((">", "    "))]
+    said = [line for line in lines if not line.startswith((">", "    ")) or line.lstrip().startswith("|")]  # of a group
     return "\n".join([*said, *(part.get("message", "") for part in case)])

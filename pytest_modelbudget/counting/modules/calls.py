@@ -12,7 +12,8 @@ from torch import nn
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_output
-from pytest_modelbudget.counting.torch_private import COMPILED_CALL, plain_call_of
+from pytest_modelbudget.counting.torch_names import COMPILED_CALL
+from pytest_modelbudget.counting.torch_private import plain_call_of
 
 Enter = Callable[[nn.Module, Any, Any], bool]
 Leave = Callable[[bool, Any], None]

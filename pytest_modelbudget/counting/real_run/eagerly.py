@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.torch_private import compiler_is_loaded
+from pytest_modelbudget.counting.torch_private import compiler_is_loaded, eager_stance
 
 
 @contextmanager
@@ -17,18 +17,15 @@ def compiled_code_run_eagerly(stack: ExitStack) -> Iterator[None]:
 
     The machinery takes a second to import, so where it is not loaded, the first ``torch.compile`` sets the stance.
     """
-    if not hasattr(torch.compiler, "set_stance"):
-        yield
-        return
     if compiler_is_loaded():
-        with torch.compiler.set_stance("force_eager"):
+        with eager_stance():
             yield
         return
     original: Callable[..., Any] = torch.compile
 
     def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
         torch.compile = original
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(eager_stance())
         return original(*args, **kwargs)
 
     torch.compile = compile_eagerly

@@ -12,6 +12,7 @@ import torch
 from pytest_modelbudget.counting.torch_private import (
     compiler_is_loaded,
     cudnn_enabled,
+    eager_stance,
     mkldnn_enabled,
     set_cudnn_enabled,
     set_mkldnn_enabled,
@@ -66,8 +67,8 @@ def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], A
 @contextmanager
 def _eager_stance() -> Iterator[None]:
     """Run compiled modules eagerly; torch.compile was never used in this process unless its machinery is loaded."""
-    if not compiler_is_loaded() or not hasattr(torch.compiler, "set_stance"):
+    if not compiler_is_loaded():
         yield
         return
-    with torch.compiler.set_stance("force_eager"):
+    with eager_stance():
         yield

@@ -159,7 +159,6 @@ class Compiled(nn.Module):
         return self.linear(x).relu()
 
 
-@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="compiled models run eagerly from torch 2.6 on")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("when", ["before", "inside"])
 def test_compiled_models_run_eagerly_and_compile_later(when: str) -> None:
