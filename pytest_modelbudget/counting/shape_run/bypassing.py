@@ -25,9 +25,8 @@ EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage"
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
 GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, "share_memory_", "storage", "untyped_storage")
-CONSTRUCTORS = ((torch, "as_tensor"), (torch, "asarray"), (torch, "tensor"), (torch.Tensor, "new_tensor"))
-"""What reads the tensors in the lists that it is given, with every mode disabled."""
-_NUMBERS = frozenset((bool, complex, float, int))
+CONVERTING = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
+"""The methods that constructors call on the tensors in the lists that they are given, with every mode disabled."""
 
 Note = Callable[[torch.Tensor, str, bool], None]
 
@@ -36,28 +35,27 @@ class ValueGuards:
     """The methods of ``torch.Tensor`` that read data, each calling ``note`` first, while the guards are installed.
 
     ``note`` takes the tensor, what is called, and whether that writes, or lets others read and write later; it may end
-    the run. It is also told of constructors that read tensors in lists, and of hooks that are registered. Only while
-    the guards are installed do they hold it.
+    the run. It is also told of hooks that are registered. Only while the guards are installed do they hold it.
     """
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
-        self._guards_constructors = False
+        self._guards_conversions = False
 
     def install(self, note: Note) -> None:
         """Put the guards in place, in the thread of the run."""
         if not self._undo:
-            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note, _guarded)
+            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note)
 
-    def install_for_constructors(self, note: Note) -> None:
-        """Guard the constructors too, from when there is something that they must not read."""
-        if self._undo and not self._guards_constructors:
-            self._guards_constructors = True
-            self._replace(CONSTRUCTORS, note, _guarded_constructor)
+    def install_for_conversions(self, note: Note) -> None:
+        """Guard what makes a number of a tensor too, from when there is something that it must not read."""
+        if self._undo and not self._guards_conversions:
+            self._guards_conversions = True
+            self._replace([(torch.Tensor, name) for name in CONVERTING], note)
 
-    def _replace(self, places: Sequence[tuple[Any, str]], note: Note, guarded: Callable[..., Any]) -> None:
+    def _replace(self, places: Sequence[tuple[Any, str]], note: Note) -> None:
         thread = threading.get_ident()
-        guards = [guarded(getattr(owner, name), name, thread, note) for owner, name in places]
+        guards = [_guarded(getattr(owner, name), name, thread, note) for owner, name in places]
         for (owner, name), guard in zip(places, guards, strict=True):
             self._undo.append((owner, name, vars(owner).get(name)))
             setattr(owner, name, guard)
@@ -110,24 +108,3 @@ def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -
             return original(self, *args, **kwargs)
 
     return method_below_dispatch if name == "numpy" else method
-
-
-def _guarded_constructor(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
-    def construct(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == thread:
-            for tensor in _tensors_listed((*args, *kwargs.values())):
-                with DisableTorchDispatch():
-                    note(tensor, name, False)
-        return original(*args, **kwargs)
-
-    return construct
-
-
-def _tensors_listed(items: Sequence[Any], level: int = 0) -> Iterator[torch.Tensor]:
-    """Yield the tensors in nested lists and tuples."""
-    if not _NUMBERS.issuperset(map(type, items)):
-        for item in items:
-            if isinstance(item, (list, tuple)):
-                yield from _tensors_listed(item, level + 1)
-            elif level and isinstance(item, torch.Tensor):
-                yield item

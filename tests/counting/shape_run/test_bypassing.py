@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import io
-import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy
 import pytest
 import torch
-from torch import nn
+from torch import as_tensor, nn, tensor
 
 from pytest_modelbudget.counting import measure
 
@@ -88,25 +87,53 @@ LISTS: dict[str, Callable[[torch.Tensor], Any]] = {
     "tensor of a tuple": lambda k: torch.tensor((k, 2))[0],
     "tensor of nested lists": lambda k: torch.tensor([[k]]),
     "tensor by keyword": lambda k: torch.tensor(data=[k]),
+    "tensor that was imported": lambda k: tensor([k]),
+    "tensor of its items": lambda k: torch.tensor(list(k.reshape(1))),
     "as_tensor": lambda k: torch.as_tensor([k]),
+    "as_tensor that was imported": lambda k: as_tensor([k]),
     "asarray": lambda k: torch.asarray([k]),
     "new_tensor": lambda k: torch.ones(1).new_tensor([k]),
+    "new": lambda k: k.new([k]),
+    "Tensor": lambda k: torch.Tensor([k]),
+    "LongTensor": lambda k: torch.LongTensor([[k]]),
+    "FloatTensor": lambda k: torch.FloatTensor([k]),
+    "complex": lambda k: torch.tensor([k], dtype=torch.complex64).real,
+    "NumPy": lambda k: numpy.full(1, k)[0],
 }
 
 
+@pytest.mark.parametrize("shape", [(), (1,)], ids=["number", "vector"])
+@pytest.mark.parametrize("dtype", [torch.long, torch.float32, torch.bool], ids=str)
 @pytest.mark.parametrize("made", LISTS)
-def test_tensors_made_of_lists_of_tensors(made: str) -> None:
+def test_tensors_made_of_lists_of_tensors(made: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    if (shape and made in ("NumPy", "new")) or (made == "LongTensor" and dtype is torch.float32):
+        pytest.skip("torch and NumPy refuse that")
+
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
-        self.k += x.round().long().sum() * 0 + 2  # an unknown number, which is 2
-        for _ in range(int(LISTS[made](self.k))):
+        self.k.copy_(x.round().sum() * 0 + 1)  # an unknown number, which is 1
+        for _ in range(int(LISTS[made](self.k).reshape(-1)[0])):
             x = self.linear(x)
         return x
 
+    for weight in (False, True):
+        model = Model(forward)
+        zeros = torch.zeros(shape, dtype=dtype)
+        model.register_parameter("k", nn.Parameter(zeros, False)) if weight else model.register_buffer("k", zeros)
+        assert measure(model, torch.ones(4, 4)).macs == 4 * 4 * 4  # (4, 4) @ (4, 4)
+    assert {"__bool__", "__complex__", "__float__", "__index__", "__int__"}.isdisjoint(vars(torch.Tensor))
+
+
+def test_a_warning_of_a_constructor_names_the_line_of_the_model() -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.k += x.sum().long()
+        torch.tensor(self.k)
+        return self.linear(x)
+
     model = Model(forward)
     model.register_buffer("k", torch.ones((), dtype=torch.long))
-    assert measure(model, torch.ones(4, 4)).macs == 3 * 4 * 4 * 4  # three times (4, 4) @ (4, 4)
-    assert type(torch.tensor) is type(torch.as_tensor) is types.BuiltinMethodType
-    assert "new_tensor" not in vars(torch.Tensor)
+    with pytest.warns(UserWarning, match="copy construct") as warned:
+        measure(model, rows(4))
+    assert {one.filename for one in warned} == {__file__}
 
 
 class Reader:
