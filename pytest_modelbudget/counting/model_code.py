@@ -144,7 +144,7 @@ class _Walk:
         path = function.__code__.co_filename
         if _SITE_PACKAGES in path:
             return function.__module__ in self._homes and is_user_code(function.__code__)
-        return is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY)
+        return path == "<string>" or (is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY))
 
     def _visit(self, function: types.FunctionType) -> bool:
         names = set(_names_in(function.__code__))

@@ -38,10 +38,10 @@ def compares_exact_types(function: types.FunctionType, names: set[str], *, surel
     lines = linecache.getlines(code.co_filename, function.__globals__)
     own = lines[code.co_firstlineno - 1 : last]
     if not any(map(_CALL_OF_TYPE.search, own)):
-        return not own and not TENSOR_TYPES.isdisjoint(names)  # where there is no source, the names decide
+        return not own and _names_a_tensor_type(function, names)  # where there is no source, the names decide
     uses = _uses_of_type(lines, code.co_firstlineno, last, is_lambda=code.co_name == "<lambda>")
     if uses is None:
-        return not TENSOR_TYPES.isdisjoint(names)
+        return _names_a_tensor_type(function, names)
     mentioned = not surely and not TENSOR_TYPES.isdisjoint(names)
     return any(
         _asks_for_tensor(node, parents, function, mentioned, surely)
@@ -49,6 +49,11 @@ def compares_exact_types(function: types.FunctionType, names: set[str], *, surel
         else _is_told_apart(node, parents, function, mentioned, surely)
         for node, parents in uses
     )
+
+
+def _names_a_tensor_type(function: types.FunctionType, names: set[str]) -> bool:
+    values = (function.__globals__[name] for name in names & function.__globals__.keys())
+    return not TENSOR_TYPES.isdisjoint(names) or any(isinstance(one, type(torch.Tensor)) for one in values)
 
 
 _MOST_LINES_MORE = 60  # that the last statement of a function goes on
@@ -116,7 +121,7 @@ def _asks_for_tensor(
     call, *around = parents
     if not (isinstance(call, ast.Call) and call.func is name):
         if isinstance(call, ast.Call) and _called(call) == "map":
-            return mentioned or (not surely and _called(around[0]) in ("set", "frozenset"))
+            return mentioned or (not surely and not _tells_people(around))
         if isinstance(call, (ast.keyword, ast.arguments)):  # the key of a sort, a default
             return not surely
         return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))
@@ -136,11 +141,15 @@ def _is_told_apart(
         compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
         if compare is not None:
             return _compares_tensor_types(compare, kind, function, surely)
-        return mentioned or (len(around) > 1 and _is_look_up(around[1], use) and not surely)
+        is_told_apart = isinstance(use, ast.Set) or (len(around) > 1 and _is_look_up(around[1], use))
+        return mentioned or (is_told_apart and not surely)
     if isinstance(use, ast.Attribute):
         return _mentions_weights(function.__code__) if use.attr in _NAMES_OF_TYPES else mentioned
-    if isinstance(use, ast.SetComp):
-        return mentioned or (use.elt is kind and not surely)
+    if isinstance(use, (ast.DictComp, ast.GeneratorExp, ast.ListComp, ast.SetComp)):
+        if isinstance(around[1], ast.Compare):
+            return _compares_tensor_types(around[1], use, function, surely)
+        parts = (use.key, use.value) if isinstance(use, ast.DictComp) else (use.elt,)
+        return mentioned or (kind in parts and not surely and not _tells_people(around))
     if isinstance(use, ast.FormattedValue):
         return _mentions_weights(function.__code__) and not any(isinstance(one, ast.Raise) for one in around)
     if isinstance(use, ast.Subscript) and use.slice is kind:
@@ -148,6 +157,15 @@ def _is_told_apart(
     if isinstance(use, ast.Call):
         return use.func is not kind and (mentioned or _tells_types_apart(use, function, surely))
     return mentioned and not isinstance(use, ast.Raise)
+
+
+def _tells_people(around: Sequence[ast.AST]) -> bool:
+    """Return whether something is part of an error or a message."""
+    return any(
+        isinstance(one, (ast.FormattedValue, ast.Raise))
+        or (isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in _TELL_PEOPLE)
+        for one in around
+    )
 
 
 def _is_look_up(node: ast.AST, key: ast.AST) -> bool:

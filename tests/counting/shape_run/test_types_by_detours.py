@@ -48,6 +48,10 @@ class Other(nn.Module):
 typeof = type
 SPACE = types.SimpleNamespace(check=plain)
 TABLE = {"a": {"b": [plain]}}
+ALIAS = torch.Tensor
+LIST_OF_TYPES = [torch.Tensor]
+EXECUTED: dict[str, Any] = {"kind": torch.Tensor}
+exec("def plain(x): return type(x) is kind", EXECUTED)
 
 DETOURS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "isinstance of a new one": lambda self, x: isinstance(torch.ones(1), type(x)),
@@ -71,6 +75,16 @@ DETOURS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "formatted": lambda self, x: "torch.nn.parameter.Parameter" in f"{type(self.linear.weight)}",
     "module of the type": lambda self, x: type(self.linear.weight).__module__ == "torch.nn.parameter",
     "cached property": lambda self, x: self.has_plain_weight,
+    "list": lambda self, x: [type(one) for one in (x,)] == LIST_OF_TYPES,
+    "last of a list": lambda self, x: [type(one) for one in (x,)][-1] is ALIAS,
+    "keys of a dict": lambda self, x: {type(one): True for one in (x,)}.get(ALIAS),
+    "values of a dict": lambda self, x: {one: type(one) for one in (x,)}[x] is ALIAS,
+    "generator": lambda self, x: next(type(one) for one in (x,)) is ALIAS,
+    "next of a map": lambda self, x: next(map(type, (x,))) is ALIAS,
+    "two in a set": lambda self, x: len({type(x), type(torch.arange(3))}) == 1,
+    "set of a list": lambda self, x: len(set([type(one) for one in (x, torch.arange(3))])) == 1,  # noqa: C403
+    "type as a default": lambda self, x, type=type: type(x) is torch.Tensor,
+    "exec": lambda self, x: EXECUTED["plain"](x),
     "variable": lambda self, x: in_a_variable(x),
     "variable looked up": lambda self, x: looked_up(x),
     "assignment in a comparison": lambda self, x: (kind := type(x)) in KINDS and kind,
@@ -143,6 +157,7 @@ def test_a_forward_that_looks_at_types_by_a_detour(condition: str) -> None:
 HARMLESS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "its own type": lambda self, x: type(self).__name__ == "Asking",
     "types of modules": lambda self, x: [type(module) for module in self.children()] != [],
+    "types in a message": lambda self, x: f"{[type(module) for module in self.children()]}",
     "type of a number": lambda self, x: isinstance(3, int) or int is int,
     "another attribute": lambda self, x: getattr(self, "linear") is not None,  # noqa: B009
     "made of the same type": lambda self, x: type((1, 2))([3]) is not None,
