@@ -61,19 +61,31 @@ def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]
                     return None
                 if token_of(frame) or _is_method_of(owner, code):
                     found.append((frame, owner))
-            elif (holder := _holder_among_variables(frame)) is not None:
+            elif (holder := _holder_among_variables(frame, owner)) is not None:
                 found.append((frame, holder))
         frame = caller
     return found
 
 
-def _holder_among_variables(frame: FrameType) -> nn.Module | None:
-    """Return the module that holds the function which runs in a frame, of those that it closes over or is given."""
+def _holder_among_variables(frame: FrameType, owner: Any) -> nn.Module | None:
+    """Return the module that holds the function which runs in a frame.
+
+    It is one of those that the function closes over or is given, or that the object holds whose method it is.
+    """
     code = frame.f_code
     names = [*code.co_freevars, *code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]]
-    values = _read(frame, names) if names else []
+    values = [*(_read(frame, names) if names else ()), *_attributes_of(owner)]
     modules = (value for value in values if issubclass(type(value), nn.Module))
     return next((module for module in modules if _holds(module, code)), None)
+
+
+def _attributes_of(owner: Any) -> list[Any]:
+    """Return what an object holds, without running code of its class."""
+    try:
+        attributes = object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return []
+    return [*attributes.values()] if type(attributes) is dict else []
 
 
 def _may_have_owner(code: CodeType) -> bool:
@@ -91,7 +103,8 @@ def _holds(owner: nn.Module, code: CodeType) -> bool:
     """Return whether the code is that of an attribute of a module or of its classes."""
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
     values = (value for holder in holders for value in vars(holder).values())
-    return any(function.__code__ is code for value in values for function in functions_in(value))
+    called = (one for value in values for one in (value, getattr(type(value), "__call__", None)))  # noqa: B004
+    return any(function.__code__ is code for one in called for function in functions_in(one))
 
 
 def runs_a_method(part: Any) -> bool:

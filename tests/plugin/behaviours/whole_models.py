@@ -60,6 +60,56 @@ def test_a_partial_function_with_the_model_by_keyword_is_about_the_whole_model()
     task.step(X)  # type: ignore[operator]
 
 
+class Step:
+    """Runs a model that holds it, as an object that is called and by one of its methods."""
+
+    def __init__(self, task):
+        self.task = task
+
+    def __call__(self, x):
+        return self.task.head(self.task.net(x))
+
+    def run(self, x):
+        return self(x)
+
+
+# expect failed: Task: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_an_object_that_a_model_holds_and_calls_is_about_the_whole_model():
+    task = Task()
+    task.step = Step(task)  # type: ignore[assignment]
+    task.step(X)  # type: ignore[operator]
+
+
+# expect failed: Task: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_a_method_of_another_object_that_a_model_holds_is_about_the_whole_model():
+    task = Task()
+    task.step = Step(task).run  # type: ignore[assignment]
+    task.step(X)  # type: ignore[operator]
+
+
+# expect passed: modelbudget.Net.macs = 22000
+@pytest.mark.budget(params="22.22K")
+def test_an_object_that_no_model_holds_is_about_the_parts():
+    Step(Task()).run(X)
+
+
+class Trainer:
+    """Runs a model that knows it, as those of Lightning do: each step is a call."""
+
+    def fit(self, task, batches):
+        self.task, task.trainer = task, self
+        for batch in batches:
+            self.task.training_step(batch)
+
+
+# expect passed: modelbudget.Task.macs = 22020
+@pytest.mark.budget(macs="22.02K")
+def test_each_step_of_a_trainer_that_the_model_knows_is_a_call():
+    Trainer().fit(Task(), [X, X])
+
+
 # expect passed: modelbudget.Net.macs = 22000
 @pytest.mark.budget(params="22.22K")
 def test_a_function_that_no_model_holds_is_about_the_parts():
