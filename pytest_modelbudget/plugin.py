@@ -14,7 +14,15 @@ import pytest
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
 from pytest_modelbudget.session.ignored_locks import refuse_locks_beside
-from pytest_modelbudget.session.state import GUARD, SESSION, Session, is_under_budget, marks_since, our_marks_with_nodes
+from pytest_modelbudget.session.state import (
+    AT_END,
+    GUARD,
+    SESSION,
+    Session,
+    is_under_budget,
+    marks_since,
+    our_marks,
+)
 from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
@@ -148,8 +156,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    before = [mark for _, mark in our_marks_with_nodes(item)]
+    before = item.stash.setdefault(AT_END, list(our_marks(item)))
     result = yield
+    del item.stash[AT_END]
     guard = item.stash.get(GUARD, None)
     if guard is not None:
         guard.after_teardown()
@@ -165,6 +174,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.when == "call":
+        item.stash[AT_END] = list(our_marks(item))
     report = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:

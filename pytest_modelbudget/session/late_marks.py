@@ -1,4 +1,4 @@
-"""Marks that a test is given in its teardown, when nothing reads them any more."""
+"""Marks that a test is given after its call, when nothing reads them any more."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_modelbudget.session.state import GUARD, SESSION
 
 
 def refuse_late_marks(item: pytest.Item, late: list[tuple[Any, pytest.Mark]]) -> None:
-    """Raise BudgetError for the first of the marks that ``item`` was given in its teardown and that is ours."""
+    """Raise BudgetError for the first of the marks that ``item`` was given after its call and that is ours."""
     __tracebackhide__ = True
     for node, mark in late:
         if not _is_ours(item, node, mark):
             continue
         place = place_of_mark(mark, node)
         error = BudgetError(
-            f"{place}: a mark that is added in teardown limits nothing: add it while the test is set up, "
+            f"{place}: a mark that is added after the test has run limits nothing: add it while the test is set up, "
             "as a fixture does before its yield"
         )
         guard = item.stash.get(GUARD, None)

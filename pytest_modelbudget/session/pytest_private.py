@@ -48,7 +48,16 @@ def xfail_expects_excess(item: pytest.Item) -> bool:
     if raises is None:
         return True
     kinds = raises if isinstance(raises, tuple) else (raises,)
-    return any(isinstance(kind, type) and issubclass(BudgetExceeded, kind) for kind in kinds)
+    return any(map(_includes_excess, kinds))
+
+
+def _includes_excess(expected: Any) -> bool:
+    """Return whether BudgetExceeded is among what an exception type or a ``pytest.RaisesExc`` expects."""
+    described: Any = getattr(pytest, "RaisesExc", ())
+    if isinstance(expected, described):
+        types = expected.expected_exceptions
+        return not types or any(map(_includes_excess, types))
+    return isinstance(expected, type) and issubclass(BudgetExceeded, expected)
 
 
 def own_exception(item: pytest.Item) -> BaseException | None:

@@ -244,6 +244,8 @@ SESSION: pytest.StashKey[Session] = pytest.StashKey()
 GUARD: pytest.StashKey[Guard] = pytest.StashKey()
 READ: pytest.StashKey[tuple[tuple[Any, pytest.Mark], ...]] = pytest.StashKey()
 """The marks of an item that were read, the closest first: they hold, whatever the test removes; a rerun too."""
+AT_END: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
+"""The marks of an item that were there when its call had ended: any that comes later limits nothing."""
 RULES: pytest.StashKey[dict[int, Rules | None]] = pytest.StashKey()
 """What the marks that were read declare, by their identity: the arguments of a mark can be changed."""
 DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()

@@ -1,4 +1,4 @@
-"""Marks that arrive in teardown limit nothing, and say so."""
+"""Marks that arrive after the call limit nothing, and say so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
 
-SAYS = "a mark that is added in teardown limits nothing: add it while the test is set up"
+SAYS = "a mark that is added after the test has run limits nothing: add it while the test is set up"
 SOURCE = """
 @pytest.fixture
 def malformed(request):
@@ -57,6 +57,26 @@ def test_a_mark_of_a_hook_that_arrives_in_teardown_is_an_error(
         """
     )
     result = run(*mode, test_a="def test_a(): Net()(X)")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"*{SAYS}*"])
+
+
+@PLAIN_AND_N2
+@pytest.mark.parametrize("test", ["def test_a(): Net()(X)", "def test_a(model_budget): model_budget(Net(), X)"])
+def test_a_mark_of_a_hook_that_makes_reports_is_an_error(
+    run: Run, pytester: pytest.Pytester, mode: list[str], test: str
+) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport(item, call):
+            if call.when == "call":
+                item.add_marker(pytest.mark.budget(macs="1K"))
+            return (yield)
+        """
+    )
+    result = run(*mode, test_a=test)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([f"*{SAYS}*"])
 
