@@ -36,12 +36,15 @@ def note_stopped(session: Session) -> None:
 
 
 def _why_not_to_prune(session: Session, run: Run) -> str:
-    """Return why what this run did not measure may be measured by another one, if it may."""
+    """Return why what this run did not measure may be measured by another one, if it may.
+
+    A test that failed may have measured more, had it gone on.
+    """
     if not run.complete:
         return f"the run is not complete ({', '.join(run.incomplete)})"
-    unmeasured = sorted(test for test, found in session.tests.items() if test in session.failed and not found.results)
-    more = f" and {len(unmeasured) - 1} more" if len(unmeasured) > 1 else ""
-    return f"{unmeasured[0]}{more} failed before measuring anything" if unmeasured else ""
+    failed = sorted(session.tests.keys() & session.failed)
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return f"{failed[0]}{more} failed, and may measure more when passing" if failed else ""
 
 
 def _accepted(session: Session, run: Run) -> list[Measurement]:

@@ -145,44 +145,26 @@ def test_a_run_that_is_not_complete_never_prunes(run: Run, pytester: pytest.Pyte
 
 
 FAILING = {
-    "grown": "model_budget(Net(220), X, name='head')",
-    "after": "model_budget(Net(), X, name='head')\n    assert 0",
+    "call": "def test_head(model_budget):\n    assert 0",
+    "mark": "@pytest.mark.budget(macs='1G')\ndef test_head():\n    assert 0",
+    "malformed": "@pytest.mark.budget(flop='1G')\ndef test_head():\n    pass",
+    "setup": "@pytest.fixture\ndef broken():\n    assert 0\ndef test_head(broken, model_budget):\n    pass",
+    "grown": "def test_head(model_budget):\n    model_budget(Net(220), X, name='head')",
+    "after": "def test_head(model_budget):\n    model_budget(Net(), X, name='head')\n    assert 0",
+    "first": "def test_head(model_budget):\n    model_budget(Net(), X, name='head', macs=1)\n    model_budget(Net(), X, name='net')",
 }
 
 
 @PLAIN_AND_N2
 @pytest.mark.parametrize("failing", FAILING)
-def test_pruning_keeps_what_a_failed_test_measured(
+def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     run: Run, pytester: pytest.Pytester, mode: list[str], failing: str
-) -> None:
-    head = "def test_head(model_budget):\n    model_budget(Net(), X, name='head')\n"
-    run("--modelbudget-update", test_net=net(name="old"), test_head=head)
-    text = f"def test_head(model_budget):\n    {FAILING[failing]}\n"
-    pruned = run(*mode, "--modelbudget-prune", test_net=net(), test_head=text)
-    assert pruned.ret == pytest.ExitCode.TESTS_FAILED
-    pruned.stdout.fnmatch_lines([f"{LOCK}: 1 removed; 1 entry"])
-    pruned.stdout.no_fnmatch_line("Not accepted*")
-    assert list(locked(pytester.path)) == ["head"]
-
-
-EARLY = {
-    "call": "def test_head(model_budget):\n    assert 0",
-    "mark": "@pytest.mark.budget(macs='1G')\ndef test_head():\n    assert 0",
-    "malformed": "@pytest.mark.budget(flop='1G')\ndef test_head():\n    pass",
-    "setup": "@pytest.fixture\ndef broken():\n    assert 0\ndef test_head(broken, model_budget):\n    pass",
-}
-
-
-@PLAIN_AND_N2
-@pytest.mark.parametrize("early", EARLY)
-def test_a_test_that_failed_before_it_measured_prunes_nothing(
-    run: Run, pytester: pytest.Pytester, mode: list[str], early: str
 ) -> None:
     run("--modelbudget-update", test_net=net(), test_head=net(name="head"))
     before = (pytester.path / LOCK).read_bytes()
-    result = run(*mode, "--modelbudget-prune", test_head=EARLY[early])
+    result = run(*mode, "--modelbudget-prune", test_net="", test_head=FAILING[failing])
     assert (pytester.path / LOCK).read_bytes() == before
-    why = "test_head.py::test_head failed before measuring anything"
+    why = "test_head.py::test_head failed, and may measure more when passing"
     result.stdout.fnmatch_lines([f"*nothing was removed from the baseline: {why}"])
     result.stdout.fnmatch_lines(["--modelbudget-prune: nothing was removed, for *", "FAILED modelbudget::prune - *"])
 
