@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
+from .conftest import N0, PLAIN, PLAIN_AND_N2, Run
 
 NET = 'def test_net(model_budget): model_budget(Net({width}), torch.zeros({rows}, 100), name="{name}")\n'
 LOCK = "modelbudget.lock.json"
@@ -23,7 +23,7 @@ def locked(folder: Path) -> dict[str, list[dict[str, object]]]:
     return found
 
 
-@EVERY_MODE
+@pytest.mark.parametrize("mode", [PLAIN, N0])
 def test_a_life(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     folder = pytester.path
     new = run(*mode, test_net=net())
@@ -89,6 +89,18 @@ def test_a_life(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     pruned.stdout.fnmatch_lines([f"{LOCK}: 1 added, 1 removed; 1 entry"])
     assert [one["inputs"] for one in locked(folder)["net"]] == [["args[0] 2x100 float32"]]
     assert run(*mode).ret == pytest.ExitCode.OK
+
+
+@pytest.mark.workers
+def test_a_life_with_workers(run: Run, pytester: pytest.Pytester) -> None:
+    first = run("-n2", "--modelbudget-update", test_net=net())
+    first.stdout.fnmatch_lines([f"{LOCK}: 1 added; 1 entry"])
+    grown = run("-n2", test_net=net(220))
+    grown.stdout.fnmatch_lines(["net *GREW in 5, 10.0%", "1 model above the baseline*"])
+    renamed = run("-n2", "--modelbudget-update", "--modelbudget-prune", test_net=net(name="backbone"))
+    renamed.stdout.fnmatch_lines([f"{LOCK}: 1 added, 1 removed; 1 entry"])
+    assert (first.ret, grown.ret, renamed.ret) == (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)
+    assert list(locked(pytester.path)) == ["backbone"]
 
 
 @PLAIN_AND_N2

@@ -116,9 +116,9 @@ def test_what_is_wrong_with_a_declaration_fails_its_item(run: Run, project: Path
     assert "stale" not in text
 
 
-def test_where_they_are_collected(run: Run, project: Path, pytester: pytest.Pytester) -> None:
+def test_where_they_are_collected(run: Run, project: Path) -> None:
     def collected(*options: str) -> list[str]:
-        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--co", "-q", *options)
+        result = run("--co", "-q", *options)
         return [line for line in result.outlines if "::" in line]
 
     both = ["pyproject.toml::task", "pyproject.toml::wide"]

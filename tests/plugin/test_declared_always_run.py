@@ -71,12 +71,12 @@ def test_where_rootdir_is_a_link_to_the_folder(
     result.stdout.fnmatch_lines([OVER])
 
 
-def test_what_selects_items_selects_them(run: Run, project: Path, pytester: pytest.Pytester) -> None:
+def test_what_selects_items_selects_them(run: Run, project: Path) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
     run(pyproject=TABLE, test_a=FINE, subprocess=True)
 
     def collected(*options: str) -> list[str]:
-        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--co", "-q", *options)
+        result = run("--co", "-q", *options)
         return [line for line in result.outlines if "::" in line]
 
     both = ["test_a.py::test_fine", "pyproject.toml::net"]
