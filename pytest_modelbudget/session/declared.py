@@ -111,10 +111,10 @@ class DeclaredItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def _given_up(self, raised: BaseException) -> BudgetError:
-        """Return the failure of a model whose factory called skip or xfail, which would leave it without a guard."""
+        """Return the failure of a model whose code called skip or xfail, which would leave it without a guard."""
         called = "xfail" if isinstance(raised, pytest.xfail.Exception) else "skip"
         error = BudgetError(
-            f"{self.name} was not measured: its factory {self.declared.factory} called {called}: {raised}\n"
+            f"{self.name} was not measured: the code of {self.declared.factory} called {called}: {raised}\n"
             f"{self._declaration()}"
         )
         error.__suppress_context__ = True

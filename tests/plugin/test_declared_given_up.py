@@ -41,10 +41,10 @@ def test_a_factory_that_gives_up_fails(run: Run, pytester: pytest.Pytester, mode
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines_random(
         [
-            "E   BudgetError: skipped was not measured: its factory acme:skips called skip: could not import 'nope'*",
-            "E   BudgetError: expected was not measured: its factory acme:xfails called xfail: no time",
-            "E   BudgetError: old was not measured: its factory acme:skips_unittest called skip: no GPU",
-            "E   BudgetError: module was not measured: its factory bare:Net called skip: could not import 'nope'*",
+            "E   BudgetError: skipped was not measured: the code of acme:skips called skip: could not import 'nope'*",
+            "E   BudgetError: expected was not measured: the code of acme:xfails called xfail: no time",
+            "E   BudgetError: old was not measured: the code of acme:skips_unittest called skip: no GPU",
+            "E   BudgetError: module was not measured: the code of bare:Net called skip: could not import 'nope'*",
             "E   skipped is acme:skips(), declared at pyproject.toml:2 [[]tool.modelbudget.models.skipped]",
             "FAILED pyproject.toml::skipped - BudgetError: skipped was not measured*",
         ]
