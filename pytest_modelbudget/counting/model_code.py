@@ -126,8 +126,9 @@ class _Walk:
     def run(self, start: Iterable[types.FunctionType]) -> bool:
         """Return whether a function that is reached from ``start`` asks for what only real tensors have."""
         found = False
-        self._pending = list(start)
-        self._homes.update([function.__module__ for function in self._pending])
+        start = list(start)
+        self._pending += start
+        self._homes.update([function.__module__ for function in start])
         while self._pending and len(self._seen) < _MOST_FUNCTIONS:
             function = self._pending.pop()
             if function.__code__ in self._seen or (self.only_in and function.__module__ not in self.only_in):
@@ -180,8 +181,14 @@ class _Walk:
                     self._queue(vars(value)[name])
         elif isinstance(value, (dict, list, tuple, types.SimpleNamespace)):
             for item in _items_of(value):
-                self._queue(item)
-        elif isinstance(value, type):
+                self._reach_one(item)
+        else:
+            self._reach_one(value)
+
+    def _reach_one(self, value: Any) -> None:
+        """Let a function be visited, and the methods of a class, or of that of an object, be reached."""
+        kind = type(value)
+        if isinstance(value, type):
             self._asks_for_more |= issubclass(value, any_dispatch_mode) and _is_own(value)
             if not self._is_installed_elsewhere(value):
                 if issubclass(value, nn.Module):

@@ -19,11 +19,12 @@ TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongT
 _NAMES_OF_TYPES = ("__name__", "__qualname__", "__module__")
 _NAMES_OF_WEIGHTS = re.compile(r"\bParam(eter)?\b|\bBuffer\b|torch\.nn\.parameter")
 _LOOK_UPS = ("get", "index", "pop")
-_TELL_PEOPLE = frozenset(
-    ("critical", "debug", "error", "exception", "format", "info", "log", "warn", "warning", "warning_once")
-)
+_TELL_PEOPLE = frozenset(("critical", "debug", "error", "exception", "info", "log", "warn", "warning", "warning_once"))
+_MOST_PARENTS = 8
+_ABOUT_CLASSES = ("getattr", "isinstance", "issubclass", "super")
 _LONGEST_NAME = 40  # longer texts are documentation
 _UNRESOLVED = object()
+_TABLES = (tuple, list, set, frozenset, dict)
 Use = tuple[ast.expr, tuple[ast.AST, ...]]
 
 
@@ -92,9 +93,10 @@ def _assigned(name: ast.expr, parents: tuple[ast.AST, ...]) -> Iterator[str]:
     """Yield the variables that the exact type of something is assigned to."""
     call, *around = parents
     if isinstance(call, ast.Call) and call.func is name and around:
-        statement = around[0]
+        statement = next((one for one in around if not isinstance(one, (ast.List, ast.Tuple))), None)
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+        names = (one for target in targets for one in getattr(target, "elts", [target]))
+        yield from (one.id for one in names if isinstance(one, ast.Name))
 
 
 def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
@@ -102,7 +104,7 @@ def _find(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[Use]:
     if _is_type(node) or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)):
         yield node, parents
     for child in ast.iter_child_nodes(node):
-        yield from _find(child, (node, *parents[:4]))
+        yield from _find(child, (node, *parents[: _MOST_PARENTS - 1]))
 
 
 def _is_type(node: ast.AST) -> TypeGuard[ast.expr]:
@@ -121,7 +123,9 @@ def _asks_for_tensor(
     call, *around = parents
     if not (isinstance(call, ast.Call) and call.func is name):
         if isinstance(call, ast.Call) and _called(call) == "map":
-            return mentioned or (not surely and not _tells_people(around))
+            return mentioned or (not surely and not _tells_people(call, around))
+        if isinstance(call, ast.Call) and call.args[:1] != [name] and _called(call) not in _ABOUT_CLASSES:
+            return not surely  # the key of a grouping
         if isinstance(call, (ast.keyword, ast.arguments)):  # the key of a sort, a default
             return not surely
         return mentioned and not isinstance(call, (ast.arg, ast.AnnAssign))
@@ -135,8 +139,23 @@ def _is_told_apart(
 ) -> bool:
     """Return whether the use of an exact type, ``around`` which these nodes are, may tell tensors from others."""
     use = around[0] if around else None
+    if _tells_people(kind, around):
+        return False
+    if _becomes_text(kind, around):
+        return _mentions_weights(function.__code__)
     if isinstance(use, ast.NamedExpr):
         return _is_told_apart(use, around[1:], function, mentioned, surely)
+    return _use_tells_apart(use, kind, around, function, mentioned, surely)
+
+
+def _use_tells_apart(
+    use: ast.AST | None,
+    kind: ast.expr,
+    around: Sequence[ast.AST],
+    function: types.FunctionType,
+    mentioned: bool,
+    surely: bool,
+) -> bool:
     if isinstance(use, (ast.Compare, ast.Tuple, ast.List, ast.Set)):
         compare = next((one for one in around[:2] if isinstance(one, ast.Compare)), None)
         if compare is not None:
@@ -148,24 +167,41 @@ def _is_told_apart(
     if isinstance(use, (ast.DictComp, ast.GeneratorExp, ast.ListComp, ast.SetComp)):
         if isinstance(around[1], ast.Compare):
             return _compares_tensor_types(around[1], use, function, surely)
+        if _becomes_text(use, around[1:]):
+            return _mentions_weights(function.__code__)
         parts = (use.key, use.value) if isinstance(use, ast.DictComp) else (use.elt,)
-        return mentioned or (kind in parts and not surely and not _tells_people(around))
-    if isinstance(use, ast.FormattedValue):
-        return _mentions_weights(function.__code__) and not any(isinstance(one, ast.Raise) for one in around)
+        return mentioned or (kind in parts and not surely)
     if isinstance(use, ast.Subscript) and use.slice is kind:
+        return not surely and _may_have_tensor_types(use.value, function)
+    if isinstance(use, ast.Return):
         return not surely
     if isinstance(use, ast.Call):
         return use.func is not kind and (mentioned or _tells_types_apart(use, function, surely))
-    return mentioned and not isinstance(use, ast.Raise)
+    return mentioned
 
 
-def _tells_people(around: Sequence[ast.AST]) -> bool:
-    """Return whether something is part of an error or a message."""
-    return any(
-        isinstance(one, (ast.FormattedValue, ast.Raise))
-        or (isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in _TELL_PEOPLE)
-        for one in around
-    )
+def _tells_people(kind: ast.expr, around: Sequence[ast.AST]) -> bool:
+    """Return whether something is part of an error, of the message of an assertion, or of what is logged or printed."""
+    for child, one in zip((kind, *around), around, strict=False):
+        if isinstance(one, ast.Raise) or (isinstance(one, ast.Assert) and one.msg is child) or _called(one) == "print":
+            return True
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr in _TELL_PEOPLE:
+            return True
+    return False
+
+
+def _becomes_text(kind: ast.expr, around: Sequence[ast.AST]) -> bool:
+    """Return whether something is written into a text: only the types of weights are called otherwise there."""
+    use = around[1] if len(around) > 1 and isinstance(around[0], ast.Tuple) else around[0] if around else None
+    if isinstance(use, ast.BinOp):
+        return isinstance(use.op, ast.Mod) and _is_text(use.left) and use.left is not kind
+    if isinstance(use, ast.Call) and isinstance(use.func, ast.Attribute):
+        return use.func.attr == "format" and _is_text(use.func.value)
+    return isinstance(use, ast.FormattedValue) or _called(use) in ("repr", "str")
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _is_look_up(node: ast.AST, key: ast.AST) -> bool:
@@ -175,7 +211,7 @@ def _is_look_up(node: ast.AST, key: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LOOK_UPS
 
 
-def _called(node: ast.AST) -> str:
+def _called(node: ast.AST | None) -> str:
     """Return the name of what a call calls, where it is a plain name."""
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
@@ -183,11 +219,9 @@ def _called(node: ast.AST) -> str:
 def _tells_types_apart(call: ast.Call, function: types.FunctionType, surely: bool) -> bool:
     """Return whether what a type is given to may compare it: a look-up, ``isinstance``, a function of the project."""
     if isinstance(call.func, ast.Attribute):
-        return not surely and call.func.attr not in _TELL_PEOPLE
+        return not surely and _may_have_tensor_types(call.func.value, function)
     if _called(call) in ("isinstance", "issubclass"):
         return not surely
-    if _called(call) in ("repr", "str"):
-        return _mentions_weights(function.__code__)
     code = getattr(inspect.unwrap(_value_of(call.func, function)), "__code__", None)
     return isinstance(code, types.CodeType) and not TENSOR_TYPES.isdisjoint(code.co_names)
 
@@ -213,9 +247,19 @@ def _may_be_tensor_type(node: ast.expr, function: types.FunctionType, surely: bo
     if isinstance(node, ast.Constant):
         return False
     value = _value_of(node, function)
-    values = value if isinstance(value, (tuple, list, set, frozenset, dict)) else [value]
-    if any(one is _UNRESOLVED for one in values):
-        return not surely
+    if isinstance(value, _TABLES):
+        return _has_tensor_types(value)
+    return not surely if value is _UNRESOLVED else isinstance(value, type) and issubclass(value, torch.Tensor)
+
+
+def _may_have_tensor_types(table: ast.expr, function: types.FunctionType) -> bool:
+    value = _value_of(table, function)
+    return not isinstance(value, _TABLES) or _has_tensor_types(value)
+
+
+def _has_tensor_types(value: Any) -> bool:
+    """Return whether a table has a type of tensors as an item or key, or as a part of one."""
+    values = [part for item in value for part in (item if isinstance(item, tuple) else [item])]
     return any(isinstance(one, type) and issubclass(one, torch.Tensor) for one in values)
 
 

@@ -92,6 +92,11 @@ DETOURS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "key of two types": lambda self, x: (type(x), type(x)) in PAIRS or PAIRS.get((type(x), type(x))),
     "method of a table": lambda self, x: LOOK_UP.look(type(x)),
     "key of a grouping": lambda self, x: next(itertools.groupby([x], key=type))[0] in KINDS,
+    "type as an argument": lambda self, x: next(itertools.groupby([x], type))[0] in KINDS,
+    "two variables at once": lambda self, x: in_two_variables(x),
+    "returned": lambda self, x: kind_of(x) is ALIAS,
+    "objects in a list": lambda self, x: all(check(x) for check in CHECKS),
+    "object in a table": lambda self, x: TABLE_OF_CHECKS["type"].accepts(x),
     "item of an object": lambda self, x: LOOK_UP[x],
     "equality of an object": lambda self, x: operator.eq(LOOK_UP, x),
 }
@@ -105,6 +110,15 @@ TABLE_OF_TYPES = {(torch.Tensor, torch.float32): 1}
 def in_a_variable(x: Any) -> bool:
     kind = type(x)
     return kind in KINDS
+
+
+def in_two_variables(x: Any) -> bool:
+    kind, other = type(x), type(torch.arange(3))
+    return kind == other
+
+
+def kind_of(x: Any) -> type:
+    return type(x)
 
 
 def looked_up(x: Any) -> bool:
@@ -154,10 +168,78 @@ def test_a_forward_that_looks_at_types_by_a_detour(condition: str) -> None:
         assert measure(given, rows(3)).macs == ONE
 
 
+class Check:
+    """Looks at types in the methods that run without being named."""
+
+    def __call__(self, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+    def __contains__(self, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+    def __getitem__(self, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+    def accepts(self, x: Any) -> bool:
+        return type(x) is torch.Tensor
+
+
+CHECKS = [Check()]
+TABLE_OF_CHECKS = {"type": Check()}
+HELD: dict[str, Callable[[Any, torch.Tensor], Any]] = {
+    "called": lambda self, x: self.check(x),
+    "called in a list": lambda self, x: all(check(x) for check in self.checks),
+    "called in a dict": lambda self, x: self.by_name["check"](x),
+    "contains": lambda self, x: x in self.check,
+    "item": lambda self, x: self.check[x],
+}
+
+
+@pytest.mark.parametrize("use", HELD)
+def test_an_object_that_the_model_holds_looks_at_types(use: str) -> None:
+    class Holding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.check, self.checks, self.by_name = Check(), [Check()], {"check": Check()}
+            self.condition = HELD[use]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x) if self.condition(self, x) else x
+
+    for given in (Holding(), Holding):
+        assert measure(given, rows(3)).macs == ONE
+
+
+def asserted(x: Any) -> bool:
+    assert isinstance(x, torch.Tensor), type(x)
+    return True
+
+
+def raised(x: Any) -> bool:
+    if not isinstance(x, torch.Tensor):
+        raise TypeError("expected a torch.Tensor, not " + str(type(x)) + f" {type(x)}", type(x))
+    return True
+
+
+def printed(x: Any) -> bool:
+    if not isinstance(x, torch.Tensor):
+        print("expected a torch.Tensor, not", type(x))
+    return True
+
+
+BY_CLASS = {nn.Linear: True}
 HARMLESS: dict[str, Callable[[Any, torch.Tensor], Any]] = {
     "its own type": lambda self, x: type(self).__name__ == "Asking",
     "types of modules": lambda self, x: [type(module) for module in self.children()] != [],
     "types in a message": lambda self, x: f"{[type(module) for module in self.children()]}",
+    "message of an assertion": lambda self, x: asserted(x),
+    "message of an error": lambda self, x: raised(x),
+    "printed": lambda self, x: printed(x),
+    "written with %": lambda self, x: isinstance(x, torch.Tensor) and "%s %d" % (type(x), 1),  # noqa: UP031
+    "formatted": lambda self, x: isinstance(x, torch.Tensor) and "{}".format(type(x)),  # noqa: UP032
+    "looked up in a table of modules": lambda self, x: BY_CLASS.get(type(self.linear)),
+    "item of a table of modules": lambda self, x: BY_CLASS[type(self.linear)],
     "type of a number": lambda self, x: isinstance(3, int) or int is int,
     "another attribute": lambda self, x: getattr(self, "linear") is not None,  # noqa: B009
     "made of the same type": lambda self, x: type((1, 2))([3]) is not None,
