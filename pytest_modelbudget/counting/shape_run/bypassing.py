@@ -28,6 +28,9 @@ GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, "share_memory_", "storage", "
 CONVERTING = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
 """The methods that constructors call on the tensors in the lists that they are given, with every mode disabled."""
 
+READERS = ((torch, "tensor_split"), (torch.Tensor, "tensor_split"), (torch.jit.ScriptFunction, "__call__"))
+"""What may read the memory of the arguments after its first."""
+
 Note = Callable[[torch.Tensor, str, bool], None]
 
 
@@ -40,22 +43,23 @@ class ValueGuards:
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
-        self._guards_conversions = False
+        self._guards_stale_data = False
 
     def install(self, note: Note) -> None:
         """Put the guards in place, in the thread of the run."""
         if not self._undo:
-            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note)
+            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note, _guarded)
 
-    def install_for_conversions(self, note: Note) -> None:
+    def install_for_stale_data(self, note: Note) -> None:
         """Guard what makes a number of a tensor too, from when there is something that it must not read."""
-        if self._undo and not self._guards_conversions:
-            self._guards_conversions = True
-            self._replace([(torch.Tensor, name) for name in CONVERTING], note)
+        if self._undo and not self._guards_stale_data:
+            self._guards_stale_data = True
+            self._replace([(torch.Tensor, name) for name in CONVERTING], note, _guarded)
+            self._replace(READERS, note, _guarded_reader)
 
-    def _replace(self, places: Sequence[tuple[Any, str]], note: Note) -> None:
+    def _replace(self, places: Sequence[tuple[Any, str]], note: Note, guarded: Callable[..., Any]) -> None:
         thread = threading.get_ident()
-        guards = [_guarded(getattr(owner, name), name, thread, note) for owner, name in places]
+        guards = [guarded(getattr(owner, name), name, thread, note) for owner, name in places]
         for (owner, name), guard in zip(places, guards, strict=True):
             self._undo.append((owner, name, vars(owner).get(name)))
             setattr(owner, name, guard)
@@ -108,3 +112,16 @@ def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -
             return original(self, *args, **kwargs)
 
     return method_below_dispatch if name == "numpy" else method
+
+
+def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+    def read(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == thread:
+            with DisableTorchDispatch():
+                for given in (*args[1:], *kwargs.values()):
+                    for one in given if isinstance(given, (list, tuple)) else (given,):
+                        if type(one) in PLAIN_TYPES:
+                            note(one, name, False)
+        return original(*args, **kwargs)
+
+    return read

@@ -109,7 +109,7 @@ class RunTensors:
         self.known_values.release()
 
     def _note_stale(self, storage: int) -> None:
-        self._guards.install_for_conversions(self._note_access)
+        self._guards.install_for_stale_data(self._note_access)
         created = self.storages.created(storage)
         if created is not None:
             self._stale[storage] = created

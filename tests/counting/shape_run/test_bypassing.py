@@ -136,6 +136,34 @@ def test_a_warning_of_a_constructor_names_the_line_of_the_model() -> None:
     assert {one.filename for one in warned} == {__file__}
 
 
+def numbers(tensor: torch.Tensor) -> list[int]:
+    found: list[int] = tensor.tolist()
+    return found
+
+
+MEMORY: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "tensor_split": lambda x, at: torch.tensor_split(x, at)[0],
+    "tensor_split by keywords": lambda x, at: torch.tensor_split(input=x, tensor_indices_or_sections=at)[0],
+    "method": lambda x, at: x.tensor_split(at, dim=0)[0],
+    "TorchScript": lambda x, at: x[: torch.jit.script(numbers)(at)[0]],
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("read", MEMORY)
+def test_what_reads_the_memory_of_its_arguments(read: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        self.at.copy_(x.sum(1).long()[:2] * 0 + 3)  # unknown numbers, which are 3
+        return self.linear(MEMORY[read](x, self.at))
+
+    for backward in (False, True):
+        model = Model(forward)
+        model.register_buffer("at", torch.ones(2, dtype=torch.long))
+        found = measure(model, torch.ones(8, 4), backward=backward)
+        assert found.macs == 3 * 4 * 4  # three rows
+    assert "tensor_split" not in vars(torch.Tensor)
+
+
 class Reader:
     read = staticmethod(torch.Tensor.tolist)
 
