@@ -97,7 +97,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         stack.enter_context(unfused_kernels(task.backward))
         built = task.model
         if task.is_factory:
-            with torch.no_grad() if not task.backward else torch.enable_grad(), weightless(run.stop), run:
+            with torch.set_grad_enabled(task.backward), weightless(run.stop), run.registrations.noted(), run:
                 factory = inputs.unwrap_cache(task.model)
                 built = task.build(factory, "building the model without its weights")
         index = ModuleIndex(built)

@@ -24,19 +24,26 @@ class Survivors(Protocol):
     def survivors(self) -> Sequence[Any]:
         """Return those that still live."""
 
+    def take_back(self) -> None:
+        """Take them out of the modules that existed before."""
+
 
 def check_none_survives(run: Survivors) -> None:
     """Raise :class:`MeasurementError` if a tensor of the run still lives, naming its holder.
 
     A tensor without data that a cache hands out later would break a real call, and one whose values the run does not
-    know would make it wrong. Caches of ``functools`` are cleared, where they hold one.
+    know would make it wrong. Caches of ``functools`` are cleared, where they hold one, and modules that existed before
+    get back what they held.
     """
     __tracebackhide__ = True
     for generation in (0, 2):
         if not run.any_survives():
             return
         gc.collect(generation)
-    if run.any_survives() and clear_caches(run.survivors()):
+    if clear_caches(run.survivors()):
+        gc.collect()
+    if run.any_survives():
+        run.take_back()
         gc.collect()
     if not run.any_survives():
         return

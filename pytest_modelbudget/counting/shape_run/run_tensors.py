@@ -16,6 +16,7 @@ from pytest_modelbudget.counting.shape_run.bypassing import WRITING, ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storages
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
+from pytest_modelbudget.counting.shape_run.registrations import Registrations
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
 from pytest_modelbudget.counting.torch_private import make_wrapper_subclass, storage_of
 
@@ -26,6 +27,7 @@ class RunTensors:
     def __init__(self) -> None:
         self.storages = StorageSnapshot()
         self.known_values = KnownValues(self._note_stale)
+        self.registrations = Registrations()
         self._guards = ValueGuards()
         self._hooks = GradientHooks()
         self._created: list[ref[ShapeTensor]] = []
@@ -94,6 +96,10 @@ class RunTensors:
         shapes = [tensor for tensor in (created() for created in self._created) if tensor is not None]
         alive = {identity for identity, storage in self._stale.items() if not storage.expired()}
         return [*shapes, *tensors_with_storages(alive)] if alive else [*shapes]
+
+    def take_back(self) -> None:
+        """Take what has no data out of the modules that existed before the model was built."""
+        self.registrations.take_back()
 
     def bytes_of_weights(self) -> int:
         """Return what the parameters among the shape tensors that still live would take."""
