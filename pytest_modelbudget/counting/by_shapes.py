@@ -164,7 +164,7 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
             ]
         hooks = forward_hooks_of(module)
         if hooks[0] or hooks[1]:
-            found += hooks
+            found += [*hooks, module]  # what hooks keep in it may be anybody's
     return [found]
 
 

@@ -79,6 +79,22 @@ def test_what_a_model_from_a_factory_shares_with_others_is_as_it_was(held: Any) 
     assert REGISTRY == {"calls": 0}
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_hook_keeps_in_a_module_of_torch(nested: bool) -> None:
+    seen: list[Any] = []
+
+    def factory() -> nn.Module:
+        layer: Any = nn.Linear(4, 4)
+        layer.seen = seen
+        layer.register_forward_hook(lambda module, inputs, output: module.seen.append(output))
+        return nn.Sequential(layer) if nested else layer
+
+    for run in (nullcontext(), force_real_run()):
+        with run:
+            assert measure(factory, rows(3)).macs == ONE
+    assert seen == []
+
+
 class Remembering(nn.Module):
     """A module without weights that changes whatever it can of itself."""
 
