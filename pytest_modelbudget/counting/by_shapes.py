@@ -18,6 +18,7 @@ from pytest_modelbudget.counting.modules.outputs import Shapes, shapes_of_output
 from pytest_modelbudget.counting.modules.results import measurement, weights_only
 from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
+from pytest_modelbudget.counting.references import refers_to_a_module
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.gradients import restored_gradients
 from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
@@ -95,11 +96,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(task.backward))
         stack.enter_context(unfused_kernels(task.backward))
-        built = task.model
-        if task.is_factory:
-            with torch.set_grad_enabled(task.backward), weightless(run.stop), run.registrations.noted(), run:
-                factory = inputs.unwrap_cache(task.model)
-                built = task.build(factory, "building the model without its weights")
+        built = _built(task, run) if task.is_factory else task.model
         index = ModuleIndex(built)
         run.check_not_stopped("the factory")
         if index.has_lazy_tensors or index.has_scripted_modules():
@@ -134,6 +131,15 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         if exchanged:
             raise ShapeRunStop("data was assigned to a weight")
         return result
+
+
+def _built(task: Task, run: ShapeRun) -> torch.nn.Module:
+    """Return the model that a factory builds, without its weights."""
+    __tracebackhide__ = True
+    factory = inputs.unwrap_cache(task.model)
+    noted = run.registrations.noted() if refers_to_a_module(factory) else nullcontext()
+    with torch.set_grad_enabled(task.backward), weightless(run.stop), noted, run:
+        return task.build(factory, "building the model without its weights")
 
 
 _OF_EVERY_MODULE = frozenset(torch.nn.Module().__dict__)

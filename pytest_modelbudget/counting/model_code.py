@@ -13,7 +13,6 @@ import sys
 import sysconfig
 import types
 from collections.abc import Collection, Iterable, Iterator
-from functools import cached_property, lru_cache, partial
 from operator import attrgetter
 from typing import Any
 from weakref import ref
@@ -22,6 +21,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting.origins import is_user_code
+from pytest_modelbudget.counting.references import functions_in, items_of, layers_of, names_in, values_of
 from pytest_modelbudget.counting.torch_private import any_dispatch_mode
 from pytest_modelbudget.counting.type_comparisons import TENSOR_TYPES, compares_exact_types
 
@@ -48,8 +48,6 @@ _ALWAYS_RUN = (
 )
 """The methods that run without being named."""
 _MOST_FUNCTIONS = 2000
-_MOST_ITEMS = 200  # of a table of functions
-_CACHED = type(lru_cache(int))
 _MOST_REMEMBERED = 256
 _of_models: dict[Any, tuple[list[ref[Any]], bool]] = {}
 
@@ -69,7 +67,7 @@ def needs_real_tensors(
     of those only the code counts that is in the same files: what builds models in general looks at many types.
     """
     modules, others = (frozenset([kind for kind in kinds if _is_own(kind)]) for kinds in (classes, helpers))
-    layers = [layer for function in functions for layer in _layers_of(function)]
+    layers = [layer for function in functions for layer in layers_of(function)]
     if not _PAST_EVERY_MODE.keys().isdisjoint(map(id, layers)):
         return True
     if any(issubclass(kind, any_dispatch_mode) for kind in others):
@@ -148,7 +146,7 @@ class _Walk:
         return path == "<string>" or (is_user_code(function.__code__) and not path.startswith(_STANDARD_LIBRARY))
 
     def _visit(self, function: types.FunctionType) -> bool:
-        names = set(_names_in(function.__code__))
+        names = set(names_in(function.__code__))
         if "getattr" in names:
             texts = tuple([one for one in function.__code__.co_consts if isinstance(one, str) and one.isidentifier()])
             names |= {name for name in self._methods if name.startswith(texts)}
@@ -156,7 +154,7 @@ class _Walk:
             for value in self._methods[name]:
                 self._queue(value)
         self._names |= names
-        values = list(_values_of(function, names))
+        values = list(values_of(function, names))
         for value in values:
             self._reach(value, names)
         if self._asks_for_more or not _FLAGS_OF_TENSORS.isdisjoint(names) or _asks_a_base_of_tensors(names):
@@ -167,7 +165,7 @@ class _Walk:
 
     def _queue(self, value: Any) -> None:
         """Let the functions behind a value be visited."""
-        for layer in _layers_of(value):
+        for layer in layers_of(value):
             if isinstance(layer, types.FunctionType):
                 self._pending.append(layer)
             elif id(layer) in _PAST_EVERY_MODE:
@@ -180,7 +178,7 @@ class _Walk:
                 for name in names & vars(value).keys():
                     self._queue(vars(value)[name])
         elif isinstance(value, (dict, list, tuple, types.SimpleNamespace)):
-            for item in _items_of(value):
+            for item in items_of(value):
                 self._reach_one(item)
         else:
             self._reach_one(value)
@@ -228,63 +226,8 @@ class _Walk:
                     self._queue(members[name])
 
 
-def _items_of(value: Any, depth: int = 3) -> Iterator[Any]:
-    """Yield what a table of functions holds, and the tables in it."""
-    if isinstance(value, types.SimpleNamespace):
-        value = vars(value)
-    if not isinstance(value, (dict, list, tuple)):
-        yield value
-    elif depth:
-        for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
-            yield from _items_of(item, depth - 1)
-
-
-def functions_in(value: Any) -> Iterator[types.FunctionType]:
-    """Yield the Python functions behind a function, method, property, partial or decorated function."""
-    return (layer for layer in _layers_of(value) if isinstance(layer, types.FunctionType))
-
-
-def _layers_of(value: Any) -> Iterator[Any]:
-    """Yield a function, method, property, partial or decorated function, and what is behind it."""
-    for _ in range(8):
-        yield value
-        if isinstance(value, types.FunctionType):
-            value = getattr(value, "__wrapped__", None)
-        elif isinstance(value, (types.MethodType, staticmethod, classmethod)):
-            value = value.__func__
-        elif isinstance(value, property):
-            value = value.fget
-        elif isinstance(value, (partial, cached_property)):
-            value = value.func
-        elif isinstance(value, _CACHED):
-            value = value.__wrapped__
-        else:
-            return
-
-
 def _asks_a_base_of_tensors(names: set[str]) -> bool:
     """Return whether names lead past the methods of a tensor's own class: ``super(torch.Tensor, x).tolist()``."""
     if "TensorBase" in names:
         return True
     return "Tensor" in names and not (_BASES.isdisjoint(names) or _NAMES_PAST_MODES.isdisjoint(names))
-
-
-def _names_in(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names_in(constant)
-
-
-def _values_of(function: types.FunctionType, names: set[str]) -> Iterator[Any]:
-    """Yield what the names in a function refer to: globals, and the variables that it closes over."""
-    known = function.__globals__
-    for name in names & known.keys():
-        yield known[name]
-    yield from function.__defaults__ or ()
-    yield from (function.__kwdefaults__ or {}).values()
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            continue  # not assigned yet

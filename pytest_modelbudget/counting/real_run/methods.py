@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import Inputs, input_specs
-from pytest_modelbudget.counting.model_code import functions_in
+from pytest_modelbudget.counting.references import functions_in
 from pytest_modelbudget.measurement import TensorSpec
 
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from weakref import ref
 
 from torch import nn
 from torch.nn.modules import module as hooks
-
-from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, submodules
 
 _ABSENT = object()
 
@@ -23,16 +20,16 @@ class Registrations:
     """
 
     def __init__(self) -> None:
-        self._made_here: set[int] = set()
-        self._noted: list[tuple[ref[nn.Module], Callable[[nn.Module], dict[str, Any]], str, Any]] = []
+        self._noted: list[tuple[ref[nn.Module], str, str, Any]] = []
 
     @contextmanager
     def noted(self) -> Iterator[None]:
         """Note what is registered inside."""
+        made_here: set[int] = set()
         handles = [
-            hooks.register_module_module_registration_hook(partial(self._note, submodules)),
-            hooks.register_module_parameter_registration_hook(partial(self._note, own_parameters)),
-            hooks.register_module_buffer_registration_hook(partial(self._note, own_buffers)),
+            hooks.register_module_module_registration_hook(self._noting("_modules", made_here)),
+            hooks.register_module_parameter_registration_hook(self._noting("_parameters", made_here)),
+            hooks.register_module_buffer_registration_hook(self._noting("_buffers", made_here)),
         ]
         try:
             yield
@@ -40,20 +37,26 @@ class Registrations:
             for handle in handles:
                 handle.remove()
 
+    def _noting(self, table: str, made_here: set[int]) -> Callable[[nn.Module, str, Any], None]:
+        noted = self._noted
+
+        def note(module: nn.Module, name: str, _: Any) -> None:
+            if id(module) in made_here:
+                return
+            tables = module.__dict__
+            if tables["_modules"] or tables["_parameters"] or tables["_buffers"]:
+                noted.append((ref(module), table, name, tables[table].get(name, _ABSENT)))
+            else:
+                made_here.add(id(module))
+
+        return note
+
     def take_back(self) -> None:
         """Put back what modules held before, the last first."""
         while self._noted:
-            reference, held_by, name, before = self._noted.pop()
+            reference, table, name, before = self._noted.pop()
             module = reference()
             if module is not None and before is _ABSENT:
-                held_by(module).pop(name, None)
+                module.__dict__[table].pop(name, None)
             elif module is not None:
-                held_by(module)[name] = before
-
-    def _note(self, held_by: Callable[[nn.Module], dict[str, Any]], module: nn.Module, name: str, _: Any) -> None:
-        if id(module) in self._made_here:
-            return
-        if submodules(module) or own_parameters(module) or own_buffers(module):
-            self._noted.append((ref(module), held_by, name, held_by(module).get(name, _ABSENT)))
-        else:
-            self._made_here.add(id(module))
+                module.__dict__[table][name] = before
