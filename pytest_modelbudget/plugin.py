@@ -143,14 +143,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
     guard = guard_of(item)
-    if guard is not None:
-        with guard.watching():
-            return (yield)
-    result = yield
-    guard = guard_of(item)  # the test itself, or a hook, may have added a mark or asked for the fixture
-    if guard is not None:
-        guard.after_call()
-    return result
+    try:
+        if guard is not None:
+            with guard.watching():
+                return (yield)
+        result = yield
+        guard = guard_of(item)  # the test itself, or a hook, may have added a mark or asked for the fixture
+        if guard is not None:
+            guard.after_call()
+        return result
+    finally:
+        item.stash.setdefault(AT_END, list(our_marks(item)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -174,8 +177,6 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if call.when == "call":
-        item.stash[AT_END] = list(our_marks(item))
     report = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:
@@ -241,6 +242,8 @@ class OnController:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
             self.session.failed.add(report.nodeid)
+        elif report.skipped and hasattr(report, "context"):  # of a subtest
+            self.session.skipped_in_part.add(report.nodeid)
         self.session.attach(report)
         self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):

@@ -19,7 +19,7 @@ Incomplete = Literal["arguments", "deselected", "skipped", "stopped", "collectio
 """Why a run does not show everything that the project's tests measure.
 
 ``arguments``: it was asked for a part of the tests; ``deselected``: a filter or a shard left tests out; ``skipped``: a
-test under a budget, or a file that may hold some, was skipped; ``stopped``: tests were left when it ended.
+test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were left when it ended.
 """
 
 
@@ -44,9 +44,9 @@ class Result(Struct, frozen=True):
 class TestResult(Struct, frozen=True, omit_defaults=True):
     """What one test found.
 
-    ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it did not run, ``unused`` that it asked
-    for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any module.
-    ``failure`` is what the test has to be reported as failed with, whatever becomes of its reports on the way.
+    ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it gave up before its end, ``unused`` that
+    it asked for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any
+    module. ``failure`` is what the test has to be reported as failed with, whatever becomes of its reports on the way.
     """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name

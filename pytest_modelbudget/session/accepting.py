@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.reports.wording import counted
-from pytest_modelbudget.results import Run, gather
+from pytest_modelbudget.results import Run, TestResult, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
 from pytest_modelbudget.session.locking import PRUNE, LockFile, writes
 from pytest_modelbudget.session.state import Session
@@ -42,7 +42,7 @@ def _why_not_to_prune(session: Session, run: Run) -> str:
     """
     if not run.complete:
         return f"the run is not complete ({', '.join(run.incomplete)})"
-    failed = sorted(session.tests.keys() & session.failed)
+    failed = sorted(session.failed)
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     return f"{failed[0]}{more} failed, and may measure more when passing" if failed else ""
 
@@ -50,9 +50,13 @@ def _why_not_to_prune(session: Session, run: Run) -> str:
 def _accepted(session: Session, run: Run) -> list[Measurement]:
     """Return what tests that passed have measured, under a name that was given to one model alone."""
     contradictory = {model.name for pair in run.contradictions for model in pair}
-    passed = gather({test: found for test, found in session.tests.items() if test not in session.failed})
+    passed = gather({test: found for test, found in session.tests.items() if _has_passed(session, test, found)})
     models = [model for model in passed.models if model.verdict.named and model.name not in contradictory]
     return [model.measurement for model in models]
+
+
+def _has_passed(session: Session, test: str, found: TestResult) -> bool:
+    return not (test in session.failed or test in session.skipped_in_part or found.skipped or found.excused)
 
 
 def _notes(session: Session, run: Run, file: LockFile, before: Lock, after: Lock) -> list[str]:
@@ -65,9 +69,10 @@ def _notes(session: Session, run: Run, file: LockFile, before: Lock, after: Lock
     done = ", ".join(f"{number} {word}" for word, number in changes.items() if number)
     notes = [f"{file.shown}: {done or 'nothing to change'}; {counted(len(new), 'entry', 'entries')}"]
     notes += [f"Commit it: git add {file.shown}"] if done else []
-    failed = sorted({model.name for model in run.models if all(test in session.failed for test in model.tests)})
+    passed = {test for test, found in session.tests.items() if _has_passed(session, test, found)}
+    failed = sorted({model.name for model in run.models if passed.isdisjoint(model.tests)})
     if failed and session.config.getoption("modelbudget_update"):
-        notes.append(f"Not accepted, for their tests failed: {', '.join(failed)}")
+        notes.append(f"Not accepted, for their tests did not pass: {', '.join(failed)}")
     unnamed = sorted({model.name for model in run.models if not model.verdict.named})
     if unnamed:
         notes.append(f'Not in the lock file, for they have no name of their own (name="..."): {", ".join(unnamed)}')

@@ -73,7 +73,8 @@ def _incomplete(session: Session) -> Iterator[Incomplete]:
         yield "arguments"
     if collection.is_partial or config.getoption("lf", False):
         yield "deselected"
-    if collection.skipped or any(test.skipped for test in session.tests.values()):
+    gave_up = any(found.skipped or test in session.skipped_in_part for test, found in session.tests.items())
+    if collection.skipped or gave_up:
         yield "skipped"
     if collection.failed:
         yield "collection failed"

@@ -42,7 +42,7 @@ from pytest_modelbudget.session.pytest_private import (
     xfail_expects_excess,
 )
 from pytest_modelbudget.session.record import Measured, Record
-from pytest_modelbudget.session.state import GUARD, SESSION, our_marks
+from pytest_modelbudget.session.state import AT_END, GUARD, SESSION, our_marks
 
 _STOPPED = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 
@@ -120,6 +120,7 @@ class GuardedTest:
     def after_call(self) -> None:
         """Fail if a test has to that came under a budget only while it was called."""
         __tracebackhide__ = True
+        self.record.unobserved = True
         self._conclude(None)
 
     def after_teardown(self) -> None:
@@ -153,7 +154,7 @@ class GuardedTest:
             self.record.settle()
         if call.when == "teardown":
             found = tuple(Result.of(one.verdict, one.measurement, one.differences) for one in self.record.measured)
-            skipped = self.record.skipped and not found
+            skipped = self.record.skipped and not (found and self.record.ran_through)
             outside = tuple(self.record.outside)
             failure = "" if self.record.excused else self.record.first_failure
             result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside, failure)
@@ -205,6 +206,7 @@ class GuardedTest:
         why = differences(before.measurement(named.name, named.flops_per_mac), named) if before and changed else ()
         measured = Measured(verdict, named, measurement.name, why, module)
         self.record.measured.append(measured)
+        self.record.judged_under = list(self.contract.marks)
         return measured
 
     def _baseline(self, measurement: Measurement) -> tuple[Baseline | None, LockedModel | None]:
@@ -225,10 +227,14 @@ class GuardedTest:
             self.refresh()
         except BudgetError as error:
             self.record.fail(error, raised=False)
+        else:
+            if self.record.measured:
+                self.item.stash[AT_END] = self.record.judged_under
         if observed is not None and not self.record.requested_fixture:
             self._judge_observed(observed)
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
         outcome = replace(outcome, fails=self._fails(outcome), failed_in_part=has_failed_subtests(self.item))
+        self.record.ran_through = outcome.raised is None
         self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
         left = conclude(self.contract, self.record, outcome)
         if left is not None:

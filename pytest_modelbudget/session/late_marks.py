@@ -20,8 +20,8 @@ def refuse_late_marks(item: pytest.Item, late: list[tuple[Any, pytest.Mark]]) ->
             continue
         place = place_of_mark(mark, node)
         error = BudgetError(
-            f"{place}: a mark that is added after the test has run limits nothing: add it while the test is set up, "
-            "as a fixture does before its yield"
+            f"{place}: a mark that is added after the test has run, or after model_budget has measured, limits "
+            "nothing: add it while the test is set up, as a fixture does before its yield"
         )
         guard = item.stash.get(GUARD, None)
         if not isinstance(guard, GuardedTest):

@@ -52,8 +52,8 @@ def xfail_expects_excess(item: pytest.Item) -> bool:
 
 
 def _includes_excess(expected: Any) -> bool:
-    """Return whether BudgetExceeded is among what an exception type or a ``pytest.RaisesExc`` expects."""
-    described: Any = getattr(pytest, "RaisesExc", ())
+    """Return whether BudgetExceeded is among what is expected: by a type, or described from pytest 8.4 on."""
+    described = tuple(getattr(pytest, name) for name in ("RaisesExc", "RaisesGroup") if hasattr(pytest, name))
     if isinstance(expected, described):
         types = expected.expected_exceptions
         return not types or any(map(_includes_excess, types))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import pytest
+
 from pytest_modelbudget.budgets import BudgetExceeded, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
 from pytest_modelbudget.results.difference import Difference
@@ -49,7 +51,9 @@ class Failure:
 class Record:
     """The measurements and failures of one test, in the order in which they came.
 
-    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module.
+    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``ran_through``: the
+    call of the test came to its end, so that nothing was left to be measured. ``unobserved``: it came under a budget
+    when its call had begun. ``judged_under`` are the marks when the latest measurement was judged.
     """
 
     measured: list[Measured] = field(default_factory=list)
@@ -59,6 +63,9 @@ class Record:
     unused_fixture: bool = False
     excused: bool = False
     skipped: bool = False
+    ran_through: bool = False
+    unobserved: bool = False
+    judged_under: list[pytest.Mark] = field(default_factory=list)
 
     @property
     def never_called_fixture(self) -> bool:

@@ -121,6 +121,7 @@ class Session:
         self.failed: set[str] = set()
         self.notes: list[str] = []
         self.prune_refused = ""
+        self.skipped_in_part: set[str] = set()
         self._lock: Lock | None = None
         self._table: Table | None = None
         self._knows_formulas = False
@@ -245,7 +246,7 @@ GUARD: pytest.StashKey[Guard] = pytest.StashKey()
 READ: pytest.StashKey[tuple[tuple[Any, pytest.Mark], ...]] = pytest.StashKey()
 """The marks of an item that were read, the closest first: they hold, whatever the test removes; a rerun too."""
 AT_END: pytest.StashKey[list[pytest.Mark]] = pytest.StashKey()
-"""The marks of an item that were there when its call had ended: any that comes later limits nothing."""
+"""The marks of an item when its call had ended, or the fixture had measured: one that comes later limits nothing."""
 RULES: pytest.StashKey[dict[int, Rules | None]] = pytest.StashKey()
 """What the marks that were read declare, by their identity: the arguments of a mark can be changed."""
 DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()

@@ -137,7 +137,7 @@ def test_a_failed_test_is_not_accepted(run: Run, pytester: pytest.Pytester) -> N
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert list(locked(pytester.path)) == ["good"]
-    result.stdout.fnmatch_lines(["Not accepted, for their tests failed: bad, over"])
+    result.stdout.fnmatch_lines(["Not accepted, for their tests did not pass: bad, over"])
 
 
 def test_names_of_classes_stay_out(run: Run, pytester: pytest.Pytester) -> None:
@@ -181,10 +181,59 @@ def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     result.stdout.fnmatch_lines(["--modelbudget-prune: nothing was removed, for *", "FAILED modelbudget::prune - *"])
 
 
-def test_a_failed_test_without_a_budget_keeps_nothing(run: Run, pytester: pytest.Pytester) -> None:
+GIVES_UP = {
+    "skip": "def test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    pytest.skip('no GPU')",
+    "xfail": "def test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    pytest.xfail('no GPU')",
+    "expected": "@pytest.mark.xfail\ndef test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    assert 0",
+    "excess": "@pytest.mark.xfail\ndef test_two(model_budget):\n    model_budget(Net(), X, name='one', macs=1)",
+    "unittest": """
+        import unittest
+        class TestTwo(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def fill(self, model_budget): self.model_budget = model_budget
+            def test_two(self):
+                self.model_budget(Net(), X, name="one")
+                self.skipTest("no GPU")
+    """,
+    "fixture": """
+        @pytest.fixture
+        def measured(model_budget):
+            model_budget(Net(), X, name="one")
+            pytest.skip("no GPU")
+        def test_two(measured): pass
+    """,
+    "subtest": """
+        def test_two(model_budget, subtests):
+            model_budget(Net(), X, name="one")
+            with subtests.test():
+                pytest.skip("no GPU")
+    """,
+}
+
+
+@PLAIN_AND_N2
+@pytest.mark.parametrize("how", GIVES_UP)
+def test_a_test_that_gave_up_leaves_the_rest_of_the_baseline(
+    run: Run, pytester: pytest.Pytester, mode: list[str], how: str
+) -> None:
+    if how == "subtest" and not hasattr(pytest, "Subtests"):
+        pytest.skip("pytest has subtests from 9.0 on")
+    run("--modelbudget-update", test_one=net(name="one"), test_two=net(name="two"))
+    before = (pytester.path / LOCK).read_bytes()
+    (pytester.path / "test_one.py").unlink()
+    result = run(*mode, test_two=GIVES_UP[how])
+    assert result.ret == pytest.ExitCode.OK  # nothing is stale
+    for option in ("--modelbudget-prune", "--modelbudget-update"):
+        run(*mode, option, test_two=GIVES_UP[how].replace("Net()", "Net(220)"))
+        assert (pytester.path / LOCK).read_bytes() == before
+
+
+def test_another_test_that_failed_may_have_measured(run: Run, pytester: pytest.Pytester) -> None:
     run("--modelbudget-update", test_net=net(), test_head=net(name="head"))
-    run("--modelbudget-prune", test_head="def test_other(): assert 0")
-    assert list(locked(pytester.path)) == ["net"]
+    before = (pytester.path / LOCK).read_bytes()
+    dynamic = "def test_head(request):\n    assert 0\n    request.getfixturevalue('model_budget')"
+    run("--modelbudget-prune", test_head=dynamic)
+    assert (pytester.path / LOCK).read_bytes() == before
 
 
 @PLAIN_AND_N2

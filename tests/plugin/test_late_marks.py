@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
 
-SAYS = "a mark that is added after the test has run limits nothing: add it while the test is set up"
+SAYS = "a mark that is added after the test has run, or after model_budget has measured, limits nothing: add it while"
 SOURCE = """
 @pytest.fixture
 def malformed(request):
@@ -78,6 +78,45 @@ def test_a_mark_of_a_hook_that_makes_reports_is_an_error(
     )
     result = run(*mode, test_a=test)
     result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"*{SAYS}*"])
+
+
+@PLAIN_AND_N2
+def test_a_mark_of_the_body_that_comes_when_the_fixture_has_measured_is_an_error(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_a="""
+        @pytest.fixture
+        def mark(request): return lambda: request.node.add_marker(pytest.mark.budget(macs="1K"))
+        def test_after(mark, model_budget):
+            model_budget(Net(), X)
+            mark()
+        def test_before(mark, model_budget):
+            mark()
+            model_budget(Net(), X)
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines_random(
+        [f"*{SAYS}*", "ERROR test_a.py::test_after - *", "FAILED test_a.py::test_before*"]
+    )
+
+
+@PLAIN_AND_N2
+def test_a_mark_of_a_hook_around_the_call_is_an_error(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_call(item):
+            result = yield
+            item.add_marker(pytest.mark.budget(macs="1K"))
+            return result
+        """
+    )
+    test = "def test_a(): Net()(X)\ndef test_b(model_budget): model_budget(Net(), X)"
+    result = run(*mode, test_a=test)
+    result.assert_outcomes(passed=2, errors=2)
     result.stdout.fnmatch_lines([f"*{SAYS}*"])
 
 

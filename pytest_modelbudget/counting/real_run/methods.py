@@ -13,13 +13,14 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable
-from types import CodeType, FrameType
+from operator import is_
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import Inputs, input_specs
-from pytest_modelbudget.counting.references import functions_in
+from pytest_modelbudget.counting.references import functions_in, items_of
 from pytest_modelbudget.measurement import TensorSpec
 
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
@@ -55,11 +56,11 @@ def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]
         code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
         if not of_a_call and code.co_filename != _MODULE_CALLS:
-            owner = first_argument(frame) if _may_have_owner(code) else None
-            if isinstance(owner, nn.Module):
+            owner: Any = first_argument(frame) if _may_have_owner(code) else None
+            if issubclass(type(owner), nn.Module):
                 if code.co_name == "__init__":
                     return None
-                if token_of(frame) or _is_method_of(owner, code):
+                if token_of(frame) or _is_method_of(owner, frame):
                     found.append((frame, owner))
             elif (holder := _holder_among_variables(frame, owner)) is not None:
                 found.append((frame, holder))
@@ -76,7 +77,7 @@ def _holder_among_variables(frame: FrameType, owner: Any) -> nn.Module | None:
     names = [*code.co_freevars, *code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]]
     values = [*(_read(frame, names) if names else ()), *_attributes_of(owner)]
     modules = (value for value in values if issubclass(type(value), nn.Module))
-    return next((module for module in modules if _holds(module, code)), None)
+    return next((module for module in modules if _holds(module, frame)), None)
 
 
 def _attributes_of(owner: Any) -> list[Any]:
@@ -94,24 +95,41 @@ def _may_have_owner(code: CodeType) -> bool:
     return bool(takes_one) and (not code.co_name.startswith("<") or code.co_name == "<lambda>")
 
 
-def _is_method_of(owner: nn.Module, code: CodeType) -> bool:
-    """Return whether the code takes ``self``, or is that of an attribute of a module or of its classes."""
-    return (bool(code.co_argcount) and code.co_varnames[0] == "self") or _holds(owner, code)
+def _is_method_of(owner: nn.Module, frame: FrameType) -> bool:
+    """Return whether the function that runs takes ``self``, or is an attribute of a module or of its classes."""
+    code = frame.f_code
+    return (bool(code.co_argcount) and code.co_varnames[0] == "self") or _holds(owner, frame)
 
 
-def _holds(owner: nn.Module, code: CodeType) -> bool:
-    """Return whether the code is that of an attribute of a module or of its classes."""
+def _holds(owner: nn.Module, frame: FrameType) -> bool:
+    """Return whether the function that runs is an attribute of a module or of its classes, or an item of one."""
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
-    values = (value for holder in holders for value in vars(holder).values())
-    called = (one for value in values for one in (value, getattr(type(value), "__call__", None)))  # noqa: B004
-    return any(function.__code__ is code for one in called for function in functions_in(one))
+    values = (item for holder in holders for value in vars(holder).values() for item in items_of(value))
+    called = (one for value in values for one in (value, _call_of(type(value))))
+    functions = (function for one in called for function in functions_in(one))
+    return any(function.__code__ is frame.f_code and _runs_in(function, frame) for function in functions)
+
+
+def _call_of(kind: type) -> Any:
+    """Return what is called where an object of a class is."""
+    return next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
+
+
+def _runs_in(function: FunctionType, frame: FrameType) -> bool:
+    """Return whether a function that has the code of a frame closes over the same too: decorators share their code."""
+    names = list(frame.f_code.co_freevars)
+    try:
+        contents = [cell.cell_contents for cell in function.__closure__ or ()]
+    except ValueError:
+        return True  # one is not assigned yet
+    return not names or all(map(is_, contents, _read(frame, names)))
 
 
 def runs_a_method(part: Any) -> bool:
     """Return whether a generator or coroutine runs a method, and so is seen when it goes on."""
     frames = (getattr(part, name, None) for name in ("gi_frame", "cr_frame", "ag_frame"))
     frame = next((frame for frame in frames if frame is not None), None)
-    return frame is not None and _may_have_owner(frame.f_code) and isinstance(first_argument(frame), nn.Module)
+    return frame is not None and _may_have_owner(frame.f_code) and issubclass(type(first_argument(frame)), nn.Module)
 
 
 def first_argument(frame: FrameType) -> Any:

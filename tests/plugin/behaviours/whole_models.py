@@ -95,6 +95,55 @@ def test_an_object_that_no_model_holds_is_about_the_parts():
     Step(Task()).run(X)
 
 
+# expect failed: Task: params 22.23 K > 22.22 K
+@pytest.mark.budget(params="22.22K")
+def test_an_object_in_a_table_that_a_model_holds_is_about_the_whole_model():
+    task = Task()
+    task.steps = {"train": [Step(task)]}  # type: ignore[assignment]
+    task.steps["train"][0](X)  # type: ignore[index, operator]
+
+
+class Predicting(Task):
+    @torch.no_grad()
+    def predict(self, x):
+        return self.head(self.net(x))
+
+
+@torch.no_grad()
+def features(model, batches):
+    return [model.net(batch) for batch in batches]
+
+
+# expect failed: Predicting: macs 22.02 K > 22.01 K
+@pytest.mark.budget(macs="22.01K")
+def test_a_decorated_method_is_about_the_whole_model():
+    Predicting().predict(X)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+# and: no modelbudget.Predicting.macs
+@pytest.mark.budget(macs="22K")
+def test_a_function_with_the_decorator_of_a_method_is_no_method():
+    features(Predicting(), [X, X, X])
+
+
+class Deceptive:
+    """Says of itself what it is not, or nothing."""
+
+    @property  # type: ignore[misc]
+    def __class__(self):
+        raise RuntimeError("not bound")
+
+    def run(self, model):
+        return model(X)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+@pytest.mark.budget(macs="22K")
+def test_an_object_whose_class_cannot_be_asked():
+    Deceptive().run(Net())
+
+
 class Trainer:
     """Runs a model that knows it, as those of Lightning do: each step is a call."""
 
