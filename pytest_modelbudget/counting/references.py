@@ -41,13 +41,32 @@ def layers_of(value: Any) -> Iterator[Any]:
 
 def items_of(value: Any, depth: int = 3) -> Iterator[Any]:
     """Yield what a table holds, and the tables in it; of anything else, itself."""
-    if isinstance(value, types.SimpleNamespace):
-        value = vars(value)
-    if not isinstance(value, (dict, list, tuple)):
+    items = _items_in(value)
+    if items is None:
         yield value
     elif depth:
-        for item in list(value.values() if isinstance(value, dict) else value)[:_MOST_ITEMS]:
+        for item in items[:_MOST_ITEMS]:
             yield from items_of(item, depth - 1)
+
+
+def _items_in(value: Any) -> list[Any] | None:
+    """Return the items of a table, past the methods of its class, which may import what they give; otherwise None."""
+    if isinstance(value, types.SimpleNamespace):
+        value = vars(value)
+    if isinstance(value, dict):
+        return [*dict.values(value)]
+    if isinstance(value, list):
+        return [*list.__iter__(value)]
+    return [*tuple.__iter__(value)] if isinstance(value, tuple) else None
+
+
+def attributes_of(value: Any) -> list[Any]:
+    """Return what an object or a class has as attributes, without running code of its class."""
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return []
+    return [*attributes.values()] if type(attributes) in (dict, types.MappingProxyType) else []
 
 
 def names_in(code: types.CodeType) -> Iterator[str]:
@@ -81,7 +100,7 @@ def refers_to_a_module(factory: Any) -> bool:
             continue
         seen.add(id(value))
         for known in _known_to(value):
-            if any(isinstance(item, nn.Module) for item in _held_by(known)):
+            if any(issubclass(type(item), nn.Module) for item in _held_by(known)):
                 return True
             pending += functions_in(known)
     return False
@@ -106,8 +125,6 @@ def _known_to(value: Any) -> Iterator[Any]:
 def _held_by(value: Any) -> Iterator[Any]:
     """Yield a value, the items of a table, and the attributes of an object or class."""
     yield from items_of(value)
-    if not isinstance(value, (types.ModuleType, types.FunctionType)):
-        attributes = getattr(value, "__dict__", None)
-        if isinstance(attributes, (dict, types.MappingProxyType)):
-            for attribute in [*attributes.values()]:
-                yield from items_of(attribute)
+    if type(value) not in (types.ModuleType, types.FunctionType):
+        for attribute in attributes_of(value):
+            yield from items_of(attribute)

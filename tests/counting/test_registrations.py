@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -78,3 +80,33 @@ def test_a_new_model_that_somebody_keeps_is_said_and_not_taken_apart() -> None:
     with pytest.raises(MeasurementError, match="outlived the measurement"):
         measure(factory, rows(6))
     assert len(kept[0]) == 1
+
+
+class Importing(OrderedDict):  # type: ignore[type-arg]
+    """A table that does something when it is asked for its values, as those of transformers that import them."""
+
+    def values(self) -> Any:
+        raise AssertionError("nobody is to ask")
+
+    __iter__ = items = values
+
+
+TABLE = Importing()
+
+
+class Registry:
+    table = TABLE
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError("nobody is to ask")
+
+
+REGISTRY = Registry()
+
+
+def test_what_a_factory_refers_to_is_not_asked_for_anything() -> None:
+    def factory() -> nn.Module:
+        assert TABLE is Registry.table is type(REGISTRY).table
+        return nn.Linear(4, 4)
+
+    assert measure(factory, rows(6)).run == "shape"

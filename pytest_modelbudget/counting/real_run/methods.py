@@ -20,7 +20,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import Inputs, input_specs
-from pytest_modelbudget.counting.references import functions_in, items_of
+from pytest_modelbudget.counting.references import attributes_of, functions_in, items_of
 from pytest_modelbudget.measurement import TensorSpec
 
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
@@ -75,18 +75,9 @@ def _holder_among_variables(frame: FrameType, owner: Any) -> nn.Module | None:
     """
     code = frame.f_code
     names = [*code.co_freevars, *code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]]
-    values = [*(_read(frame, names) if names else ()), *_attributes_of(owner)]
+    values = [*(_read(frame, names) if names else ()), *attributes_of(owner)]
     modules = (value for value in values if issubclass(type(value), nn.Module))
     return next((module for module in modules if _holds(module, frame)), None)
-
-
-def _attributes_of(owner: Any) -> list[Any]:
-    """Return what an object holds, without running code of its class."""
-    try:
-        attributes = object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        return []
-    return [*attributes.values()] if type(attributes) is dict else []
 
 
 def _may_have_owner(code: CodeType) -> bool:
