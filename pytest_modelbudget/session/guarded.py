@@ -234,7 +234,7 @@ class GuardedTest:
             self._judge_observed(observed)
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
         outcome = replace(outcome, fails=self._fails(outcome), failed_in_part=has_failed_subtests(self.item))
-        self.record.ran_through = outcome.raised is None
+        self.record.ran_through = outcome.raised is None or isinstance(outcome.raised, BudgetExceeded)
         self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
         left = conclude(self.contract, self.record, outcome)
         if left is not None:

@@ -52,8 +52,8 @@ class Record:
     """The measurements and failures of one test, in the order in which they came.
 
     ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``ran_through``: the
-    call of the test came to its end, so that nothing was left to be measured. ``unobserved``: it came under a budget
-    when its call had begun. ``judged_under`` are the marks when the latest measurement was judged.
+    call of the test came to its end, or to an excess, which ends it in every run. ``unobserved``: it came under a
+    budget when its call had begun. ``judged_under`` are the marks when the latest measurement was judged.
     """
 
     measured: list[Measured] = field(default_factory=list)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +158,12 @@ def test_a_run_that_is_not_complete_never_prunes(run: Run, pytester: pytest.Pyte
     assert (pytester.path / LOCK).read_bytes() == before
 
 
+def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
+    """Return parameters that run every case in one process, and those selected with workers too."""
+    plain = [pytest.param([], case, id=case) for case in cases]
+    return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
+
+
 FAILING = {
     "call": "def test_head(model_budget):\n    assert 0",
     "mark": "@pytest.mark.budget(macs='1G')\ndef test_head():\n    assert 0",
@@ -167,8 +175,7 @@ FAILING = {
 }
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("failing", FAILING)
+@pytest.mark.parametrize(("mode", "failing"), with_workers(FAILING, "call", "first"))
 def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     run: Run, pytester: pytest.Pytester, mode: list[str], failing: str
 ) -> None:
@@ -185,7 +192,6 @@ GIVES_UP = {
     "skip": "def test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    pytest.skip('no GPU')",
     "xfail": "def test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    pytest.xfail('no GPU')",
     "expected": "@pytest.mark.xfail\ndef test_two(model_budget):\n    model_budget(Net(), X, name='one')\n    assert 0",
-    "excess": "@pytest.mark.xfail\ndef test_two(model_budget):\n    model_budget(Net(), X, name='one', macs=1)",
     "unittest": """
         import unittest
         class TestTwo(unittest.TestCase):
@@ -211,8 +217,7 @@ GIVES_UP = {
 }
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("how", GIVES_UP)
+@pytest.mark.parametrize(("mode", "how"), with_workers(GIVES_UP, "skip", "subtest"))
 def test_a_test_that_gave_up_leaves_the_rest_of_the_baseline(
     run: Run, pytester: pytest.Pytester, mode: list[str], how: str
 ) -> None:
@@ -223,8 +228,8 @@ def test_a_test_that_gave_up_leaves_the_rest_of_the_baseline(
     (pytester.path / "test_one.py").unlink()
     result = run(*mode, test_two=GIVES_UP[how])
     assert result.ret == pytest.ExitCode.OK  # nothing is stale
-    for option in ("--modelbudget-prune", "--modelbudget-update"):
-        run(*mode, option, test_two=GIVES_UP[how].replace("Net()", "Net(220)"))
+    for option, model in (("--modelbudget-prune", "Net()"), ("--modelbudget-update", "Net(220)")):
+        run(*mode, option, test_two=GIVES_UP[how].replace("Net()", model))
         assert (pytester.path / LOCK).read_bytes() == before
 
 
