@@ -27,7 +27,7 @@ EVERY_MODE = pytest.mark.parametrize("mode", [PLAIN, N0, N2])
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Write the given files, and run pytest: in this process, or in processes of its own where options need it."""
     shutil.copy(MODELS, pytester.path)
     (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
@@ -40,9 +40,13 @@ def run(pytester: pytest.Pytester) -> Run:
             head = "" if path.suffix == ".toml" else "import pytest; from models import *\n"
             path.write_text(head + dedent(text).lstrip("\n"), encoding="utf-8")
         apart = subprocess or any(option.startswith("-n") and option != "-n0" for option in options)
-        if apart:
-            return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
-        # At the end of every run this plugin collects garbage five times, which takes a second where torch is loaded.
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:unraisableexception", *options)
+        # At the end of every run that last plugin collects garbage five times, which takes a second with torch loaded.
+        without = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+        if not apart:
+            return pytester.runpytest_inprocess(*without, *options)
+        if "-n2" in options:
+            # What runs in workers alone is covered by the behaviours; it would slow down these hundred runs by a third.
+            monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return pytester.runpytest_subprocess(*without, *options)
 
     return run
