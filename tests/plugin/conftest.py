@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,12 @@ PLAIN, N0, N2 = (
 )
 PLAIN_AND_N2 = pytest.mark.parametrize("mode", [PLAIN, N2])
 EVERY_MODE = pytest.mark.parametrize("mode", [PLAIN, N0, N2])
+
+
+def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
+    """Return parameters, mode and case, that run every case in one process, and those selected with workers too."""
+    plain = [pytest.param([], case, id=case) for case in cases]
+    return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
 
 
 @pytest.fixture

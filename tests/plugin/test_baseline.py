@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import N0, PLAIN, PLAIN_AND_N2, Run
+from .conftest import N0, PLAIN, PLAIN_AND_N2, Run, with_workers
 
 NET = 'def test_net(model_budget): model_budget(Net({width}), torch.zeros({rows}, 100), name="{name}")\n'
 LOCK = "modelbudget.lock.json"
@@ -156,15 +156,16 @@ def test_a_run_that_is_not_complete_never_prunes(run: Run, pytester: pytest.Pyte
     assert (pytester.path / LOCK).read_bytes() == before
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("options", [["--modelbudget-update"], ["--modelbudget-prune"]], ids=str)
+@pytest.mark.parametrize(
+    ("mode", "option"), with_workers(["--modelbudget-update", "--modelbudget-prune"], "--modelbudget-update")
+)
 def test_a_stopped_run_says_that_it_accepts_nothing(
-    run: Run, pytester: pytest.Pytester, mode: list[str], options: list[str]
+    run: Run, pytester: pytest.Pytester, mode: list[str], option: str
 ) -> None:
     run("--modelbudget-update", test_net=net(), test_head=net(name="head"))
     before = (pytester.path / LOCK).read_bytes()
     failing = "def test_first(): assert 0\n" + net(220)
-    result = run(*mode, *options, "--maxfail=1", test_net=failing, test_head="def test_other(): pass")
+    result = run(*mode, option, "--maxfail=1", test_net=failing, test_head="def test_other(): pass")
     assert result.ret != pytest.ExitCode.OK
     result.stdout.fnmatch_lines([f"{LOCK}: not updated, for the run was stopped before its end"])
     assert (pytester.path / LOCK).read_bytes() == before

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import PLAIN_AND_N2, Run, with_workers
 
 CONFTEST = """
 import pytest
@@ -44,21 +44,19 @@ def test_the_default_run_is_complete(run: Run, project: Path, mode: list[str]) -
     result.stdout.fnmatch_lines(["*TESTS [[]'test_two.py::test_head', 'test_two.py::test_net']"])
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["test_two.py"], "arguments"),
-        (["test_two.py::test_net"], "arguments"),
-        (["--ignore=test_other.py"], "arguments"),
-        (["-k", "net"], "deselected"),
-        (["-m", "budget"], "deselected"),
-        (["--deselect=test_two.py::test_net"], "deselected"),
-    ],
-    ids=str,
-)
-def test_a_part_is_not_complete(run: Run, project: Path, mode: list[str], options: list[str], reason: str) -> None:
-    assert incomplete(run(*mode, *options, test_two=TWO, test_other="def test_other(): pass")) == reason
+PARTS = {
+    "test_two.py": "arguments",
+    "test_two.py::test_net": "arguments",
+    "--ignore=test_other.py": "arguments",
+    "-k=net": "deselected",
+    "-m=budget": "deselected",
+    "--deselect=test_two.py::test_net": "deselected",
+}
+
+
+@pytest.mark.parametrize(("mode", "option"), with_workers(PARTS, "test_two.py", "-k=net"))
+def test_a_part_is_not_complete(run: Run, project: Path, mode: list[str], option: str) -> None:
+    assert incomplete(run(*mode, option, test_two=TWO, test_other="def test_other(): pass")) == PARTS[option]
 
 
 @PLAIN_AND_N2
@@ -70,19 +68,18 @@ def test_a_shard_is_not_complete(run: Run, project: Path, mode: list[str]) -> No
     assert incomplete(run(*mode, test_two=TWO)) == "deselected"
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize(
-    "source",
-    [
-        "@pytest.mark.skip\n@pytest.mark.budget(macs=1)\ndef test_a(): pass",
-        "@pytest.mark.budget(macs=1)\ndef test_a(): pytest.skip('no GPU')",
-        "@pytest.mark.skip\ndef test_a(model_budget): pass",
-        "@pytest.mark.xfail(run=False)\n@pytest.mark.budget(macs=1)\ndef test_a(): pass",
-        "pytest.skip('no GPU', allow_module_level=True)",
-    ],
-)
-def test_a_skipped_budget_is_missing(run: Run, project: Path, mode: list[str], source: str) -> None:
-    assert incomplete(run(*mode, test_two=TWO, test_skipped=source)) == "skipped"
+SKIPPED = {
+    "mark": "@pytest.mark.skip\n@pytest.mark.budget(macs=1)\ndef test_a(): pass",
+    "call": "@pytest.mark.budget(macs=1)\ndef test_a(): pytest.skip('no GPU')",
+    "fixture": "@pytest.mark.skip\ndef test_a(model_budget): pass",
+    "xfail": "@pytest.mark.xfail(run=False)\n@pytest.mark.budget(macs=1)\ndef test_a(): pass",
+    "module": "pytest.skip('no GPU', allow_module_level=True)",
+}
+
+
+@pytest.mark.parametrize(("mode", "what"), with_workers(SKIPPED, "call", "module"))
+def test_a_skipped_budget_is_missing(run: Run, project: Path, mode: list[str], what: str) -> None:
+    assert incomplete(run(*mode, test_two=TWO, test_skipped=SKIPPED[what])) == "skipped"
 
 
 @PLAIN_AND_N2

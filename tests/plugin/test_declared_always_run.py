@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import PLAIN_AND_N2, Run, with_workers
 
 ZOO = """
 from torch import nn
@@ -58,8 +58,7 @@ def test_where_the_table_stands_above_rootdir(
     result.stdout.fnmatch_lines([OVER, "FAILED ../pyproject.toml::net - *"])
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("ini", ["", "testpaths = .\n"])
+@pytest.mark.parametrize(("mode", "ini"), with_workers(["", "testpaths = ."], "testpaths = ."))
 def test_where_rootdir_is_a_link_to_the_folder(
     run: Run, project: Path, tmp_path_factory: pytest.TempPathFactory, mode: list[str], ini: str
 ) -> None:
@@ -121,14 +120,11 @@ def pytest_runtest_protocol(item):
 """
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("measured_elsewhere", [False, True])
-def test_an_item_that_was_not_run_fails_a_complete_run(
-    run: Run, project: Path, mode: list[str], measured_elsewhere: bool
-) -> None:
+@pytest.mark.parametrize(("mode", "measured"), with_workers(["nowhere", "elsewhere"], "elsewhere"))
+def test_an_item_that_was_not_run_fails_a_complete_run(run: Run, project: Path, mode: list[str], measured: str) -> None:
     (project / "conftest.py").write_text(WITHOUT_RUNNING)
     measures = 'def test_net(model_budget): model_budget(Head(), name="net", macs=None)'
-    source = measures if measured_elsewhere else FINE
+    source = measures if measured == "elsewhere" else FINE
     result = run(*mode, pyproject=TABLE.replace('macs = "1K"\n', ""), test_a=source, subprocess=True)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import PLAIN_AND_N2, Run, with_workers
 from .junit import cases_of, counts
 
 
@@ -112,13 +112,10 @@ _TURNING = {
 }
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("hook", _TURNING)
+@pytest.mark.parametrize(("mode", "hook"), with_workers(_TURNING, "first", "everything"))
 def test_failures_that_are_taken_back_where_they_are_counted_fail_the_run(
     run: Run, pytester: pytest.Pytester, mode: list[str], hook: str
 ) -> None:
-    if mode == ["-n2"] and hook not in ("first", "everything"):
-        return
     pytester.makeconftest("import pytest\n" + dedent(_TURNING[hook]))
     result = run(
         *mode,

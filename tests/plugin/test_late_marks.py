@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
+from .conftest import EVERY_MODE, PLAIN_AND_N2, Run, with_workers
 
 SAYS = "a mark that is added after the test has run, or after model_budget has measured, limits nothing: add it while"
 SOURCE = """
@@ -42,8 +42,9 @@ def test_a_mark_of_a_fixture_that_arrives_in_teardown_is_an_error(run: Run, mode
     assert len(said) == 7
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("how", ["trylast=True", "tryfirst=True", "wrapper=True"])
+@pytest.mark.parametrize(
+    ("mode", "how"), with_workers(["trylast=True", "tryfirst=True", "wrapper=True"], "wrapper=True")
+)
 def test_a_mark_of_a_hook_that_arrives_in_teardown_is_an_error(
     run: Run, pytester: pytest.Pytester, mode: list[str], how: str
 ) -> None:
@@ -61,10 +62,12 @@ def test_a_mark_of_a_hook_that_arrives_in_teardown_is_an_error(
     result.stdout.fnmatch_lines([f"*{SAYS}*"])
 
 
-@PLAIN_AND_N2
-@pytest.mark.parametrize("test", ["def test_a(): Net()(X)", "def test_a(model_budget): model_budget(Net(), X)"])
+MEASURING = {"call": "def test_a(): Net()(X)", "fixture": "def test_a(model_budget): model_budget(Net(), X)"}
+
+
+@pytest.mark.parametrize(("mode", "how"), with_workers(MEASURING, "fixture"))
 def test_a_mark_of_a_hook_that_makes_reports_is_an_error(
-    run: Run, pytester: pytest.Pytester, mode: list[str], test: str
+    run: Run, pytester: pytest.Pytester, mode: list[str], how: str
 ) -> None:
     pytester.makeconftest(
         """
@@ -76,7 +79,7 @@ def test_a_mark_of_a_hook_that_makes_reports_is_an_error(
             return (yield)
         """
     )
-    result = run(*mode, test_a=test)
+    result = run(*mode, test_a=MEASURING[how])
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([f"*{SAYS}*"])
 

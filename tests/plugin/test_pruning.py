@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 
-from .conftest import Run
+from .conftest import Run, with_workers
 from .test_baseline import LOCK, net
-
-
-def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
-    """Return parameters that run every case in one process, and those selected with workers too."""
-    plain = [pytest.param([], case, id=case) for case in cases]
-    return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
-
 
 FAILING = {
     "call": "def test_head(model_budget):\n    assert 0",
