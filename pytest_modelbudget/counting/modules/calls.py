@@ -15,6 +15,7 @@ from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_outp
 from pytest_modelbudget.counting.torch_names import COMPILED_CALL
 from pytest_modelbudget.counting.torch_private import plain_call_of
 
+Call = Callable[..., Any]
 Enter = Callable[[nn.Module, Any, Any], bool]
 Leave = Callable[[bool, Any], None]
 
@@ -32,8 +33,8 @@ class _CallDescriptor:
     unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
     """
 
-    def __init__(self, enter: Enter, leave: Leave) -> None:
-        self._call = _call_between(enter, leave)
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def __get__(self, module: nn.Module | None, owner: type) -> Any:
         return None if module is None else MethodType(self._call, module)
@@ -45,7 +46,12 @@ class _CallDescriptor:
         del module.__dict__[COMPILED_CALL]
 
 
-def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
+def call_between(enter: Enter, leave: Leave) -> Call:
+    """Return a function for ``follow_calls``: ``enter``, the module's own call, ``leave``.
+
+    ``leave`` is told whether the call raised, and what it returned; it is left out where ``enter`` returns False.
+    """
+
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
         if not enter(module, args, kwargs):
@@ -62,13 +68,12 @@ def _call_between(enter: Enter, leave: Leave) -> Callable[..., Any]:
 
 
 @contextmanager
-def follow_calls(enter: Enter, leave: Leave) -> Iterator[None]:
-    """Call ``enter`` before, and ``leave`` after, every module call inside; no ``leave`` where ``enter`` returns False.
+def follow_calls(call: Call) -> Iterator[None]:
+    """Let ``call``, which is given the module and its arguments, stand for every module call inside.
 
-    ``leave`` is told whether the call raised, and what it returned. Of several followers only the last is called; they
-    may end in any order, as those of other threads do.
+    Of several only the last does; they may end in any order, as those of other threads do.
     """
-    follower = _CallDescriptor(enter, leave)
+    follower = _CallDescriptor(call)
     _followers.append(follower)
     setattr(nn.Module, COMPILED_CALL, follower)
     try:
@@ -85,37 +90,41 @@ def attribute_calls(ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes
     With ``backward``, also note at which autograd nodes one module ends and another begins. ``shapes_of`` reads the
     shapes of what modules return.
     """
-    thread = threading.get_ident()
-    positions, running, nodes = ledger.index.positions, ledger.running, ledger.index.nodes
+    get_ident = threading.get_ident
+    thread = get_ident()
+    positions, nodes, running_here = ledger.index.positions, ledger.index.nodes, ledger.running
 
-    def enter(module: nn.Module, *_: Any) -> bool:
-        position = positions.get(id(module))
-        if position is None:
-            return False
-        if threading.get_ident() != thread:
-            return enter_elsewhere(position)
-        nodes[position].calls += 1
-        running.append(position)
-        if backward:
-            ledger.note_module_boundary()
-        return True
-
-    def enter_elsewhere(position: int) -> bool:
-        branch = ledger.branches.get(threading.get_ident())
+    def running_elsewhere(position: int) -> list[int] | None:
+        branch = ledger.branches.get(get_ident())
         if branch is None:
             ledger.charge_unknown(position, OTHER_THREAD)  # the operators of a thread of others are not seen
-            return False
-        nodes[position].calls += 1
-        branch.running.append(position)
-        return True
+            return None
+        return branch.running
 
-    def leave(raised: bool, out: Any) -> None:
-        here = threading.get_ident() == thread
-        position = (running if here else ledger.branches[threading.get_ident()].running).pop()
-        if not raised:
-            nodes[position].note_output(out, shapes_of)
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        # One function: nothing else runs once for every module of every model.
+        run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
+        position = positions.get(id(module))
+        if position is None:
+            return run(*args, **kwargs)
+        here = get_ident() == thread
+        running = running_here if here else running_elsewhere(position)
+        if running is None:
+            return run(*args, **kwargs)
+        node = nodes[position]
+        node.calls += 1
+        running.append(position)
         if backward and here:
             ledger.note_module_boundary()
+        try:
+            out = run(*args, **kwargs)
+        finally:
+            running.pop()
+            if backward and here:
+                ledger.note_module_boundary()
+        if node.outputs is None:
+            node.outputs = shapes_of(out)
+        return out
 
-    with follow_calls(enter, leave):
+    with follow_calls(call):
         yield

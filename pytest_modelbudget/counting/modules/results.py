@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import repeat
+from operator import add
 from typing import Any, Literal
 
 import torch
@@ -75,8 +76,7 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
     """Return the tree of modules; ``macs`` and ``training`` are their own MACs, or None where nothing was run."""
     nodes, scale = index.nodes, request.flops_per_mac
 
-    def costs(part: list[int]) -> Costs:
-        params, trainable, weight_bytes, forward, trained = part
+    def costs(params: int, trainable: int, weight_bytes: int, forward: int, trained: int) -> Costs:
         return Costs(
             params,
             trainable,
@@ -90,18 +90,19 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
     kinds: dict[type, str] = {}
     built: list[ModuleCost | None] = [None] * len(nodes)
     totals = [
-        [node.params, node.trainable_params, node.weight_bytes, forward, trained]
+        (node.params, node.trainable_params, node.weight_bytes, forward, trained)
         for node, forward, trained in zip(nodes, macs or repeat(0), training or repeat(0), strict=False)
     ]
     for position in reversed(range(len(nodes))):  # children come after their parents
         node, total = nodes[position], totals[position]
-        own = whole = costs(total)
+        own = whole = costs(*total)
         children: tuple[Any, ...] = ()
         if node.children:
             children = tuple([built[child] for child in node.children])
-            parts = [total, *[totals[child] for child in node.children]]
-            totals[position] = [sum(column) for column in zip(*parts, strict=True)]
-            whole = costs(totals[position])
+            for child in node.children:
+                total = tuple(map(add, total, totals[child]))
+            totals[position] = total
+            whole = costs(*total)
         module = node.module
         kind = kinds.get(type(module))
         if kind is None:

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import model_class
-from pytest_modelbudget.counting.modules.calls import follow_calls
+from pytest_modelbudget.counting.modules.calls import call_between, follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, shapes_of_output, unfinished_parts
@@ -53,7 +53,7 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     try:
         with ExitStack() as stack:
             stack.enter_context(compiled_code_run_eagerly(stack))
-            stack.enter_context(follow_calls(observer.enter, observer.leave))
+            stack.enter_context(follow_calls(call_between(observer.enter, observer.leave)))
             stack.enter_context(followed_threads(observer.in_other_threads, observer.unseen))
             stack.enter_context(observer.mode)
             yield seen

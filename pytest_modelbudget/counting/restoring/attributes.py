@@ -216,9 +216,9 @@ class AttributeSnapshot:
                 self._slotted.add(kind)
             package = _package_of(kind)
             for name, value in before.items():
-                if name.startswith("__"):
-                    continue  # of Python's machinery: annotations, the fields of dataclasses
                 of_value = type(value)
+                if of_value is types.FunctionType or of_value in _NEVER_FOLLOWED or name.startswith("__"):
+                    continue  # the latter are of Python's machinery: annotations, the fields of dataclasses
                 if of_value not in packages:
                     packages[of_value] = _package_of(of_value)
                 if packages[of_value] == package or of_value is tuple or of_value in _CONTAINERS:

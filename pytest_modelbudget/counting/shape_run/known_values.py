@@ -10,7 +10,7 @@ import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, check_has_spec, spec_of, spec_of_weight
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec, check_has_spec, spec_of, specs_of_weights
 from pytest_modelbudget.counting.torch_private import backend_flags, set_data_of, storage_identity, storage_of
 
 _default_dtype = torch.get_default_dtype
@@ -41,7 +41,7 @@ class KnownValues:
     def ignore_values_of(self, weights: list[torch.Tensor]) -> None:
         """Treat real tensors as if they had shapes alone from here on."""
         self._held = weights
-        self._weights = dict(zip(map(id, weights), map(spec_of_weight, weights), strict=True))
+        self._weights = dict(zip(map(id, weights), specs_of_weights(weights), strict=True))
         self._storages = list(map(storage_of, weights))
 
     def put_weights_back(self) -> bool:

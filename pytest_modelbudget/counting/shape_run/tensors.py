@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import torch
@@ -80,12 +81,20 @@ def spec_of(tensor: torch.Tensor, device: torch.device | None = None) -> Spec:
     return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, device or tensor.device, bits)
 
 
-def spec_of_weight(tensor: torch.Tensor) -> Spec:
-    """Return the spec of a weight, whose values are as they are stored."""
-    dtype = tensor.dtype
-    if tensor.layout is not torch.strided or dtype in _QUANTIZED:
-        return spec_of(tensor)
-    return intern(tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, tensor.device)
+_shape_dtype_device_layout = attrgetter("shape", "dtype", "device", "layout")
+
+
+def specs_of_weights(tensors: list[torch.Tensor]) -> Iterator[Spec]:
+    """Yield the specs of weights, whose values are as they are stored."""
+    strided = torch.strided
+    for tensor, (shape, dtype, device, layout) in zip(tensors, map(_shape_dtype_device_layout, tensors), strict=True):
+        if layout is not strided or dtype in _QUANTIZED:
+            yield spec_of(tensor)
+        else:
+            stride, offset = tensor.stride(), tensor.storage_offset()
+            yield _interned.get((shape, stride, offset, dtype, device, 0)) or intern(
+                shape, stride, offset, dtype, device
+            )
 
 
 def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:
