@@ -26,6 +26,7 @@ ELSEWHERE = {
     "plugin/test_shared_mark.py": "A mark that another plugin has too",
     "plugin/test_subtests.py": "Subtests",
     "plugin/test_completeness.py": "Runs that do not show everything",
+    "plugin/test_pruning.py": "Tests that failed or gave up, and the baseline",
     "plugin/test_gates.py": "What is wrong with the run as a whole",
     "plugin/test_broken_runs.py": "Broken runs",
     "counting/real_run/test_whole_models.py": "The model is the whole",
@@ -79,6 +80,8 @@ def _tests(path: Path) -> Iterator[tuple[str, list[str]]]:
                 modes = ["without pytest"]
             elif marks & MODES.keys():
                 modes = MODES[(marks & MODES.keys()).pop()]
+            elif any("with_workers(" in mark for mark in marks):
+                modes = ["plain", "-n2"]
             else:
                 modes = ["-n2"] if "pytest.mark.workers" in marks else ["plain"]
             yield node.name, modes
