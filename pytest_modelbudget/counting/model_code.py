@@ -22,7 +22,7 @@ from torch import nn
 
 from pytest_modelbudget.counting.origins import is_user_code
 from pytest_modelbudget.counting.references import functions_in, items_of, layers_of, names_in, values_of
-from pytest_modelbudget.counting.torch_private import any_dispatch_mode
+from pytest_modelbudget.counting.torch_private import any_dispatch_mode, dlpack_functions
 from pytest_modelbudget.counting.type_comparisons import TENSOR_TYPES, compares_exact_types
 
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"] + os.sep
@@ -30,8 +30,13 @@ _SITE_PACKAGES = f"{os.sep}site-packages{os.sep}"
 _FLAGS_OF_TENSORS = frozenset(("is_conj", "is_neg", "is_set_to", "resolve_conj", "resolve_neg"))
 _NAMES_PAST_MODES = frozenset(("apply_", "data_ptr", "map2_", "map_", "numpy", "tolist", "untyped_storage"))
 _BASES = frozenset(("__base__", "__bases__", "__mro__", "mro", "super"))
-_PAST_EVERY_MODE = {id(method): method for method in attrgetter(*_NAMES_PAST_MODES)(torch.Tensor)}
-"""Methods that see no mode, by identity. Where code names them by themselves, nothing can be put in their place."""
+_FUNCTIONS_PAST_MODES = (
+    torch.tensor_split,
+    torch.Tensor.tensor_split,
+    *(vars(one)[name] for one, name in dlpack_functions),
+)
+_PAST_EVERY_MODE = {id(one): one for one in (*attrgetter(*_NAMES_PAST_MODES)(torch.Tensor), *_FUNCTIONS_PAST_MODES)}
+"""What sees no mode, by identity. Where code names it by itself, nothing can be put in its place."""
 _ALWAYS_RUN = (
     *(
         "__call__",

@@ -11,7 +11,8 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from torch import as_tensor, nn, tensor
+from torch import as_tensor, nn, tensor, tensor_split
+from torch.utils.dlpack import to_dlpack as capsule_of
 
 from pytest_modelbudget.counting import measure
 
@@ -136,6 +137,9 @@ def test_a_warning_of_a_constructor_names_the_line_of_the_model() -> None:
     assert {one.filename for one in warned} == {__file__}
 
 
+SPLITTERS = {"of tensors": torch.Tensor.tensor_split}
+
+
 def numbers(tensor: torch.Tensor) -> list[int]:
     found: list[int] = tensor.tolist()
     return found
@@ -146,15 +150,20 @@ MEMORY: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "tensor_split by keywords": lambda x, at: torch.tensor_split(input=x, tensor_indices_or_sections=at)[0],
     "method": lambda x, at: x.tensor_split(at, dim=0)[0],
     "TorchScript": lambda x, at: x[: torch.jit.script(numbers)(at)[0]],
+    "imported": lambda x, at: tensor_split(x, at)[0],
+    "held": lambda x, at: SPLITTERS["of tensors"](x, at)[0],
+    "to_dlpack": lambda x, at: x[: int(torch.from_dlpack(capsule_of(at))[0])],
 }
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("read", MEMORY)
 def test_what_reads_the_memory_of_its_arguments(read: str) -> None:
+    part = MEMORY[read]
+
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
         self.at.copy_(x.sum(1).long()[:2] * 0 + 3)  # unknown numbers, which are 3
-        return self.linear(MEMORY[read](x, self.at))
+        return self.linear(part(x, self.at))
 
     for backward in (False, True):
         model = Model(forward)
