@@ -20,11 +20,14 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import Inputs, input_specs
+from pytest_modelbudget.counting.modules import calls
 from pytest_modelbudget.counting.references import attributes_of, functions_in, items_of
 from pytest_modelbudget.measurement import TensorSpec
 
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
 """The file in which torch calls modules; its frames belong to the call of the module itself."""
+_PLAIN_CALL = vars(nn.Module)["_call_impl"].__code__
+_CALLERS = (_MODULE_CALLS, calls.__file__)
 
 _TOKEN = "<pytest-modelbudget>"  # no identifier, so that it is never a variable of the method's own
 _OF_FRAME_AND_HERE = 3  # references, with the one that counts them
@@ -55,7 +58,8 @@ def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]
     while frame is not None:
         code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
-        if not of_a_call and code.co_filename != _MODULE_CALLS:
+        past_the_call = code is _PLAIN_CALL and caller is not None and caller.f_code.co_filename not in _CALLERS
+        if past_the_call or (not of_a_call and code.co_filename != _MODULE_CALLS):
             owner: Any = first_argument(frame) if _may_have_owner(code) else None
             if issubclass(type(owner), nn.Module):
                 if code.co_name == "__init__":

@@ -104,6 +104,7 @@ WHOLE = [("Task", 76, 64)]  # 40 + 36 params, 32 + 32 MACs
         lambda task: task(x()),
         lambda task: task.training_step(x()),
         lambda task: task.forward(x()),
+        lambda task: task._call_impl(x()),
         lambda task: task.in_helpers(x()),
         lambda task: task.decorated(x()),
         lambda task: task.recovers(x()),
