@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import EVERY_MODE, Run
+from .conftest import EVERY_MODE, Run, with_workers
 
 REPORTS_A_RERUN = """
 from _pytest.runner import runtestprotocol
@@ -72,12 +72,14 @@ def test_malformed(): pass
 """
 
 
-@EVERY_MODE
-@pytest.mark.parametrize("plugin", [REPORTS_A_RERUN, KEEPS_IT_BACK], ids=["reports_a_rerun", "keeps_it_back"])
+PLUGINS = {"reports a rerun": REPORTS_A_RERUN, "keeps it back": KEEPS_IT_BACK}
+
+
+@pytest.mark.parametrize(("mode", "plugin"), with_workers(PLUGINS, "keeps it back"))
 def test_the_last_attempt_counts_and_fails_once(
     run: Run, pytester: pytest.Pytester, mode: list[str], plugin: str
 ) -> None:
-    pytester.makeconftest(plugin)
+    pytester.makeconftest(PLUGINS[plugin])
     result = run(*mode, test_net=TESTS)
     outcomes = result.parseoutcomes()
     outcomes.pop("rerun", None)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
+from .conftest import PLAIN_AND_N2, Run, with_workers
 
 
 def test_the_whole_message(run: Run) -> None:
@@ -40,8 +40,7 @@ def test_the_whole_message(run: Run) -> None:
     ]
 
 
-@EVERY_MODE
-@pytest.mark.parametrize("ci", ["", "true"])
+@pytest.mark.parametrize(("mode", "ci"), with_workers(["", "true"], "true"))
 def test_the_short_summary_says_it_in_one_line(
     run: Run, mode: list[str], ci: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize(("mode", "failing"), with_workers(FAILING, "call", "first"))
+@pytest.mark.parametrize(("mode", "failing"), with_workers(FAILING, "first"))
 def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     run: Run, pytester: pytest.Pytester, mode: list[str], failing: str
 ) -> None:
@@ -60,7 +60,7 @@ GIVES_UP = {
 }
 
 
-@pytest.mark.parametrize(("mode", "how"), with_workers(GIVES_UP, "skip", "subtest"))
+@pytest.mark.parametrize(("mode", "how"), with_workers(GIVES_UP, "subtest"))
 def test_a_test_that_gave_up_leaves_the_rest_of_the_baseline(
     run: Run, pytester: pytest.Pytester, mode: list[str], how: str
 ) -> None:

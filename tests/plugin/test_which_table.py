@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import EVERY_MODE, Run
+from .conftest import EVERY_MODE, Run, with_workers
 
 LIMITS = '[tool.modelbudget.default]\nmacs = "1K"\n'
 PASSES = "def test(): pass\n"
@@ -179,10 +179,12 @@ def test_the_tables_of_others_are_left_alone(run: Run, name: str) -> None:
     assert run(pyproject=f'[{name}]\nx = "1K"\n', test_net="def test(): pass").ret == pytest.ExitCode.OK
 
 
-@EVERY_MODE
-@pytest.mark.parametrize("key", [r'tool."model\u0062udget".default', r'"\u0074ool".modelbudget.default'])
+KEYS = {"second": r'tool."model\u0062udget".default', "first": r'"\u0074ool".modelbudget.default'}
+
+
+@pytest.mark.parametrize(("mode", "key"), with_workers(KEYS, "first"))
 def test_a_table_written_with_escapes_is_in_use(run: Run, mode: list[str], key: str) -> None:
-    result = run(*mode, pyproject=f'[{key}]\nmacs = "1K"\n', test_net=OVER)
+    result = run(*mode, pyproject=f'[{KEYS[key]}]\nmacs = "1K"\n', test_net=OVER)
     result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K *"])
 
 
