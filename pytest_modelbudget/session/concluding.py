@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import unittest
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
+from pytest_modelbudget.measurement import OperatorCost
+from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.reports.wording import outside_of_modules
 from pytest_modelbudget.session.carrying import carries
 from pytest_modelbudget.session.contract import Contract
-from pytest_modelbudget.session.record import Failure, Record
+from pytest_modelbudget.session.record import Failure, Measured, Record
 
 GIVEN_UP = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a test raises that does not want to be judged."""
@@ -42,18 +45,24 @@ def conclude(contract: Contract, record: Record, outcome: Outcome) -> Exception 
     return _unmet(contract, record)
 
 
+def conclude_teardown(contract: Contract, record: Record) -> Exception | None:
+    """Return what a test whose teardown has ended still has to fail with, or ``None``."""
+    lost = lost_failure(record, Outcome(after_call=True))
+    return conclude(contract, record, Outcome()) if lost is None and record.postponed else lost
+
+
 def lost_failure(record: Record, outcome: Outcome) -> Exception | None:
     """Return the first failure that ``outcome`` neither shows nor may excuse, as it has to be raised."""
     if outcome.fails:
         return None
-    for failure in record.failures:
-        if failure.shown or (failure.left and outcome.after_call):
+    for kept in record.failures:
+        if kept.shown or (kept.left and outcome.after_call):
             continue
-        carried = carries(outcome.raised, failure.error) and not isinstance(outcome.raised, GIVEN_UP)
-        if failure.raised and not carried:
-            return _swallowed(failure.error)
-        if not _excused(failure, outcome):
-            return failure.error
+        carried = carries(outcome.raised, kept.error) and not isinstance(outcome.raised, GIVEN_UP)
+        if kept.raised and not carried:
+            return _swallowed(kept.error)
+        if not _excused(kept, outcome):
+            return kept.error
     return None
 
 
@@ -132,3 +141,16 @@ def _limits_nothing(contract: Contract, record: Record) -> BudgetError | None:
         f"budget declared, but no limit applies to {', '.join(names)}: give the mark one, or add "
         f"[tool.modelbudget.models.{names[0]}] to {contract.table_path}"
     )
+
+
+def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = ()) -> Exception | None:
+    """Return the failure for what was judged, or ``None`` where no verdict has an error.
+
+    ``outside`` are the operators that ran outside of any module.
+    """
+    verdicts = tuple(one.verdict for one in measured)
+    if not any(verdict.errors for verdict in verdicts):
+        return None
+    message = failure([(one.verdict, one.measurement, one.differences) for one in measured], outside)
+    over = any(verdict.excusable for verdict in verdicts)
+    return BudgetExceeded(message, verdicts) if over else BudgetError(message)

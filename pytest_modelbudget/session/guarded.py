@@ -23,18 +23,25 @@ from pytest_modelbudget.budgets import (
     judge,
     judge_scaling,
 )
-from pytest_modelbudget.measurement import Measurement, OperatorCost
-from pytest_modelbudget.reports.message import failure
+from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.results import Result, TestResult, encode
 from pytest_modelbudget.results.baseline import LockedModel
 from pytest_modelbudget.results.difference import differences
-from pytest_modelbudget.session.concluding import GIVEN_UP, Outcome, conclude, lost_failure
+from pytest_modelbudget.session.concluding import (
+    GIVEN_UP,
+    Outcome,
+    conclude,
+    conclude_teardown,
+    failure_of,
+    lost_failure,
+)
 from pytest_modelbudget.session.contract import Contract, contract_of
 from pytest_modelbudget.session.other_plugins import has_failed_softly
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
     has_failed_subtests,
+    measures_in_teardown,
     own_exception,
     say_once,
     show_as_failed,
@@ -124,9 +131,9 @@ class GuardedTest:
         self._conclude(None)
 
     def after_teardown(self) -> None:
-        """Fail if something was lost in teardown."""
+        """Fail if something was lost in teardown, or has not come by its end."""
         __tracebackhide__ = True
-        lost = lost_failure(self.record, Outcome(after_call=True))
+        lost = conclude_teardown(self.contract, self.record)
         if lost is not None:
             self.fail(lost)
 
@@ -235,8 +242,9 @@ class GuardedTest:
         outcome = self._outcome(own_exception(self.item) if raised is None else raised, False)
         outcome = replace(outcome, fails=self._fails(outcome), failed_in_part=has_failed_subtests(self.item))
         self.record.ran_through = outcome.raised is None or isinstance(outcome.raised, BudgetExceeded)
-        self.record.unused_fixture = outcome.raised is None and self.record.never_called_fixture
         left = conclude(self.contract, self.record, outcome)
+        if left is not None and self.record.never_called_fixture and measures_in_teardown(self.item):
+            self.record.postponed, left = True, None
         if left is not None:
             drop_own_exception(self.item)
             self.fail(left)
@@ -285,16 +293,3 @@ class GuardedTest:
             raise_at(error, self._place(error), self.item.config, self.item.name)
         except Exception as raised:
             return pytest.ExceptionInfo.from_exception(raised)
-
-
-def failure_of(measured: Sequence[Measured], outside: Sequence[OperatorCost] = ()) -> Exception | None:
-    """Return the failure for what was judged, or ``None`` where no verdict has an error.
-
-    ``outside`` are the operators that ran outside of any module.
-    """
-    verdicts = tuple(one.verdict for one in measured)
-    if not any(verdict.errors for verdict in verdicts):
-        return None
-    message = failure([(one.verdict, one.measurement, one.differences) for one in measured], outside)
-    over = any(verdict.excusable for verdict in verdicts)
-    return BudgetExceeded(message, verdicts) if over else BudgetError(message)

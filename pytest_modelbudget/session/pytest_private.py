@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from inspect import isgeneratorfunction
 from typing import Any, Literal
 
 import pytest
@@ -26,6 +27,21 @@ def fixture_names(item: pytest.Item) -> Sequence[str]:
     Without it a test that uses the fixture would be observed as well.
     """
     return getattr(item, "fixturenames", ())
+
+
+def measures_in_teardown(item: pytest.Item) -> bool:
+    """Return whether a fixture that goes on when the test has ended has ``model_budget``, or may get it.
+
+    Without it a test whose fixture measures then would be told that it measured nothing.
+    """
+    fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    needs = {name: {argument for one in found for argument in one.argnames} for name, found in fixtures.items()}
+    having, more = set[str](), {"model_budget", "request"}
+    while more:
+        having |= more
+        more = {name for name, needed in needs.items() if needed & having} - having
+    functions = [one.func for name in having & needs.keys() - {"model_budget"} for one in fixtures[name]]
+    return any(isgeneratorfunction(one) and not one.__module__.startswith("_pytest.") for one in functions)
 
 
 def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:

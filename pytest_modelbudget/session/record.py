@@ -54,13 +54,14 @@ class Record:
     ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``ran_through``: the
     call of the test came to its end, or to an excess, which ends it in every run. ``unobserved``: it came under a
     budget when its call had begun. ``judged_under`` are the marks when the latest measurement was judged.
+    ``postponed``: whether it measures anything is known when its fixtures have ended.
     """
 
     measured: list[Measured] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     outside: list[OperatorCost] = field(default_factory=list)
     requested_fixture: bool = False
-    unused_fixture: bool = False
+    postponed: bool = False
     excused: bool = False
     skipped: bool = False
     ran_through: bool = False
@@ -71,6 +72,11 @@ class Record:
     def never_called_fixture(self) -> bool:
         """Whether the test asked for the fixture, and neither measured with it nor failed to."""
         return self.requested_fixture and not self.measured and not self.failures
+
+    @property
+    def unused_fixture(self) -> bool:
+        """Whether a test that came to its end asked for the fixture in vain."""
+        return self.ran_through and self.never_called_fixture
 
     @property
     def first_failure(self) -> str:

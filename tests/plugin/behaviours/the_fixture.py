@@ -95,3 +95,53 @@ def test_a_lifted_training_limit_runs_none(model_budget):
 @pytest.mark.budget(params=21)
 def test_the_fixture_can_be_asked_for_while_the_test_runs(request):
     request.getfixturevalue("model_budget")(Head())
+
+
+@pytest.fixture
+def measured_at_the_end(model_budget):
+    yield
+    model_budget(Net(), X)
+
+
+@pytest.fixture
+def asked_for_at_the_end(request):
+    budget = request.getfixturevalue("model_budget")
+    yield
+    budget(Net(), X)
+
+
+@pytest.fixture
+def never_measured(model_budget):
+    yield
+    assert model_budget
+
+
+# expect passed: modelbudget.Net.macs.limit = 22000
+@pytest.mark.budget(macs="22K")
+def test_what_a_fixture_measures_at_its_end_is_judged(measured_at_the_end):
+    pass
+
+
+# expect passed: modelbudget.Net.macs.limit = 22000
+@pytest.mark.budget(macs="22K")
+def test_what_a_fixture_asks_for_and_measures_at_its_end_is_judged(asked_for_at_the_end):
+    pass
+
+
+# expect error: Net: macs 22.00 K > 21.9 K (+0.5%)
+@pytest.mark.budget(macs="21.9K")
+def test_an_excess_of_what_a_fixture_measures_at_its_end_is_an_error(measured_at_the_end):
+    pass
+
+
+# expect error: never called model_budget
+@pytest.mark.budget(macs="22K")
+def test_a_fixture_that_has_never_measured_when_it_ends_is_an_error(never_measured):
+    pass
+
+
+# expect failed: AssertionError
+# and: not never called model_budget
+@pytest.mark.budget(macs="22K")
+def test_one_that_fails_before_is_told_nothing_else(never_measured):
+    assert Net is None
