@@ -103,6 +103,9 @@ METRICS: Mapping[str, Metric] = {
 }
 """Every metric that can be measured and budgeted, by name, in the order in which people see them."""
 
+MARKS = ("budget", "modelbudget")
+"""The marks that limit them: ``budget`` is shared with other plugins, ``modelbudget`` is always ours."""
+
 
 def needing(*runs: str) -> tuple[str, ...]:
     """Return the metrics that need one of these ``runs``."""

@@ -13,10 +13,7 @@ from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, reads_as_limit, shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
-from pytest_modelbudget.metrics import METRICS, is_near_miss, nearest
-
-ALIAS = "modelbudget"
-"""The mark that is always ours; ``budget`` is shared with other plugins."""
+from pytest_modelbudget.metrics import MARKS, METRICS, is_near_miss, nearest
 
 SELECTORS = ("model", "name", "module")
 """The keywords of a mark that are no metrics."""
@@ -59,9 +56,12 @@ def rules_of_mark(
 ) -> Rules | None:
     """Return what a mark declares, or ``None`` for a mark of another plugin that is called ``budget`` too.
 
-    ``shared`` tells that somebody else has registered a mark of that name. Raises BudgetError for a malformed mark.
+    ``shared`` tells that somebody else has registered a mark of that name. Raises BudgetError for a malformed mark,
+    and for one whose name is nearly one of ours.
     """
-    if shared and mark != ALIAS and not _is_ours(args, kwargs):
+    if mark not in MARKS:
+        raise BudgetError(f"@pytest.mark.{mark} at {place} is unknown, and limits nothing: write @pytest.mark.budget")
+    if shared and mark == "budget" and not _is_ours(args, kwargs):
         return None
     if args:
         example = "macs" if isinstance(args[0], str) else "params"

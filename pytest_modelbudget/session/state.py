@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_modelbudget.metrics import MARKS, METRICS
+
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable, Iterable, Iterator
@@ -37,10 +39,6 @@ if TYPE_CHECKING:
 
         def after_report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
             """See to it that the report of a phase shows what it has to."""
-
-
-MARKS = ("budget", "modelbudget")
-"""The names of the marks."""
 
 
 class Collection:
@@ -209,10 +207,14 @@ class Session:
         return self._table
 
     @property
+    def registered_marks(self) -> list[str]:
+        """The names of the marks that the project and its plugins have registered."""
+        return [re.split(r"[(:\s]", line.strip())[0] for line in self.config.getini("markers")]
+
+    @property
     def shares_mark(self) -> bool:
         """Whether somebody else has registered a mark that is called ``budget`` too."""
-        names = [re.split(r"[(:\s]", line.strip())[0] for line in self.config.getini("markers")]
-        return names.count("budget") > 1
+        return self.registered_marks.count("budget") > 1
 
     def counting(self) -> ModuleType:
         """Return the engine, with the formulas that the project's hooks give."""
@@ -265,7 +267,7 @@ def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
 
 def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
-    found = [(node, mark) for node, mark in item.iter_markers_with_node() if mark.name in MARKS]
+    found = [(node, mark) for node, mark in item.iter_markers_with_node() if _may_be_ours(mark, item)]
     at = len(found)
     read: tuple[tuple[Any, pytest.Mark], ...] = item.stash.get(READ, ())
     for node, mark in reversed(read):
@@ -273,6 +275,17 @@ def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
         if at == len(found) or found[at][1] is not mark:
             found.insert(at, (node, mark))
     return found
+
+
+def _may_be_ours(mark: pytest.Mark, item: pytest.Item) -> bool:
+    """Return whether a mark has one of our names, or limits a metric under a name that is nearly one, and nobody's."""
+    if mark.name in MARKS or METRICS.keys().isdisjoint(mark.kwargs):
+        return mark.name in MARKS
+    from difflib import get_close_matches
+
+    letters = re.sub("[^a-z]", "", mark.name.lower())
+    is_close = get_close_matches(letters, MARKS, cutoff=0.8)
+    return bool(is_close) and mark.name not in item.config.stash[SESSION].registered_marks
 
 
 def marks_since(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import PLAIN_AND_N2, Run
+from .conftest import EVERY_MODE, PLAIN_AND_N2, Run
 
 
 @pytest.fixture
@@ -55,6 +55,33 @@ def test_ours_and_near_misses_are_still_held_to(run: Run, mode: list[str]) -> No
         """,
     )
     result.assert_outcomes(failed=2, errors=2)
+
+
+@EVERY_MODE
+def test_a_name_that_is_nearly_ours_is_an_error(run: Run, mode: list[str]) -> None:
+    names = ("budgets", "Budget", "buget", "model_budget", "modelbudgets", "ModelBudget")
+    tests = [f"@pytest.mark.{name}(macs='1K')\ndef test_{name}(): Net()(X)\n" for name in names]
+    ignoring = "ignore::pytest.PytestUnknownMarkWarning"
+    result = run(*mode, "-W", ignoring, test_marks="".join(tests))
+    result.assert_outcomes(errors=6)
+    for name in names:
+        said = f"*@pytest.mark.{name} at test_marks.py:* is unknown, and limits nothing: write @pytest.mark.budget"
+        result.stdout.fnmatch_lines_random([said])
+
+
+def test_marks_that_have_little_in_common_with_ours_are_left_alone(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('def pytest_configure(config): config.addinivalue_line("markers", "budgets: of ours")')
+    ignoring = "ignore::pytest.PytestUnknownMarkWarning"
+    test = """
+    @pytest.mark.budgets(macs="1K")
+    @pytest.mark.latency_budget(macs="1K")
+    @pytest.mark.buget(180)
+    @pytest.mark.slow(params=3)
+    def test_a(): Net()(X)
+    """
+    result = run("-W", ignoring, test_marks=test)
+    result.assert_outcomes(passed=1)
+    assert "model budgets" not in result.stdout.str()
 
 
 def test_a_marker_in_the_ini_file_counts_as_registered(run: Run, pytester: pytest.Pytester) -> None:

@@ -91,10 +91,7 @@ def specs_of_weights(tensors: list[torch.Tensor]) -> Iterator[Spec]:
         if layout is not strided or dtype in _QUANTIZED:
             yield spec_of(tensor)
         else:
-            stride, offset = tensor.stride(), tensor.storage_offset()
-            yield _interned.get((shape, stride, offset, dtype, device, 0)) or intern(
-                shape, stride, offset, dtype, device
-            )
+            yield intern(shape, tensor.stride(), tensor.storage_offset(), dtype, device)
 
 
 def stop_for_values(tensor: ShapeTensor, operation: str) -> NoReturn:

@@ -156,7 +156,7 @@ MEMORY: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 @pytest.mark.parametrize("read", MEMORY)
 def test_what_reads_the_memory_of_its_arguments(read: str) -> None:
     part = MEMORY[read]
