@@ -18,6 +18,7 @@ _CALL_OF_TYPE = re.compile(r"(?<![\w.])(?:builtins\.)?type\b(?!\((?:self|cls)\))
 TENSOR_TYPES = frozenset(("Tensor", "Parameter", "Buffer", "FloatTensor", "LongTensor", "IntTensor"))
 _NAMES_OF_TYPES = ("__name__", "__qualname__", "__module__")
 _NAMES_OF_WEIGHTS = re.compile(r"\bParam(eter)?\b|\bBuffer\b|torch\.nn\.parameter")
+_ANY_STRING = "<string>"  # the name of all code that is executed from a string; linecache may know one of them
 _LOOK_UPS = ("get", "index", "pop")
 _TELL_PEOPLE = frozenset(("critical", "debug", "error", "exception", "info", "log", "warn", "warning", "warning_once"))
 _MOST_PARENTS = 8
@@ -36,7 +37,7 @@ def compares_exact_types(function: types.FunctionType, names: set[str], *, surel
     """
     code = function.__code__
     last = max(code.co_firstlineno, _last_line(code))
-    lines = linecache.getlines(code.co_filename, function.__globals__)
+    lines = [] if code.co_filename == _ANY_STRING else linecache.getlines(code.co_filename, function.__globals__)
     own = lines[code.co_firstlineno - 1 : last]
     if not any(map(_CALL_OF_TYPE.search, own)):
         return not own and _names_a_tensor_type(function, names)  # where there is no source, the names decide

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import itertools
+import linecache
 import operator
 import types
 from collections.abc import Callable
@@ -166,6 +167,15 @@ def test_a_forward_that_looks_at_types_by_a_detour(condition: str) -> None:
     build = functools.partial(Asking, DETOURS[condition])
     for given in (build(), build):
         assert measure(given, rows(3)).macs == ONE
+
+
+def test_the_source_of_a_command_is_that_of_no_function_in_a_string(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 keeps the source of ``python -c`` under the name of every string that is executed."""
+    monkeypatch.setitem(linecache.cache, "<string>", (12, None, ["import sys\n"] * 9, "<string>"))
+    made: dict[str, Any] = {}
+    exec("def plain(x):\n    return type(x) is torch.Tensor", {"torch": torch}, made)
+    asks = made["plain"]
+    assert measure(Asking(lambda self, x: asks(x)), rows(3)).macs == ONE
 
 
 class Check:
