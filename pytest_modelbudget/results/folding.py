@@ -145,4 +145,4 @@ def _in_order(children: tuple[FoldedModule, ...]) -> list[tuple[FoldedModule, st
 
 def _sum(costs: list[Costs]) -> Costs:
     columns = zip(*map(structs.astuple, costs), strict=True)
-    return Costs(*[None if column[0] is None else sum(column) for column in columns])  # type: ignore[arg-type]
+    return Costs(*[None if column[0] is None else sum(column) for column in columns])  # type: ignore[arg-type]  # those of params are no None

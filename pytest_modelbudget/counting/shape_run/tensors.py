@@ -130,7 +130,8 @@ class ShapeTensor(torch.Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> ShapeTensor:
         """Return another tensor of the same spec, as a deep copy of a real one would be."""
         if id(self) in memo:
-            return memo[id(self)]  # type: ignore[no-any-return]
+            known: ShapeTensor = memo[id(self)]
+            return known
         twin = new_shape_tensor(self._spec)
         twin.requires_grad_(self.requires_grad)
         if getattr(self, "_is_param", False):
@@ -164,7 +165,7 @@ class ShapeTensor(torch.Tensor):
         """Return a tensor whose values are negated."""
         return self.clone() if self.is_neg() else self
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]  # torch names the one that it takes
         stop_for_values(self, "formatting a tensor")
 
     __str__ = __repr__
