@@ -55,19 +55,37 @@ def _by_rule(facts: ShapeRunFacts, args: Any, kwargs: Any, spec: Callable[[torch
     """Return what the operator's shape rule says of the call, or None where it leaves that to the meta kernel."""
     rule, formula = facts.shape_rule, facts.formula
     assert rule is not None
-    specs = tree_map(lambda leaf: spec(leaf) if isinstance(leaf, torch.Tensor) else leaf, (args, kwargs))
-    result = rule(*specs[0], **specs[1])
+    specs = [_with_specs(arg, spec) for arg in args]
+    options = {name: _with_specs(value, spec) for name, value in kwargs.items()}
+    result = rule(*specs, **options)
     if result is None:
         return None
     if facts.mutable_arguments and facts.name.endswith("_"):
-        return Outcome(ArgumentAt(0), (), ()) if result.shape == specs[0][0].shape else None
+        return Outcome(ArgumentAt(0), (), ()) if result.shape == specs[0].shape else None
     if formula is None:
         return Outcome(result, (), ())
     if formula.takes_tensors:
         return None
-    shapes = tree_map(lambda leaf: leaf.shape if type(leaf) is Spec else leaf, (*specs, result))
-    macs = formula.function(*shapes[0], **shapes[1], out_shape=shapes[2])
+    named = {name: _with_shapes(value) for name, value in options.items()}
+    macs = formula.function(*map(_with_shapes, specs), **named, out_shape=_with_shapes(result))
     return Outcome(result, (), ((facts.name, None if macs is None else int(macs)),))
+
+
+def _with_specs(arg: Any, spec: Callable[[torch.Tensor], Spec]) -> Any:
+    """Return an argument with specs in the place of its tensors; operators take them bare or in lists."""
+    if isinstance(arg, torch.Tensor):
+        return spec(arg)
+    if type(arg) in (list, tuple) and not (arg and type(arg[0]) is int):
+        return [_with_specs(item, spec) for item in arg]
+    return arg
+
+
+def _with_shapes(arg: Any) -> Any:
+    if type(arg) is Spec:
+        return arg.shape
+    if type(arg) in (list, tuple) and not (arg and type(arg[0]) is int):
+        return type(arg)(map(_with_shapes, arg))
+    return arg
 
 
 def _on_meta(metas: list[torch.Tensor], args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:

@@ -18,7 +18,7 @@ from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storage
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
 from pytest_modelbudget.counting.shape_run.registrations import Registrations
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
-from pytest_modelbudget.counting.torch_private import make_wrapper_subclass, storage_of
+from pytest_modelbudget.counting.torch_private import storage_of
 
 
 class RunTensors:
@@ -56,14 +56,7 @@ class RunTensors:
 
         This is ``new_shape_tensor`` without the call: nothing else is done so often.
         """
-        tensor: ShapeTensor = make_wrapper_subclass(
-            ShapeTensor,
-            spec.shape,
-            strides=spec.stride,
-            storage_offset=spec.offset,
-            dtype=spec.dtype,
-            device=spec.device,
-        )
+        tensor = spec.make()
         tensor._spec = spec
         tensor._base_storage = None
         self._created.append(ref(tensor))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, NoReturn
 
@@ -24,10 +25,11 @@ from pytest_modelbudget.counting.torch_private import (
 class Spec:
     """Everything about a tensor but its values. Interned: equal specs are one object, so they hash by identity.
 
-    ``bits`` says what is still to be done to every value that is read: ``CONJUGATED``, ``NEGATED``.
+    ``bits`` says what is still to be done to every value that is read: ``CONJUGATED``, ``NEGATED``. ``make`` makes a
+    shape tensor, in which :func:`new_shape_tensor` notes its spec.
     """
 
-    __slots__ = ("bits", "device", "dtype", "offset", "shape", "stride")
+    __slots__ = ("bits", "device", "dtype", "make", "offset", "shape", "stride")
 
     def __init__(
         self, shape: Shape, stride: Shape, offset: int, dtype: torch.dtype, device: torch.device, bits: int = 0
@@ -38,6 +40,20 @@ class Spec:
         self.dtype = dtype
         self.device = device
         self.bits = bits
+        plain = offset == 0 and stride == contiguous_strides(shape)
+        layout = (None, None) if plain else (stride, offset)  # parsing takes longer than making the tensor
+        self.make: Callable[[], ShapeTensor] = partial(
+            make_wrapper_subclass, ShapeTensor, shape, *layout, None, dtype, torch.strided, device
+        )
+
+
+def contiguous_strides(shape: Sequence[int]) -> Shape:
+    """Return the strides of a row-major tensor."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
 
 
 CONJUGATED, NEGATED = 1, 2
@@ -194,14 +210,7 @@ ShapeTensor.__name__, ShapeTensor.__qualname__, ShapeTensor.__module__ = "Tensor
 
 def new_shape_tensor(spec: Spec) -> ShapeTensor:
     """Return a new shape tensor."""
-    tensor: ShapeTensor = make_wrapper_subclass(
-        ShapeTensor,
-        spec.shape,
-        strides=spec.stride,
-        storage_offset=spec.offset,
-        dtype=spec.dtype,
-        device=spec.device,
-    )
+    tensor = spec.make()
     tensor._spec = spec
     tensor._base_storage = None
     return tensor

@@ -130,6 +130,36 @@ def test_tensors_and_numbers() -> None:
         assert agree(aten.where.self, real(2, 3, 1, dtype=torch.bool), x, real(4))
 
 
+MASKS = [
+    real(2, 3, 4, dtype=torch.bool),
+    real(3, 1, dtype=torch.bool),
+    real(4, 3, 2, dtype=torch.bool).permute(2, 1, 0),
+]
+
+
+@pytest.mark.parametrize("mask", MASKS, ids=["whole", "rows", "mixed"])
+def test_filled_where_a_mask_says(mask: torch.Tensor) -> None:
+    for x in layouts(2, 3, 4):
+        assert agree(aten.masked_fill.Scalar, x, mask, float("-inf"))
+        assert agree(aten.masked_fill.Tensor, x, mask, real())
+
+
+def test_triangles_and_layer_norms_are_row_major() -> None:
+    for x in layouts(2, 3, 4):
+        assert agree(aten.tril.default, x)
+        assert agree(aten.triu.default, x.bool(), 1)
+        assert agree(aten.native_layer_norm.default, x, [4], real(4), real(4), 1e-5)
+        assert agree(aten.native_layer_norm.default, x, [3, 4], None, None, 1e-5)
+
+
+def test_copies() -> None:
+    for x in layouts(2, 3, 4):
+        assert agree(aten.clone.default, x, memory_format=torch.contiguous_format)
+        answer = by_rule(aten.clone.default, x)
+        assert answer is None or summary(answer) == summary(x.clone())
+    assert agree(aten.clone.default, real(2, 3).bool().t())
+
+
 X, T, W, M = meta(2, 8, 16, 16), meta(2, 5, 8), meta(8), meta(8, 8)
 CONV = [1, 1], [1, 1], [1, 1]
 CASES: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
@@ -224,6 +254,12 @@ REFUSED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.max_pool2d_with_indices.default, (X, [2, 2], [2, 2], [2, 2])),
     (aten._softmax.default, (T, 3, False)),
     (aten.cumsum.default, (T, 3)),
+    (aten.masked_fill.Scalar, (M, meta(8, 8), 0)),
+    (aten.masked_fill.Scalar, (M, meta(7, 8, dtype=torch.bool), 0)),
+    (aten.masked_fill.Tensor, (M, meta(8, 8, dtype=torch.bool), meta(1))),
+    (aten.masked_fill.Tensor, (M, meta(8, 8, dtype=torch.bool), meta(dtype=torch.int64))),
+    (aten.tril.default, (W,)),
+    (aten.clone.default, (M[:, ::2],)),
     (aten.native_batch_norm.default, (X, meta(7), W, W, W, True, 0.1, 1e-5)),
     (aten._scaled_dot_product_flash_attention_for_cpu.default, (X, meta(2, 8, 16, 15), X)),
 ]

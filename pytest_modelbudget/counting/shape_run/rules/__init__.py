@@ -7,7 +7,7 @@ returns None in all others; a test holds every rule against the meta kernel.
 
 from __future__ import annotations
 
-from pytest_modelbudget.counting.shape_run.rules import elementwise, layers
+from pytest_modelbudget.counting.shape_run.rules import creation, elementwise, layers, views
 from pytest_modelbudget.counting.shape_run.rules.table import SHAPE_RULES
 
-__all__ = ["SHAPE_RULES", "elementwise", "layers"]
+__all__ = ["SHAPE_RULES", "creation", "elementwise", "layers", "views"]

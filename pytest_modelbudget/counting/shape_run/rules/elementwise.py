@@ -139,3 +139,24 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and are_floating(a, b)):
         return None
     return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None
+
+
+@rule("masked_fill.Scalar", "masked_fill.Tensor")
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """Answer a tensor with a number in some places, which is row-major whatever the tensor is."""
+    if not are_floating(x, *[value] if type(value) is Spec else []) or mask.dtype is not torch.bool:
+        return None
+    if mask.device != x.device or (value.shape if type(value) is Spec else not is_plain_value(value)):
+        return None
+    out = broadcast((x, mask))
+    return row_major(out.shape, x) if out is not None else None
+
+
+@rule("clone")
+def clone(x: Spec, *, memory_format: Any = None) -> Any:
+    """Answer a copy of a dense tensor in its layout, or of any tensor in rows."""
+    if x.bits or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
+        return None
+    if memory_format is torch.contiguous_format:
+        return row_major(x.shape, x)
+    return in_layout_of(x) if is_dense(x) else None

@@ -27,6 +27,12 @@ def along_a_dimension(x: Any, dim: int, *others: Any, **options: Any) -> Any:
     return row_major(x.shape, x) if -len(x.shape) <= dim < len(x.shape) else None
 
 
+@rule("tril", "triu")
+def triangle(x: Any, diagonal: Any = 0) -> Any:
+    """Answer the lower or upper triangle of matrices, which is row-major whatever they are."""
+    return row_major(x.shape, x) if len(x.shape) >= 2 and not x.bits and type(diagonal) is int else None
+
+
 @rule("roll")
 def roll(x: Any, shifts: Any, dims: Any = ()) -> Any:
     """Answer a rotation of a row-major tensor."""
@@ -124,10 +130,13 @@ def batch_norm(x: Any, w: Any, b: Any, mean: Any, var: Any, *_: Any) -> Any:
 
 @rule("native_layer_norm")
 def layer_norm(x: Any, normalized: Any, w: Any, b: Any, eps: Any) -> Any:
-    """Answer layer normalisation: mean and rstd over the normalised dimensions, which are kept with size 1."""
+    """Answer layer normalisation: mean and rstd over the normalised dimensions, which are kept with size 1.
+
+    All three are row-major, whatever ``x`` is.
+    """
     operands = [spec for spec in (x, w, b) if spec is not None]
     axis = len(x.shape) - len(normalized)
-    if not are_floating(*operands) or not is_contiguous(x) or axis < 0 or x.shape[axis:] != tuple(normalized):
+    if not are_floating(*operands) or 0 in x.shape or axis < 0 or x.shape[axis:] != tuple(normalized):
         return None
     if any(spec.shape != tuple(normalized) for spec in operands[1:]):
         return None

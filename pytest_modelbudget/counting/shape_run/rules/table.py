@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
+from pytest_modelbudget.counting.shape_run.tensors import Spec, contiguous_strides, intern
 
 Rule = Callable[..., Any]
 SHAPE_RULES: dict[str, Rule] = {}
@@ -23,15 +23,6 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return function
 
     return register
-
-
-def contiguous_strides(shape: Sequence[int]) -> Sizes:
-    """Return the strides of a row-major tensor."""
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))
 
 
 def is_contiguous(spec: Spec) -> bool:

@@ -1,0 +1,29 @@
+"""New tensors of given sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pytest_modelbudget.counting.shape_run.rules.table import rule
+from pytest_modelbudget.counting.shape_run.tensors import contiguous_strides, intern
+
+
+@rule("empty.memory_format", "ones", "zeros")
+def new(
+    sizes: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: Any = None,
+    memory_format: Any = None,
+) -> Any:
+    """Answer a new row-major tensor."""
+    if layout not in (None, torch.strided) or pin_memory or memory_format not in (None, torch.contiguous_format):
+        return None
+    if not all(type(size) is int and size >= 0 for size in sizes):
+        return None
+    where = torch.get_default_device() if device is None else torch.device(device)
+    return intern(tuple(sizes), contiguous_strides(sizes), 0, dtype or torch.get_default_dtype(), where)

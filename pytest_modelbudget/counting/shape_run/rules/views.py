@@ -1,0 +1,135 @@
+"""Views: their shapes, strides and offsets follow from those of the tensor that they look at, whatever its dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from pytest_modelbudget.counting.shape_run.rules.table import Sizes, rule
+from pytest_modelbudget.counting.shape_run.tensors import Spec, contiguous_strides, intern
+
+
+def _view(x: Spec, shape: Sequence[int], stride: Sequence[int], offset: int | None = None) -> Spec:
+    return intern(tuple(shape), tuple(stride), x.offset if offset is None else offset, x.dtype, x.device, x.bits)
+
+
+def _dimension(dim: Any, rank: int) -> int | None:
+    """Return a dimension counted from the first, or None where there is none such."""
+    return dim % rank if type(dim) is int and -rank <= dim < rank else None
+
+
+@rule("alias", "detach")
+def alias(x: Spec) -> Any:
+    """Answer a view of the whole tensor."""
+    return x
+
+
+@rule("t")
+def t(x: Spec) -> Any:
+    """Answer a transposed matrix; what has fewer dimensions stays as it is."""
+    return _view(x, x.shape[::-1], x.stride[::-1]) if len(x.shape) <= 2 else None
+
+
+@rule("transpose.int")
+def transpose(x: Spec, first: Any, second: Any) -> Any:
+    """Answer an exchange of two dimensions."""
+    a, b = _dimension(first, len(x.shape)), _dimension(second, len(x.shape))
+    if a is None or b is None:
+        return None
+    order = list(range(len(x.shape)))
+    order[a], order[b] = b, a
+    return permute(x, order)
+
+
+@rule("permute")
+def permute(x: Spec, dims: Any) -> Any:
+    """Answer another order of the dimensions."""
+    rank = len(x.shape)
+    order = [dim % rank for dim in dims if _dimension(dim, rank) is not None]
+    if sorted(order) != list(range(rank)) or len(order) != len(dims):
+        return None
+    return _view(x, [x.shape[dim] for dim in order], [x.stride[dim] for dim in order])
+
+
+@rule("expand")
+def expand(x: Spec, sizes: Any, *, implicit: bool = False) -> Any:
+    """Answer a tensor whose dimensions of size 1 are repeated, and that may have more of them in front."""
+    missing = len(sizes) - len(x.shape)
+    if missing < 0 or not _are_sizes(sizes) or -1 in sizes[:missing]:
+        return None
+    if not x.shape:
+        return _view(x, sizes, [0] * missing)
+    own = (1,) * missing + x.shape
+    shape = [size if wanted == -1 else wanted for wanted, size in zip(sizes, own, strict=True)]
+    stride = [0] * missing + list(x.stride)
+    for dim in reversed(range(missing)):
+        stride[dim] = shape[dim + 1] * stride[dim + 1] if shape[dim] == 1 else 0
+    for dim, size in enumerate(own):
+        if shape[dim] != size:
+            if size != 1:
+                return None
+            stride[dim] = 0
+    return _view(x, shape, stride)
+
+
+@rule("unsqueeze")
+def unsqueeze(x: Spec, dim: Any) -> Any:
+    """Answer one more dimension, of size 1."""
+    rank = len(x.shape)
+    at = _dimension(dim, rank + 1)
+    if at is None:
+        return None
+    step = x.shape[at] * x.stride[at] if at < rank else 1
+    return _view(x, (*x.shape[:at], 1, *x.shape[at:]), (*x.stride[:at], step, *x.stride[at:]))
+
+
+@rule("squeeze.dim")
+def squeeze(x: Spec, dim: Any) -> Any:
+    """Answer one dimension fewer, if its size is 1."""
+    at = _dimension(dim, len(x.shape))
+    if at is None or x.shape[at] != 1:
+        return None if at is None else x
+    return _view(x, (*x.shape[:at], *x.shape[at + 1 :]), (*x.stride[:at], *x.stride[at + 1 :]))
+
+
+@rule("select.int")
+def select(x: Spec, dim: Any, index: Any) -> Any:
+    """Answer one place along a dimension."""
+    at = _dimension(dim, len(x.shape))
+    place = None if at is None else _dimension(index, x.shape[at])
+    if at is None or place is None:
+        return None
+    offset = x.offset + place * x.stride[at]
+    return _view(x, (*x.shape[:at], *x.shape[at + 1 :]), (*x.stride[:at], *x.stride[at + 1 :]), offset)
+
+
+@rule("slice.Tensor")
+def slice_of(x: Spec, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1) -> Any:
+    """Answer a part of the places along a dimension."""
+    at = _dimension(dim, len(x.shape))
+    if at is None or not all(value is None or type(value) is int for value in (start, end)):
+        return None
+    if type(step) is not int or step < 1:
+        return None
+    first, behind, _ = slice(start, end).indices(x.shape[at])
+    size = max(behind - first, 0) + step - 1
+    shape = (*x.shape[:at], size // step, *x.shape[at + 1 :])
+    stride = (*x.stride[:at], x.stride[at] * step, *x.stride[at + 1 :])
+    return _view(x, shape, stride, x.offset + first * x.stride[at])
+
+
+@rule("view", "_unsafe_view")
+def view(x: Spec, sizes: Any) -> Any:
+    """Answer another shape of a row-major tensor that has elements."""
+    if not _are_sizes(sizes) or 0 in x.shape or x.stride != contiguous_strides(x.shape):
+        return None
+    numel, known = prod(x.shape), prod(size for size in sizes if size != -1)
+    if not known or numel % known:
+        return None
+    shape = tuple([numel // known if size == -1 else size for size in sizes])
+    return _view(x, shape, contiguous_strides(shape)) if prod(shape) == numel and sizes.count(-1) <= 1 else None
+
+
+def _are_sizes(sizes: Sizes) -> bool:
+    return all(type(size) is int and size >= -1 for size in sizes)
