@@ -15,7 +15,7 @@ import torch
 from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
-from pytest_modelbudget.counting.shape_run import composites, memo, values
+from pytest_modelbudget.counting.shape_run import memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, CompositeTrace, decomposes_unusually
 from pytest_modelbudget.counting.shape_run.evaluation import evaluate
 from pytest_modelbudget.counting.shape_run.operator_facts import SHAPE_RUN_FACTS, ShapeRunFacts
@@ -130,14 +130,14 @@ class ShapeRun(RunTensors, DispatchMode):
         """Answer a composite operator by what it calls, which is remembered as a whole where that is safe."""
         if decomposes_unusually():
             raise AutogradNeeded("the forward casts, or is in inference mode")
-        flags_of = composites.flags_of(facts)
+        flags_of = facts.flags_of
         if flags_of is None:
             return self._run_with_autograd(func, args, kwargs)
         unknown, key = self.known_values.call_key(args, kwargs)
         if not unknown:
             return self._run_with_autograd(func, args, kwargs)
         key = (key, flags_of(args))
-        outcome = memo.look_up(facts, key)
+        outcome = facts.outcomes.get(key) or memo.look_up(facts, key)
         if outcome is not None:
             return self._repeat(facts, outcome, args, kwargs)
         trace = self._trace = CompositeTrace()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts
+from pytest_modelbudget.counting.shape_run.composites import flags_of
 from pytest_modelbudget.counting.shape_run.outcomes import Outcome
 from pytest_modelbudget.counting.shape_run.rules import SHAPE_RULES
 from pytest_modelbudget.counting.shape_run.values import VALUE_HANDLERS
@@ -54,11 +55,12 @@ class ShapeRunFacts(OperatorFacts):
     it has a ``value_handler``, which answers where the values are known. ``is_random`` and ``is_uninitialized`` have no
     determined values; ``is_number_from_metadata`` gives a number without needing any. ``may_enlarge``: the result may
     be larger than the operands, as of ``repeat``; ``may_alias``: or share their data, as a view does.
-    ``runs_unchanged``: it is run on the tensors as they are.
+    ``runs_unchanged``: it is run on the tensors as they are. ``flags_of`` gives the flags that a composite depends on.
     ``outcomes`` and ``older_outcomes`` are the two generations of the memo.
     """
 
     __slots__ = (
+        "flags_of",
         "is_number_from_metadata",
         "is_profiling",
         "is_random",
@@ -92,6 +94,7 @@ class ShapeRunFacts(OperatorFacts):
         if rule is None and schema.overload_name in _OVERLOADS_WITH_RULES:
             rule = SHAPE_RULES.get(self.name)
         self.shape_rule = rule
+        self.flags_of = flags_of(self)
         self.outcomes: dict[Any, Outcome] = {}
         self.older_outcomes: dict[Any, Outcome] = {}
 
