@@ -190,6 +190,8 @@ CASES: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
     (aten.cat.default, ([X, X], 1), {}),
     (aten.cat.default, ([T, meta(2, 1, 8).transpose(0, 1).transpose(0, 1)], -2), {}),
     (aten.cat.default, ([T.transpose(1, 2), T.transpose(1, 2)],), {}),
+    (aten.cat.default, ([meta(0), T, meta(0)], -2), {}),
+    (aten.cat.default, ([meta(0), meta(0)], -1), {}),
     (aten.embedding.default, (M, meta(2, 5, dtype=torch.int64)), {}),
     (aten.embedding.default, (M, meta(2, 5, dtype=torch.int64), 0), {}),
     (aten.max_pool2d_with_indices.default, (X, [3, 3], [2, 2], [1, 1]), {}),
@@ -235,6 +237,7 @@ def test_products_of_groups(a: torch.Tensor, b: torch.Tensor, ends: torch.Tensor
 @pytest.mark.parametrize("x", [X, X.permute(0, 2, 3, 1), T.transpose(0, 1)], ids=["rows", "channels", "mixed"])
 def test_random_numbers_and_fresh_memory(x: torch.Tensor) -> None:
     assert agree(aten.empty_like.default, x)
+    assert agree(aten.fill_.Scalar, x, 1.0)
     assert agree(aten.normal_.default, x, 0.0, 0.02)
     assert agree(aten.uniform_.default, x)
     assert agree(aten.bernoulli_.float, x, 0.5)

@@ -22,11 +22,12 @@ def by_rule(operator: Any, x: torch.Tensor, *args: Any, **options: Any) -> Any:
 
 
 def by_torch(operator: Any, *args: Any, **options: Any) -> Any:
-    """Return the spec that torch gives, or None where it refuses."""
+    """Return the spec that torch gives, or those, or None where it refuses."""
     try:
-        return spec_of(operator(*args, **options))
+        out = operator(*args, **options)
     except (IndexError, RuntimeError):
         return None
+    return list(map(spec_of, out)) if isinstance(out, (list, tuple)) else spec_of(out)
 
 
 SIZES = st.integers(0, 4)
@@ -60,6 +61,9 @@ VIEWS: dict[Any, list[st.SearchStrategy[Any]]] = {
     aten.slice.Tensor: [PLACES, st.none() | PLACES, st.none() | PLACES, st.integers(-1, 3)],
     aten.view.default: [st.lists(st.integers(-1, 6), max_size=4)],
     aten._unsafe_view.default: [st.lists(st.integers(-1, 6), max_size=4)],
+    aten.split.Tensor: [PLACES, PLACES],
+    aten.split_with_sizes.default: [st.lists(SIZES, max_size=3), PLACES],
+    aten.unbind.int: [PLACES],
 }
 
 
@@ -70,7 +74,17 @@ def test_a_view_is_told_as_torch_makes_it_or_left_to_torch(operator: Any, data: 
     x = data.draw(tensors())
     args = [data.draw(strategy) for strategy in VIEWS[operator]]
     answer = by_rule(operator, x, *args)
-    assert answer is None or answer is by_torch(operator, x, *args)
+    assert answer is None or answer == by_torch(operator, x, *args)
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_every_view_of_other_sizes_is_answered(data: st.DataObject) -> None:
+    x = data.draw(tensors().filter(torch.Tensor.numel))
+    sizes = data.draw(st.lists(st.sampled_from([1, 2, 3, 4, 6, 8, 12, x.numel()]), max_size=5))
+    if data.draw(st.booleans()):
+        sizes = [*data.draw(st.permutations([size for size in x.shape if size != 1])), 1]  # which fits more often
+    assert by_rule(aten.view.default, x, sizes) is by_torch(aten.view.default, x, sizes)
 
 
 X = torch.ones(2, 3, 4)
@@ -90,7 +104,13 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
     (aten.slice.Tensor, (X, 0, 5, 2)),
     (aten.view.default, (X, [-1, 6])),
     (aten.view.default, (X[1], [1, 12, 1])),
+    (aten.view.default, (X[:, :2], [2, 1, 2, -1])),
+    (aten.view.default, (X.permute(2, 0, 1), [2, 2, 6])),
+    (aten.view.default, (X[:, :, :2], [6, 2])),
     (aten._unsafe_view.default, (X, [24])),
+    (aten.split.Tensor, (X, 3, -1)),
+    (aten.split_with_sizes.default, (X, [1, 0, 3], 2)),
+    (aten.unbind.int, (X.mT, 1)),
 ]
 
 
@@ -98,7 +118,7 @@ ANSWERED: list[tuple[Any, tuple[Any, ...]]] = [
 def test_common_views_are_answered(operator: Any, args: tuple[Any, ...]) -> None:
     answer = by_rule(operator, *args)
     assert answer is not None
-    assert answer is by_torch(operator, *args)
+    assert answer == by_torch(operator, *args)
 
 
 def test_a_view_of_conjugated_values_is_conjugated() -> None:
@@ -122,6 +142,29 @@ def test_new_tensors(operator: Any, options: dict[str, Any], sizes: list[int]) -
     rule = SHAPE_RUN_FACTS.facts_of(operator).shape_rule
     assert rule is not None
     assert rule(sizes, **options) is by_torch(operator, sizes, **options)
+
+
+@pytest.mark.parametrize("bounds", [(5,), (0,), (-3, 4), (2, 9, 3), (9, 2, -3), (4, 4), (0, 7, 7)], ids=str)
+@pytest.mark.parametrize("options", [{}, {"dtype": torch.float32}, {"dtype": torch.int32, "device": "cpu"}], ids=str)
+def test_consecutive_integers(bounds: tuple[int, ...], options: dict[str, Any]) -> None:
+    operator = (aten.arange.default, aten.arange.start, aten.arange.start_step)[len(bounds) - 1]
+    rule = SHAPE_RUN_FACTS.facts_of(operator).shape_rule
+    assert rule is not None
+    assert rule(*bounds, **options) is by_torch(operator, *bounds, **options)
+
+
+def test_fractions_and_wrong_bounds_are_left_to_torch() -> None:
+    rule = SHAPE_RUN_FACTS.facts_of(aten.arange.start_step).shape_rule
+    assert rule is not None
+    assert [rule(*bounds) for bounds in [(2.5,), (0, 5, 0), (5, 0, 1)]] == [None] * 3
+
+
+@pytest.mark.parametrize("value", [True, 2, 2.5], ids=str)
+@pytest.mark.parametrize("options", [{}, {"dtype": torch.int64}], ids=str)
+def test_numbers_as_tensors(value: float, options: dict[str, Any]) -> None:
+    rule = SHAPE_RUN_FACTS.facts_of(aten.scalar_tensor.default).shape_rule
+    assert rule is not None
+    assert rule(value, **options) is by_torch(aten.scalar_tensor.default, value, **options)
 
 
 def test_a_new_tensor_has_the_default_dtype_and_device() -> None:

@@ -27,3 +27,20 @@ def new(
         return None
     where = torch.get_default_device() if device is None else torch.device(device)
     return intern(tuple(sizes), contiguous_strides(sizes), 0, dtype or torch.get_default_dtype(), where)
+
+
+@rule("scalar_tensor")
+def scalar(value: Any, **options: Any) -> Any:
+    """Answer a tensor without dimensions; unless it is told, its dtype is the default, whatever the number is."""
+    return new((), **options)
+
+
+@rule("arange", "arange.start", "arange.start_step")
+def arange(*bounds: Any, **options: Any) -> Any:
+    """Answer consecutive integers."""
+    if not all(type(bound) is int for bound in bounds):
+        return None
+    first, end, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    if not step or (end - first) * step < 0:
+        return None
+    return new((len(range(first, end, step)),), **{**options, "dtype": options.get("dtype") or torch.int64})

@@ -84,10 +84,10 @@ UNARY = (
 UNARY += " mish neg reciprocal relu round rsqrt sigmoid silu sin sqrt tanh"
 
 
-@rule("bernoulli_.float", "normal_", "uniform_", "exponential_", "random_")
+@rule("bernoulli_.float", "fill_.Scalar", "normal_", "uniform_", "exponential_", "random_")
 @rule("empty_like")
 def filled_in_place(x: Any, *parameters: Any, **options: Any) -> Any:
-    """Answer fresh memory or random numbers in the layout of a dense tensor."""
+    """Answer fresh memory, or numbers of whatever kind, in the layout of a dense tensor."""
     plain = all(value is None or type(value) in (int, float) for value in parameters)
     return in_layout_of(x) if plain and not options and are_floating(x) and is_dense(x) else None
 

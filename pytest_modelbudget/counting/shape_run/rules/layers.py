@@ -158,9 +158,15 @@ def group_norm(x: Any, w: Any, b: Any, n: int, c: int, hw: int, groups: int, eps
 
 @rule("cat")
 def cat(tensors: Any, dim: int = 0) -> Any:
-    """Answer a concatenation, which is row-major unless all are images in another order."""
+    """Answer a concatenation, which is row-major unless all are images in another order.
+
+    What has one dimension and no elements goes with tensors of any shape.
+    """
+    if not are_floating(*tensors):
+        return None
+    tensors = [tensor for tensor in tensors if tensor.shape != (0,)] or tensors
     first = tensors[0]
-    if not are_floating(*tensors) or not first.shape:
+    if not first.shape:
         return None
     if len(first.shape) in (4, 5) and not all(map(is_contiguous, tensors)):
         return None

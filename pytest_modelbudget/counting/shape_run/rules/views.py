@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import prod
 from typing import Any
 
 from pytest_modelbudget.counting.shape_run.rules.table import Sizes, rule
-from pytest_modelbudget.counting.shape_run.tensors import Spec, contiguous_strides, intern
+from pytest_modelbudget.counting.shape_run.tensors import Spec, intern
 
 
 def _view(x: Spec, shape: Sequence[int], stride: Sequence[int], offset: int | None = None) -> Spec:
@@ -121,14 +122,66 @@ def slice_of(x: Spec, dim: Any = 0, start: Any = None, end: Any = None, step: An
 
 @rule("view", "_unsafe_view")
 def view(x: Spec, sizes: Any) -> Any:
-    """Answer another shape of a row-major tensor that has elements."""
-    if not _are_sizes(sizes) or 0 in x.shape or x.stride != contiguous_strides(x.shape):
-        return None
+    """Answer another shape of a tensor that has elements."""
     numel, known = prod(x.shape), prod(size for size in sizes if size != -1)
-    if not known or numel % known:
+    if not _are_sizes(sizes) or not numel or not known or sizes.count(-1) > 1:
         return None
-    shape = tuple([numel // known if size == -1 else size for size in sizes])
-    return _view(x, shape, contiguous_strides(shape)) if prod(shape) == numel and sizes.count(-1) <= 1 else None
+    shape = [numel // known if size == -1 else size for size in sizes]
+    stride = _strides_of_view(x, shape) if prod(shape) == numel else None
+    return None if stride is None else _view(x, shape, stride)
+
+
+def _strides_of_view(x: Spec, shape: list[int]) -> list[int] | None:
+    """Return the strides with which elements are seen in another shape, or None where one stride cannot tell.
+
+    Dimensions that follow each other in memory form a block; a dimension of the new shape lies in one block.
+    """
+    stride: list[int] = []
+    for size, step in _blocks(x):
+        inside = 1
+        while len(stride) < len(shape) and (inside < size or shape[-1 - len(stride)] == 1):
+            stride.append(inside * step)
+            inside *= shape[-len(stride)]
+        if inside != size:
+            return None
+    return stride[::-1]
+
+
+def _blocks(x: Spec) -> Iterator[tuple[int, int]]:
+    """Yield how many elements each block of dimensions has, and its smallest step, the last block first."""
+    size, step = 1, x.stride[-1] if x.stride else 1
+    for its_size, its_stride in zip(reversed(x.shape), reversed(x.stride), strict=True):
+        if its_size != 1 and its_stride != size * step:
+            yield size, step
+            size, step = 1, its_stride
+        size *= its_size
+    yield size, step
+
+
+@rule("split.Tensor")
+def split(x: Spec, size: Any, dim: Any = 0) -> Any:
+    """Answer parts of one size along a dimension; the last may be smaller."""
+    at = _dimension(dim, len(x.shape))
+    if at is None or type(size) is not int or size < 1 or not x.shape[at]:
+        return None
+    return [slice_of(x, at, start, start + size) for start in range(0, x.shape[at], size)]
+
+
+@rule("split_with_sizes")
+def split_with_sizes(x: Spec, sizes: Any, dim: Any = 0) -> Any:
+    """Answer parts of given sizes along a dimension."""
+    at = _dimension(dim, len(x.shape))
+    if at is None or sum(sizes) != x.shape[at] or any(type(size) is not int or size < 0 for size in sizes):
+        return None
+    ends = [*accumulate(sizes)]
+    return [slice_of(x, at, end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+@rule("unbind.int")
+def unbind(x: Spec, dim: Any = 0) -> Any:
+    """Answer every place along a dimension."""
+    at = _dimension(dim, len(x.shape))
+    return None if at is None else [select(x, at, index) for index in range(x.shape[at])]
 
 
 def _are_sizes(sizes: Sizes) -> bool:
