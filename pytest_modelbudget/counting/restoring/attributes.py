@@ -68,7 +68,8 @@ class AttributeSnapshot:
         self._empty_containers: list[Any] = []
         self._mappings: list[tuple[Any, Any]] = []
         self._sequences: list[tuple[Any, list[Any]]] = []
-        self._classes: list[tuple[Any, type]] = []
+        self._objects: list[Any] = []
+        self._kinds: list[type] = []  # of those objects
         self._class_attributes: list[tuple[type, dict[str, Any]]] = []
         self._undo: list[Undo] = []
         self._followed: set[int] = set()
@@ -84,7 +85,8 @@ class AttributeSnapshot:
 
     def _save(self, pending: list[Any]) -> None:
         """Save objects, and all that is reached from them."""
-        seen, empty = self._seen, self._empty_containers
+        seen, empty, tensors = self._seen, self._empty_containers, self.tensors
+        never_followed, containers, plain_tensor = _NEVER_FOLLOWED, _CONTAINERS, torch.Tensor  # quicker to find here
         while pending:
             value = pending.pop()
             if id(value) in seen:
@@ -92,18 +94,18 @@ class AttributeSnapshot:
             seen.add(id(value))
             for item in self._save_items(value):
                 kind = type(item)
-                if kind in _NEVER_FOLLOWED:
+                if kind in never_followed:
                     continue
-                if kind in _CONTAINERS and not item:
+                if kind in containers and not item:
                     empty.append(item)
-                elif kind is torch.Tensor:
-                    self.tensors.append(item)
-                elif kind is not tuple or not _NEVER_FOLLOWED.issuperset(map(type, item)):
+                elif kind is plain_tensor:
+                    tensors.append(item)
+                elif kind is not tuple or not never_followed.issuperset(map(type, item)):
                     pending.append(item)
 
     def helpers(self) -> set[type]:
         """Return the classes of the plain objects found."""
-        return {kind for _, kind in self._classes if not issubclass(kind, nn.Module)}
+        return {kind for kind in set(self._kinds) if not issubclass(kind, nn.Module)}
 
     def held_iterators(self) -> list[Any]:
         """Return the iterators found, which can be read only once."""
@@ -170,8 +172,9 @@ class AttributeSnapshot:
         return items
 
     def _save_object(self, value: Any, attributes: dict[str, Any]) -> Iterable[Any]:
-        self._classes.append((value, type(value)))
-        self._mappings.append((attributes, dict(attributes)))
+        self._objects.append(value)
+        self._kinds.append(type(value))
+        self._mappings.append((attributes, attributes.copy()))
         return attributes.values()
 
     def _follow_functions(self, items: Iterable[Any]) -> None:
@@ -227,9 +230,7 @@ class AttributeSnapshot:
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
-        for value, kind in self._classes:
-            if type(value) is not kind:
-                value.__class__ = kind
+        self._restore_kinds()
         for container in self._empty_containers if any(self._empty_containers) else ():
             if container:
                 container.clear()
@@ -242,6 +243,12 @@ class AttributeSnapshot:
         for undo in self._undo:
             undo()
         self._restore_classes()
+
+    def _restore_kinds(self) -> None:
+        if not all(map(is_, map(type, self._objects), self._kinds)):
+            for value, kind in zip(self._objects, self._kinds, strict=True):
+                if type(value) is not kind:
+                    value.__class__ = kind
 
     def _restore_classes(self) -> None:
         for kind, attributes in self._class_attributes:
