@@ -124,7 +124,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)
             run.check_not_stopped("the model")
-            result = measurement(ledger.settle(), ledger, request, "shape")
+            same = not task.is_factory and not attributes.have_changed()
+            result = measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
         finally:
             attributes.restore()
             exchanged = run.put_data_back()

@@ -151,6 +151,7 @@ plain_call_of: Callable[[nn.Module], Callable[..., Any]] = attrgetter("_call_imp
 submodules: Callable[[nn.Module], dict[str, nn.Module | None]] = attrgetter("_modules")
 own_parameters: Callable[[nn.Module], dict[str, Any]] = attrgetter("_parameters")
 own_buffers: Callable[[nn.Module], dict[str, Any]] = attrgetter("_buffers")
+held_by: Callable[[nn.Module], tuple[dict[str, Any], ...]] = attrgetter("_modules", "_parameters", "_buffers")
 forward_hooks_of: Callable[[nn.Module], tuple[dict[int, Any], ...]] = attrgetter("_forward_hooks", "_forward_pre_hooks")
 gradient_hooks_of: Callable[[torch.Tensor], tuple[Any, ...]] = attrgetter(
     "_backward_hooks", "_post_accumulate_grad_hooks"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from operator import attrgetter, is_, methodcaller
 from typing import Any
@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from pytest_modelbudget.counting.modules.outputs import Shapes, ShapesOf
 from pytest_modelbudget.counting.torch_private import (
     coo_values,
+    held_by,
     mkldnn_layout,
     own_buffers,
     own_parameters,
@@ -127,9 +128,10 @@ class ModuleIndex:
         """Count params, trainable params and bytes as they are now."""
         for node in self.nodes:
             node.params = node.trainable_params = node.weight_bytes = 0
-        self._counts, self._held = self._held_by_modules()
-        self.parameters, owners = self._distinct(own_parameters, ())
-        self.buffers, owners_of_buffers = self._distinct(own_buffers, self.parameters)
+        tables = self._tables()
+        self._counts, self._held = _contents(tables)
+        self.parameters, owners = self._distinct(tables[1::3], ())
+        self.buffers, owners_of_buffers = self._distinct(tables[2::3], self.parameters)
         self._kinds = trainable, dtypes = self._kinds_of_tensors()
         tensors = chain(self.parameters, self.buffers)
         whose = chain(owners, owners_of_buffers)
@@ -141,27 +143,24 @@ class ModuleIndex:
             else:
                 node.add_tensor(tensor, dtype, is_trainable)
 
+    def _tables(self) -> list[dict[str, Any]]:
+        """Return the modules, the parameters and the buffers that a module holds, of one module after the other."""
+        return [*chain.from_iterable([held_by(node.module) for node in self.nodes])]
+
     def _distinct(
-        self, held_by: Callable[[nn.Module], dict[str, Any]], known: Iterable[torch.Tensor]
+        self, tables: list[dict[str, Any]], known: Iterable[torch.Tensor]
     ) -> tuple[list[torch.Tensor], list[ModuleNode]]:
         """Return the distinct tensors that modules hold, but for those already known, and the first that holds each."""
         found: list[torch.Tensor] = []
         owners: list[ModuleNode] = []
         seen = set(map(id, known))
-        for node in self.nodes:
-            by_name = held_by(node.module)
+        for node, by_name in zip(self.nodes, tables, strict=True):
             for tensor in by_name.values() if by_name else ():
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
                     found.append(tensor)
                     owners.append(node)
         return found, owners
-
-    def _held_by_modules(self) -> tuple[list[int], list[Any]]:
-        """Return how many modules, parameters and buffers each module holds, and which."""
-        modules = [node.module for node in self.nodes]
-        held = [*map(submodules, modules), *map(own_parameters, modules), *map(own_buffers, modules)]
-        return [*map(len, held)], [*chain.from_iterable(map(_values, filter(None, held)))]
 
     def _kinds_of_tensors(self) -> tuple[list[bool], list[torch.dtype]]:
         """Return which parameters are trainable, and the dtypes of parameters and buffers."""
@@ -172,11 +171,15 @@ class ModuleIndex:
         sizes = [(node.params, node.weight_bytes, node.trainable_params) for node in self.nodes]
         return tuple(map(sum, zip(*sizes, strict=True)))
 
-    def has_changed(self) -> bool:
-        """Return whether the model has other modules or tensors by now, or other dtypes or weights to train."""
-        counts, held = self._held_by_modules()
-        if counts != self._counts or not all(map(is_, held, self._held)):
-            return True
+    def has_changed(self, *, holds_the_same: bool = False) -> bool:
+        """Return whether the model has other modules or tensors by now, or other dtypes or weights to train.
+
+        ``holds_the_same``: it is known that the modules and tensors are the same.
+        """
+        if not holds_the_same:
+            counts, held = _contents(self._tables())
+            if counts != self._counts or not all(map(is_, held, self._held)):
+                return True
         return self._kinds_of_tensors() != self._kinds
 
     def replace_lazy_tensors(self) -> None:
@@ -201,6 +204,11 @@ class ModuleIndex:
     def has_scripted_modules(self) -> bool:
         """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
         return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
+
+
+def _contents(tables: list[dict[str, Any]]) -> tuple[list[int], list[Any]]:
+    """Return how much each table holds, and what."""
+    return [*map(len, tables)], [*chain.from_iterable(map(_values, filter(None, tables)))]
 
 
 def _kinds(graph: Any) -> Iterator[str]:

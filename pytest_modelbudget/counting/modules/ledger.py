@@ -78,9 +78,12 @@ class Ledger:
                 tally[0] += calls
                 tally[1] += macs
 
-    def settle(self) -> ModuleIndex:
-        """Go on with the modules and weights that the model has by now, unless it had more when the run began."""
-        if self.index.has_changed():
+    def settle(self, *, holds_the_same: bool = False) -> ModuleIndex:
+        """Go on with the modules and weights that the model has by now, unless it had more when the run began.
+
+        ``holds_the_same``: it is known that the modules and tensors are the same.
+        """
+        if self.index.has_changed(holds_the_same=holds_the_same):
             now = ModuleIndex(self.index.nodes[ROOT].module)
             if now.size() >= self.index.size():
                 self.move(now)

@@ -67,6 +67,7 @@ class AttributeSnapshot:
     def __init__(self, roots: Iterable[Any], classes: Iterable[type] = ()) -> None:
         self._empty_containers: list[Any] = []
         self._mappings: list[tuple[Any, Any]] = []
+        self._changed_mappings: list[tuple[Any, Any]] | None = None
         self._sequences: list[tuple[Any, list[Any]]] = []
         self._objects: list[Any] = []
         self._kinds: list[type] = []  # of those objects
@@ -228,15 +229,27 @@ class AttributeSnapshot:
                     found.append(value)
         return found
 
+    def have_changed(self) -> bool:
+        """Return whether any object has other attributes by now, or a mapping other items; :meth:`restore` follows."""
+        self._changed_mappings = self._find_changed_mappings()
+        return bool(self._changed_mappings) or any(self._empty_containers)
+
+    def _find_changed_mappings(self) -> list[tuple[Any, Any]]:
+        return [
+            (mapping, before)
+            for mapping, before in self._mappings
+            if [*mapping] != [*before] or not all(map(is_, mapping.values(), before.values()))
+        ]
+
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
         self._restore_kinds()
         for container in self._empty_containers if any(self._empty_containers) else ():
             if container:
                 container.clear()
-        for mapping, before in self._mappings:
-            if [*mapping] != [*before] or not all(map(is_, mapping.values(), before.values())):
-                _refill_mapping(mapping, before)
+        changed = self._find_changed_mappings() if self._changed_mappings is None else self._changed_mappings
+        for mapping, before in changed:
+            _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
                 _refill_sequence(sequence, items)
