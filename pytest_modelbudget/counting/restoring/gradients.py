@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import repeat
+from itertools import chain, repeat
 from operator import attrgetter, is_
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 REGISTERING_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _attributes_of: Callable[[torch.Tensor], dict[str, Any]] = attrgetter("__dict__")
+_gradient_of: Callable[[torch.Tensor], tuple[Any, bool]] = attrgetter("grad", "requires_grad")
+_is_leaf = attrgetter("is_leaf")
 
 
 @contextmanager
@@ -21,8 +23,9 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     tensors = list(tensors)
     attributes = list(map(_attributes_of, tensors))
     own_attributes = [now.copy() if now else {} for now in attributes] if any(attributes) else []
-    before = [(tensor, tensor.grad, tensor.requires_grad) for tensor in tensors if tensor.is_leaf]
-    for tensor, gradient, _ in before:
+    leaves = [tensor for tensor in tensors if tensor.is_leaf]
+    before = list(map(_gradient_of, leaves))
+    for tensor, (gradient, _) in zip(leaves, before, strict=True):
         if gradient is not None:
             tensor.grad = None
     try:
@@ -31,13 +34,26 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
         if any(attributes) or own_attributes:
             for now, own in zip(attributes, own_attributes or repeat({}), strict=False):
                 _put_back(now, own)
-        for tensor, gradient, requires_grad in before:
-            if not tensor.is_leaf:
-                tensor.detach_()  # it was written into while gradients were recorded
-            if tensor.grad is not gradient:
-                tensor.grad = gradient
-            if tensor.requires_grad is not requires_grad:
-                tensor.requires_grad_(requires_grad)
+        if not _are_as_before(leaves, before):
+            for tensor, (gradient, requires_grad) in zip(leaves, before, strict=True):
+                _put_gradient_back(tensor, gradient, requires_grad)
+
+
+def _are_as_before(leaves: list[torch.Tensor], before: list[tuple[Any, bool]]) -> bool:
+    """Return whether all still are leaves, have the same gradients, and require some or none as before."""
+    if not all(map(_is_leaf, leaves)):
+        return False
+    now = chain.from_iterable(map(_gradient_of, leaves))
+    return all(map(is_, now, chain.from_iterable(before)))
+
+
+def _put_gradient_back(tensor: torch.Tensor, gradient: torch.Tensor | None, requires_grad: bool) -> None:
+    if not tensor.is_leaf:
+        tensor.detach_()  # it was written into while gradients were recorded
+    if tensor.grad is not gradient:
+        tensor.grad = gradient
+    if tensor.requires_grad is not requires_grad:
+        tensor.requires_grad_(requires_grad)
 
 
 class GradientHooks:

@@ -20,7 +20,7 @@ def restored_process_state() -> Iterator[None]:
     Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.
     """
     python, numpy = random.getstate(), sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state() if numpy else None
+    numpy_state = numpy.random.get_state(legacy=False) if numpy else None
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     dtype, collecting = torch.get_default_dtype(), gc.isenabled()
     settings = read_settings()
