@@ -27,7 +27,7 @@ from pytest_modelbudget.counting.shape_run.building import weightless
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, as_shapes
+from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, without_data
 from pytest_modelbudget.counting.signals import restored_handlers
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import followed_threads
@@ -114,7 +114,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
-        positional, keyword = as_shapes(task.inputs, run.new_tensor, inputs.device_of_weights(index))
+        device = inputs.device_of_weights(index)
+        positional, keyword = inputs.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
         try:
             run.hold(attributes.tensors)
             held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]

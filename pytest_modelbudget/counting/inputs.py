@@ -191,14 +191,34 @@ def input_specs(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
     """Return the shape and dtype of every input tensor, named by its place in the call."""
     if inputs is None:
         return ()
-    positional, keyword = (tree_flatten_with_path(part)[0] for part in inputs)
-    places = [("args" + keystr(path), leaf) for path, leaf in positional]
-    places += [("kwargs" + keystr(path), leaf) for path, leaf in keyword]
+    positional, keyword = inputs
+    given = [(f"args[{position}]", value) for position, value in enumerate(positional)]
+    given += [(f"kwargs[{key!r}]", value) for key, value in keyword.items()]
     return tuple(
-        TensorSpec(escaped(place), _sizes(leaf), str(leaf.dtype).removeprefix("torch."))
-        for place, leaf in places
-        if isinstance(leaf, torch.Tensor)
+        TensorSpec(escaped(place), _sizes(tensor), str(tensor.dtype).removeprefix("torch."))
+        for name, value in given
+        for place, tensor in _tensors_by_place(name, value)
     )
+
+
+def _tensors_by_place(name: str, value: Any) -> list[tuple[str, torch.Tensor]]:
+    if isinstance(value, torch.Tensor):
+        return [(name, value)]
+    leaves = tree_flatten_with_path(value)[0]
+    return [(name + keystr(path), leaf) for path, leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def map_tensors(function: Callable[[torch.Tensor], Any], inputs: Inputs) -> Inputs:
+    """Return inputs with every tensor, at any depth, replaced by what ``function`` returns for it."""
+
+    def replaced(value: Any) -> Any:
+        return function(value) if isinstance(value, torch.Tensor) else value
+
+    def mapped(value: Any) -> Any:
+        return function(value) if isinstance(value, torch.Tensor) else tree_map(replaced, value)
+
+    positional, keyword = inputs
+    return tuple(map(mapped, positional)), {key: mapped(value) for key, value in keyword.items()}
 
 
 def _sizes(tensor: torch.Tensor) -> tuple[int, ...]:
@@ -290,8 +310,4 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
 def detached(inputs: Inputs) -> Inputs:
     """Return the inputs cut from any graph that they come from, so that the backward ends at them."""
 
-    def cut(leaf: Any) -> Any:
-        return leaf.detach().requires_grad_(leaf.requires_grad) if isinstance(leaf, torch.Tensor) else leaf
-
-    cut_off: Inputs = tree_map(cut, inputs)
-    return cut_off
+    return map_tensors(lambda leaf: leaf.detach().requires_grad_(leaf.requires_grad), inputs)

@@ -21,15 +21,19 @@ def restored_process_state() -> Iterator[None]:
     """
     python, numpy = random.getstate(), sys.modules.get("numpy")
     numpy_state = numpy.random.get_state(legacy=False) if numpy else None
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    drawn = torch.get_rng_state()
+    drawn_on = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     dtype, collecting = torch.get_default_dtype(), gc.isenabled()
     settings = read_settings()
     gc.disable()
     torch.clear_autocast_cache()
     try:
-        with torch.random.fork_rng(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
             yield
     finally:
+        torch.set_rng_state(drawn)
+        if drawn_on:
+            torch.cuda.set_rng_state_all(drawn_on)
         torch.clear_autocast_cache()
         random.setstate(python)
         if numpy and numpy_state is not None:

@@ -14,7 +14,8 @@ _invariants = torch.sparse.check_sparse_tensor_invariants
 
 
 def _attribute(backend: Any, name: str) -> Setting:
-    return partial(getattr, backend, name), partial(setattr, backend, name)
+    read = getattr(vars(type(backend)).get(name), "getter", None)  # what stands behind most of them, and is quicker
+    return read or partial(getattr, backend, name), partial(setattr, backend, name)
 
 
 def _precision() -> str | None:
@@ -49,7 +50,7 @@ _SETTINGS: list[Setting] = [
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    (partial(getattr, torch.backends.mkldnn, "enabled"), torch.backends.mkldnn.set_flags),
+    (_attribute(torch.backends.mkldnn, "enabled")[0], torch.backends.mkldnn.set_flags),
     *(_attribute(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")),
     *(
         (getattr(torch.backends.cuda, f"{name}_enabled"), getattr(torch.backends.cuda, f"enable_{name}"))

@@ -18,7 +18,6 @@ from pytest_modelbudget.counting.torch_private import (
     local_scalar_dense,
     make_wrapper_subclass,
     storage_of,
-    tree_map,
 )
 
 
@@ -228,21 +227,17 @@ def is_inexact(dtype: torch.dtype) -> bool:
     return dtype.is_floating_point or dtype.is_complex
 
 
-def as_shapes(value: Any, new_tensor: Callable[[Spec], ShapeTensor], device: torch.device | None) -> Any:
-    """Replace the floating-point tensors in ``value`` by shape tensors, and meta tensors of any dtype.
+def without_data(tensor: torch.Tensor, new_tensor: Callable[[Spec], ShapeTensor], device: torch.device | None) -> Any:
+    """Return the shape tensor that stands for an input: a floating-point tensor, or one of any dtype on ``meta``.
 
-    ``new_tensor`` makes them; ``device`` is the device of those that are on the meta device.
+    ``new_tensor`` makes it; ``device`` is the device of those that are on the meta device. Others stay what they are.
     """
-
-    def replace(leaf: Any) -> Any:
-        if type(leaf) not in PLAIN_TYPES or not (is_inexact(leaf.dtype) or leaf.is_meta):
-            return leaf
-        tensor = new_tensor(spec_of(leaf, device if leaf.is_meta else None))
-        storage = storage_of(leaf)
-        if not storage.resizable():  # an array may have the same memory
-            tensor._base_storage = storage
-        if leaf.__dict__:
-            tensor.__dict__.update(leaf.__dict__)
-        return tensor.requires_grad_(leaf.requires_grad) if leaf.requires_grad else tensor
-
-    return tree_map(replace, value)
+    if type(tensor) not in PLAIN_TYPES or not (is_inexact(tensor.dtype) or tensor.is_meta):
+        return tensor
+    made = new_tensor(spec_of(tensor, device if tensor.is_meta else None))
+    storage = storage_of(tensor)
+    if not storage.resizable():  # an array may have the same memory
+        made._base_storage = storage
+    if tensor.__dict__:
+        made.__dict__.update(tensor.__dict__)
+    return made.requires_grad_(tensor.requires_grad) if tensor.requires_grad else made
