@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter, is_, methodcaller
 from typing import Any
 
@@ -68,25 +68,14 @@ class ModuleNode:
         if self.outputs is None:
             self.outputs = shapes_of(output)
 
-    def add_tensor(self, tensor: torch.Tensor, dtype: torch.dtype, is_trainable: bool | None) -> None:
-        """Add the size of a tensor that this module holds; ``is_trainable`` is None for a buffer."""
-        numel = tensor.numel()
-        if tensor.layout is torch.strided:
-            self.weight_bytes += numel * dtype.itemsize
-        else:
-            stored = _stored_elements(tensor)
-            self.weight_bytes += stored.numel() * stored.element_size()
-        if is_trainable is not None:
-            self.params += numel
-            if is_trainable:
-                self.trainable_params += numel
 
-
-def _stored_elements(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the stored elements of a sparse tensor; an MKL-DNN tensor stores all of its elements."""
+def _stored_bytes(tensor: torch.Tensor) -> int:
+    """Return the bytes of the elements that a tensor without strides stores; an MKL-DNN tensor stores all of them."""
     if tensor.layout is torch.sparse_coo:
-        return coo_values(tensor)
-    return tensor if tensor.layout is mkldnn_layout else tensor.values()
+        tensor = coo_values(tensor)
+    elif tensor.layout is not mkldnn_layout:
+        tensor = tensor.values()
+    return tensor.numel() * tensor.element_size()
 
 
 class ModuleIndex:
@@ -105,19 +94,23 @@ class ModuleIndex:
         self.count_tensors()
 
     def _add(self, module: nn.Module, name: str) -> None:
-        self.positions[id(module)] = len(self.nodes)
+        nodes, positions = self.nodes, self.positions
+        positions[id(module)] = len(nodes)
         node = ModuleNode(module, name)
-        self.nodes.append(node)
+        nodes.append(node)
+        children = submodules(module)
+        if not children:
+            return
         prefix = f"{name}." if name else ""
-        for key, child in submodules(module).items():
+        for key, child in children.items():
             if child is None:
                 continue
-            known = self.positions.get(id(child))
+            known = positions.get(id(child))
             if known is None:
-                node.children.append(len(self.nodes))
+                node.children.append(len(nodes))
                 self._add(child, prefix + key)
             else:
-                self.nodes[known].aliases.append(escaped(prefix + key))
+                nodes[known].aliases.append(escaped(prefix + key))
 
     def _escape_names(self) -> None:
         if not "".join([node.name for node in self.nodes]).isprintable():
@@ -130,37 +123,42 @@ class ModuleIndex:
             node.params = node.trainable_params = node.weight_bytes = 0
         tables = self._tables()
         self._counts, self._held = _contents(tables)
-        self.parameters, owners = self._distinct(tables[1::3], ())
-        self.buffers, owners_of_buffers = self._distinct(tables[2::3], self.parameters)
-        self._kinds = trainable, dtypes = self._kinds_of_tensors()
-        tensors = chain(self.parameters, self.buffers)
-        whose = chain(owners, owners_of_buffers)
         self.has_lazy_tensors = False
-        kinds = zip(dtypes, chain(trainable, repeat(None)), strict=False)
-        for node, tensor, (dtype, is_trainable) in zip(whose, tensors, kinds, strict=True):
-            if type(tensor) in _LAZY_TYPES:
-                self.has_lazy_tensors = True
-            else:
-                node.add_tensor(tensor, dtype, is_trainable)
+        self._kinds: tuple[list[bool], list[torch.dtype]] = [], []
+        self.parameters = self._count_distinct(tables[1::3], (), are_parameters=True)
+        self.buffers = self._count_distinct(tables[2::3], self.parameters, are_parameters=False)
 
     def _tables(self) -> list[dict[str, Any]]:
         """Return the modules, the parameters and the buffers that a module holds, of one module after the other."""
         return [*chain.from_iterable([held_by(node.module) for node in self.nodes])]
 
-    def _distinct(
-        self, tables: list[dict[str, Any]], known: Iterable[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], list[ModuleNode]]:
-        """Return the distinct tensors that modules hold, but for those already known, and the first that holds each."""
+    def _count_distinct(
+        self, tables: list[dict[str, Any]], known: Iterable[torch.Tensor], *, are_parameters: bool
+    ) -> list[torch.Tensor]:
+        """Count the tensors of a kind, but for those already known, each for the first module that holds it."""
         found: list[torch.Tensor] = []
-        owners: list[ModuleNode] = []
         seen = set(map(id, known))
+        strided, (trainable, dtypes) = torch.strided, self._kinds
         for node, by_name in zip(self.nodes, tables, strict=True):
             for tensor in by_name.values() if by_name else ():
-                if tensor is not None and id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    found.append(tensor)
-                    owners.append(node)
-        return found, owners
+                if tensor is None or id(tensor) in seen:
+                    continue
+                seen.add(id(tensor))
+                found.append(tensor)
+                dtype = tensor.dtype
+                dtypes.append(dtype)
+                trains = are_parameters and tensor.requires_grad
+                if are_parameters:
+                    trainable.append(trains)
+                if type(tensor) in _LAZY_TYPES:
+                    self.has_lazy_tensors = True
+                    continue
+                numel = tensor.numel()
+                node.weight_bytes += numel * dtype.itemsize if tensor.layout is strided else _stored_bytes(tensor)
+                if are_parameters:
+                    node.params += numel
+                    node.trainable_params += numel if trains else 0
+        return found
 
     def _kinds_of_tensors(self) -> tuple[list[bool], list[torch.dtype]]:
         """Return which parameters are trainable, and the dtypes of parameters and buffers."""
