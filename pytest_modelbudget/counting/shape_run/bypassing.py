@@ -25,6 +25,7 @@ EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage"
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
 GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, "share_memory_", "storage", "untyped_storage")
+_GUARDED_PLACES = (*((torch.Tensor, name) for name in GUARDED), *dlpack_functions)
 CONVERTING = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
 """The methods that constructors call on the tensors in the lists that they are given, with every mode disabled."""
 
@@ -48,7 +49,7 @@ class ValueGuards:
     def install(self, note: Note) -> None:
         """Put the guards in place, in the thread of the run."""
         if not self._undo:
-            self._replace([*((torch.Tensor, name) for name in GUARDED), *dlpack_functions], note, _guarded)
+            self._replace(_GUARDED_PLACES, note, _guarded)
 
     def install_for_stale_data(self, note: Note) -> None:
         """Guard what makes a number of a tensor too, from when there is something that it must not read."""
@@ -61,7 +62,7 @@ class ValueGuards:
         thread = threading.get_ident()
         guards = [guarded(getattr(owner, name), name, thread, note) for owner, name in places]
         for (owner, name), guard in zip(places, guards, strict=True):
-            self._undo.append((owner, name, vars(owner).get(name)))
+            self._undo.append((owner, name, owner.__dict__.get(name)))
             setattr(owner, name, guard)
 
     def remove(self) -> None:
@@ -96,6 +97,8 @@ def noted_exports(note: Callable[[torch.Tensor], None], hooks: GradientHooks) ->
 
 
 def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+    if name == "numpy":
+        return _guarded_below_dispatch(original, name, thread, note)
     exports = name in EXPORTING or name in WRITING or "dlpack" in name
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -104,14 +107,20 @@ def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -
                 note(self, name, exports)
         return original(self, *args, **kwargs)
 
-    def method_below_dispatch(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    return method
+
+
+def _guarded_below_dispatch(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+    """Guard a method that takes an alias of the tensor, which would have no data in a mode."""
+
+    def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread or type(self) not in (ShapeTensor, *PLAIN_TYPES):
             return original(self, *args, **kwargs)
-        with DisableTorchDispatch():  # it takes an alias, which would have no data
-            note(self, name, exports)
+        with DisableTorchDispatch():
+            note(self, name, True)
             return original(self, *args, **kwargs)
 
-    return method_below_dispatch if name == "numpy" else method
+    return method
 
 
 def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
