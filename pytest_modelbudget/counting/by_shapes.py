@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
@@ -115,7 +115,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
         run.begin_forward([*index.parameters, *floats], ledger)
         device = inputs.device_of_weights(index)
-        positional, keyword = inputs.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
+        positional, keyword = input_tensors.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
         try:
             run.hold(attributes.tensors)
             held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]

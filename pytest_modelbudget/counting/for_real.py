@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -34,7 +34,7 @@ def obstacle_to_real_run(task: Task) -> str | None:
     if (
         not task.only_sizes
         and task.inputs is not None
-        and any(_has_no_data(item) for item in inputs.tensors_of(task.inputs))
+        and any(_has_no_data(item) for item in input_tensors.tensors_of(task.inputs))
     ):
         return "the inputs have no values (they are on the meta device); pass inputs with values"
     free, needed = free_memory(), task.weight_bytes
@@ -74,7 +74,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
         return weights_only(index, request)
     call_inputs = inputs.with_data(task.inputs, inputs.device_of_weights(index)) if task.only_sizes else task.inputs
     if task.backward:
-        call_inputs = inputs.detached(call_inputs)
+        call_inputs = input_tensors.detached(call_inputs)
     ledger, storages, gradient_hooks = Ledger(index), StorageSnapshot(), GradientHooks()
     run = RealRun(storages)
     run.ledger = ledger
@@ -84,7 +84,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     index.replace_lazy_tensors()
     index.count_tensors()
     grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-    held = [*index.parameters, *attributes.tensors, *inputs.tensors_of(call_inputs)]
+    held = [*index.parameters, *attributes.tensors, *input_tensors.tensors_of(call_inputs)]
     storages.hold((*held, *index.buffers))
     try:
         threads = followed_threads(run.in_other_threads, ledger.charge_unseen)

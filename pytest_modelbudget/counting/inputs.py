@@ -11,17 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name, escaped
-from pytest_modelbudget.counting.torch_private import (
-    compiled_original,
-    keystr,
-    tree_flatten_with_path,
-    tree_map,
-)
-from pytest_modelbudget.measurement import WHAT_NAMES_ARE, TensorSpec, is_printable
+from pytest_modelbudget.counting.input_tensors import Inputs
+from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
+from pytest_modelbudget.counting.torch_private import compiled_original
+from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
 from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
-
-Inputs = tuple[tuple[Any, ...], dict[str, Any]]
 
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -187,48 +181,6 @@ def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:
     return tuple(map(filled, inputs[0])), {key: filled(item) for key, item in inputs[1].items()}
 
 
-def input_specs(inputs: Inputs | None) -> tuple[TensorSpec, ...]:
-    """Return the shape and dtype of every input tensor, named by its place in the call."""
-    if inputs is None:
-        return ()
-    positional, keyword = inputs
-    given = [(f"args[{position}]", value) for position, value in enumerate(positional)]
-    given += [(f"kwargs[{key!r}]", value) for key, value in keyword.items()]
-    return tuple(
-        TensorSpec(escaped(place), _sizes(tensor), str(tensor.dtype).removeprefix("torch."))
-        for name, value in given
-        for place, tensor in _tensors_by_place(name, value)
-    )
-
-
-def _tensors_by_place(name: str, value: Any) -> list[tuple[str, torch.Tensor]]:
-    if isinstance(value, torch.Tensor):
-        return [(name, value)]
-    leaves = tree_flatten_with_path(value)[0]
-    return [(name + keystr(path), leaf) for path, leaf in leaves if isinstance(leaf, torch.Tensor)]
-
-
-def map_tensors(function: Callable[[torch.Tensor], Any], inputs: Inputs) -> Inputs:
-    """Return inputs with every tensor, at any depth, replaced by what ``function`` returns for it."""
-
-    def replaced(value: Any) -> Any:
-        return function(value) if isinstance(value, torch.Tensor) else value
-
-    def mapped(value: Any) -> Any:
-        return function(value) if isinstance(value, torch.Tensor) else tree_map(replaced, value)
-
-    positional, keyword = inputs
-    return tuple(map(mapped, positional)), {key: mapped(value) for key, value in keyword.items()}
-
-
-def _sizes(tensor: torch.Tensor) -> tuple[int, ...]:
-    """Return the shape of a tensor; a dimension whose size differs within a nested tensor is -1."""
-    if not tensor.is_nested:
-        return tuple(map(int, tensor.shape))
-    parts = [tuple(part.shape) for part in tensor.unbind()]
-    return (len(parts), *(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*parts, strict=True)))
-
-
 def model_name(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
     """Return the model's name and whether the user gave it: ``name=``, a factory's name, or the class."""
     if name is not None:
@@ -284,30 +236,3 @@ def device_of_weights(index: ModuleIndex) -> torch.device:
 
 def _type_name(value: Any) -> str:
     return "None" if value is None else f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-def tensors_of(value: Any) -> list[torch.Tensor]:
-    """Return the tensors inside a value of any nesting, objects with attributes included, each once."""
-    found: dict[int, torch.Tensor] = {}
-    seen: set[int] = set()
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, torch.Tensor):
-            found[id(item)] = item
-        elif id(item) in seen or item is None or isinstance(item, (str, bytes, int, float, type, nn.Module)):
-            continue
-        elif isinstance(item, Mapping):
-            pending.extend(item.values())
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            pending.extend(item)
-        elif hasattr(item, "__dict__"):
-            pending.extend(vars(item).values())
-        seen.add(id(item))
-    return list(found.values())
-
-
-def detached(inputs: Inputs) -> Inputs:
-    """Return the inputs cut from any graph that they come from, so that the backward ends at them."""
-
-    return map_tensors(lambda leaf: leaf.detach().requires_grad_(leaf.requires_grad), inputs)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.origins import text_of
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.measurement import MeasurementError
@@ -38,7 +38,7 @@ def add_note(error: Exception, note: str) -> None:
 def _what_was_measured(task: Task) -> str:
     if task.built_class is None:
         return f"while building {inputs.factory_label(task.model)}"
-    specs = ", ".join(map(str, inputs.input_specs(task.inputs)))
+    specs = ", ".join(map(str, input_tensors.input_specs(task.inputs)))
     note = f"while measuring {task.name or task.built_class}" + (f" with {specs}" if specs else "")
     return note + ("; input_size includes the batch dimension" if task.only_sizes else "")
 
@@ -64,7 +64,7 @@ def _other_dtypes(error: Exception, task: Task) -> str:
     message = text_of(error)
     if task.inputs is None or not isinstance(error, (RuntimeError, TypeError, IndexError)):
         return ""
-    tensors = inputs.tensors_of(task.inputs)
+    tensors = input_tensors.tensors_of(task.inputs)
     if task.only_sizes and _INTEGERS_WANTED.search(message):
         sizes = "x".join(map(str, tensors[0].shape)) if tensors else "1x128"
         return (

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import inputs
+from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
@@ -30,7 +30,7 @@ class Task:
     def __init__(
         self,
         model: Any,
-        call_inputs: inputs.Inputs | None,
+        call_inputs: input_tensors.Inputs | None,
         only_sizes: bool,
         name: str | None,
         backward: bool,
@@ -71,7 +71,7 @@ class Task:
         """Return what to write into the measurement beside the numbers."""
         self.built_class = inputs.model_class(built)
         name, named = inputs.model_name(self.model, built, self.name)
-        return Request(name, named, inputs.input_specs(self.inputs), self.backward, self.flops_per_mac)
+        return Request(name, named, input_tensors.input_specs(self.inputs), self.backward, self.flops_per_mac)
 
     def forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
@@ -87,7 +87,7 @@ class Task:
             ledger.charge_unseen(name_of_unfinished(part))
         if not self.backward:
             return
-        outputs = [tensor for tensor in inputs.tensors_of(out) if tensor.requires_grad]
+        outputs = [tensor for tensor in input_tensors.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:
             with ledger.backward_pass(), restored_gradients(leaves_of(outputs)):

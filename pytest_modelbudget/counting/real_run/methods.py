@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import Inputs, input_specs
+from pytest_modelbudget.counting.input_tensors import Inputs, input_specs
 from pytest_modelbudget.counting.modules import calls
 from pytest_modelbudget.counting.references import attributes_of, functions_in, items_of
 from pytest_modelbudget.measurement import TensorSpec
