@@ -10,7 +10,7 @@ from pytest_modelbudget.measurement import Measurement, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
 from pytest_modelbudget.reports.markdown import escaped
-from pytest_modelbudget.reports.wording import counted, sizes
+from pytest_modelbudget.reports.wording import counted, words_for_inputs
 from pytest_modelbudget.results.comparing import Comparison
 
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
@@ -36,8 +36,9 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
 def side_by_side(found: Sequence[Measurement]) -> str:
     """Return measurements as a table of Markdown, each with its inputs and every metric that was measured."""
     metrics = [metric for metric in METRICS if any(getattr(one, metric) is not None for one in found)]
+    words = words_for_inputs(found)
     rows = [
-        (escaped(one.name), sizes(one.inputs), *(human(getattr(one, metric), metric) for metric in metrics))
+        (escaped(one.name), words[one.name, one.inputs], *(human(getattr(one, metric), metric) for metric in metrics))
         for one in found
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))

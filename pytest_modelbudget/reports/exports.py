@@ -16,7 +16,7 @@ import msgspec
 from pytest_modelbudget.budgets import Check, Place, Problem
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.github import said
-from pytest_modelbudget.reports.wording import sizes
+from pytest_modelbudget.reports.wording import WordsForInputs, words_for_inputs
 from pytest_modelbudget.results import ModelResult, Run
 
 
@@ -25,24 +25,27 @@ def spreadsheet(run: Run) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["model", "inputs", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
+    words = words_for_inputs(run.models)
     for model in run.models:
+        inputs = words[model.name, model.inputs]
         problems = {problem.subject: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
         for check in (*model.verdict.checks, *model.verdict.parts):
             limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
             kind = problems.get(check.subject)
-            row = [model.name, sizes(model.inputs), check.module, check.metric, check.value, *limits, kind]
+            row = [model.name, inputs, check.module, check.metric, check.value, *limits, kind]
             writer.writerow(row)
         for problem in model.verdict.problems:
             if not problem.metric:
-                writer.writerow([model.name, sizes(model.inputs), problem.module, *[None] * 6, problem.kind])
+                writer.writerow([model.name, inputs, problem.module, *[None] * 6, problem.kind])
     return text.getvalue()
 
 
 def metrics(run: Run) -> str:
     """Return OpenMetrics text for GitLab, which compares the lines of two branches as strings: plain integers."""
     lines = []
+    words = words_for_inputs(run.models)
     for model, check in _measured(run):
-        labels = {"model": model.name, "inputs": sizes(model.inputs)}
+        labels = {"model": model.name, "inputs": words[model.name, model.inputs]}
         text = ",".join(f'{name}="{_label(value)}"' for name, value in labels.items())
         lines.append(f"modelbudget_{check.metric}{{{text}}} {check.value}")
     return "\n".join([*sorted(lines), "# EOF"]) + "\n"
@@ -50,25 +53,27 @@ def metrics(run: Run) -> str:
 
 def code_quality(run: Run) -> str:
     """Return GitLab's code quality report: what is wrong, each with a fingerprint that does not depend on its value."""
-    return _json([_finding(model, problem) for model in run.models for problem in model.verdict.problems])
+    words = words_for_inputs(run.models)
+    return _json([_finding(model, words, problem) for model in run.models for problem in model.verdict.problems])
 
 
 def benchmark(run: Run) -> str:
     """Return what github-action-benchmark reads as ``customSmallerIsBetter``."""
-    return _json(
-        [
-            {"name": f"{_name(model)} {check.metric}", "value": check.value, "unit": METRICS[check.metric].units[0]}
-            for model, check in _measured(run)
-        ]
-    )
+    words = words_for_inputs(run.models)
+    entries = []
+    for model, check in _measured(run):
+        name, unit = f"{_name(model, words)} {check.metric}", METRICS[check.metric].units[0]
+        entries.append({"name": name, "value": check.value, "unit": unit})
+    return _json(entries)
 
 
 def bencher(run: Run) -> str:
     """Return Bencher's metric format: by model, each metric with its value, and its limit as the upper one."""
     found: dict[str, dict[str, dict[str, int]]] = {}
+    words = words_for_inputs(run.models)
     for model, check in _measured(run):
         limit = {"upper_value": check.limit.value} if check.limit else {}
-        found.setdefault(_name(model), {})[check.metric] = {"value": check.value or 0, **limit}
+        found.setdefault(_name(model, words), {})[check.metric] = {"value": check.value or 0, **limit}
     return _json(found)
 
 
@@ -79,15 +84,15 @@ def _measured(run: Run) -> Iterator[tuple[ModelResult, Check]]:
                 yield model, check
 
 
-def _name(model: ModelResult) -> str:
-    return f"{model.name} ({sizes(model.inputs)})" if model.inputs else model.name
+def _name(model: ModelResult, words: WordsForInputs) -> str:
+    return f"{model.name} ({words[model.name, model.inputs]})" if model.inputs else model.name
 
 
-def _finding(model: ModelResult, problem: Problem) -> dict[str, object]:
+def _finding(model: ModelResult, words: WordsForInputs, problem: Problem) -> dict[str, object]:
     place = problem.place or Place(model.tests[0].partition("::")[0])
-    identity = "\n".join((model.name, sizes(model.inputs), problem.kind, problem.subject))
+    identity = "\n".join((model.name, words[model.name, model.inputs], problem.kind, problem.subject))
     return {
-        "description": f"{_name(model)}: {said(problem, model)}",
+        "description": f"{_name(model, words)}: {said(problem, model)}",
         "check_name": f"modelbudget.{problem.kind}",
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
         "severity": "major" if problem.severity == "error" else "minor",

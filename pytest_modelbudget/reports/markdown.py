@@ -13,7 +13,7 @@ from pytest_modelbudget.reports.changes import because, change_in_percent, telli
 from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.rows import Row, rows_of
-from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed, sizes
+from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
 
@@ -125,7 +125,7 @@ def _is_quiet(row: Row) -> bool:
 def _row(row: Row) -> list[str]:
     model = row.result
     checks = {check.metric: check for check in model.verdict.checks}
-    inputs = f" ({sizes(model.inputs)})" if model.inputs else ""
+    inputs = f" ({row.inputs})" if model.inputs else ""
     cells = [_cell(checks.get(metric)) for metric in _COLUMNS]
     limited = (*model.verdict.checks, *model.verdict.parts)
     limits = [_limit(check) for check in limited if check.limit is not None]

@@ -11,7 +11,7 @@ from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import change_in_percent
 from pytest_modelbudget.reports.lines import is_less
-from pytest_modelbudget.reports.wording import STATUS, beyond, compared, excess, sizes
+from pytest_modelbudget.reports.wording import STATUS, beyond, compared, excess, words_for_inputs
 from pytest_modelbudget.results import ModelResult, Run
 
 COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
@@ -19,10 +19,14 @@ COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model of the run; ``contradicted`` tells that another model has its name, at the same inputs."""
+    """One model of the run; ``contradicted`` tells that another model has its name, at the same inputs.
+
+    ``name`` tells it from the others, and ``inputs`` are the words for its inputs.
+    """
 
     result: ModelResult
     name: str
+    inputs: str = ""
     contradicted: bool = False
 
     @property
@@ -52,13 +56,15 @@ class Row:
 
 def rows_of(run: Run, encoding: str = "utf-8") -> list[Row]:
     """Return a row for each model, called by its inputs too where a name has several, in letters of ``encoding``."""
-    several = Counter(name for name, _ in {(result.name, result.inputs) for result in run.models})
+    words = words_for_inputs(run.models)
+    several = Counter(name for name, _ in words)
     contradicted = {place for pair in run.contradicting for place in pair}
     rows = []
     for place, result in enumerate(run.models):
-        name = f"{result.name} ({sizes(result.inputs)})" if several[result.name] > 1 else result.name
+        inputs = words[result.name, result.inputs]
+        name = f"{result.name} ({inputs})" if several[result.name] > 1 else result.name
         shown = name.encode(encoding, "backslashreplace").decode(encoding)
-        rows.append(Row(result, shown, place in contradicted))
+        rows.append(Row(result, shown, inputs, place in contradicted))
     return rows
 
 

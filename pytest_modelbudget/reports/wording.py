@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from pytest_modelbudget.budgets import Limit, Problem, Scaling, Verdict
 from pytest_modelbudget.budgets.verdicts import Kind
@@ -91,8 +93,33 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
 
 
 def sizes(inputs: tuple[TensorSpec, ...]) -> str:
-    """Return the shapes of inputs, to tell two results of one model apart: ``1x128, 1x128``."""
+    """Return the shapes of inputs: ``1x128, 1x128``."""
     return ", ".join(spec.size for spec in inputs) or "no inputs"
+
+
+class HasInputs(Protocol):
+    """What was measured under a name, at some inputs."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs of the call."""
+
+
+WordsForInputs = Mapping[tuple[str, tuple[TensorSpec, ...]], str]
+
+
+def words_for_inputs(found: Iterable[HasInputs]) -> WordsForInputs:
+    """Return what to call the inputs of each model: their shapes, and where two have the same, all there is of them."""
+    different = {(one.name, one.inputs) for one in found}
+    alike = Counter((name, sizes(inputs)) for name, inputs in different)
+    return {
+        (name, inputs): sizes(inputs) if alike[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
+        for name, inputs in different
+    }
 
 
 def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:

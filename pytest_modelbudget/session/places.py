@@ -102,12 +102,19 @@ def _assignments(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
 
 
 def _line_of(mark: pytest.Mark, statements: list[ast.AST]) -> int | None:
+    """Return the line of the expression that makes this mark, under its name or another one, if it has arguments."""
+    line = _line_of_expression(mark, statements, mark.name)
+    return line if line is not None or not (mark.args or mark.kwargs) else _line_of_expression(mark, statements, None)
+
+
+def _line_of_expression(mark: pytest.Mark, statements: list[ast.AST], name: str | None) -> int | None:
     """Return the line of the only expression that makes this mark, or of the first that certainly makes it."""
     possible = []
     for statement in statements:
         calls = {id(part.func): part for part in ast.walk(statement) if isinstance(part, ast.Call)}
         for part in ast.walk(statement):
-            if getattr(part, "attr", getattr(part, "id", None)) != mark.name:
+            called = getattr(part, "attr", getattr(part, "id", None))
+            if called is None or called != (name or called):
                 continue
             call = calls.get(id(part))
             args, kwargs = _arguments(call)

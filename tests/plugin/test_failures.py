@@ -89,6 +89,8 @@ def test_the_traceback_of_a_call_ends_at_the_users_line(run: Run) -> None:
             'def outer():\n    @pytest.mark.budget(macs="21K")\n    def test(): Net()(X)\n    return test\ntest = outer()',
             3,
         ),
+        ('budget = pytest.mark.budget\n@budget(macs="21K")\ndef test(): Net()(X)', 3),
+        ('at_most = pytest.mark.budget\n@at_most(macs="21K")\ndef test(): Net()(X)', 3),
         ('@pytest.mark.budget(macs="21K")\nclass Base: pass\nclass TestNet(Base):\n    def test(self): Net()(X)', 2),
     ],
 )

@@ -7,7 +7,10 @@ import io
 import json
 import re
 
+from pytest_modelbudget.measurement import TensorSpec
 from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics, spreadsheet
+from pytest_modelbudget.reports.markdown import escaped, of_run
+from pytest_modelbudget.reports.rows import rows_of
 from pytest_modelbudget.results import Run
 
 from .test_screens import RESNET, STATES, VIT, model
@@ -66,6 +69,29 @@ def test_code_quality() -> None:
     (vit,) = [one for one in findings if one["description"].startswith("vit_b_16")]
     assert vit["description"] == "vit_b_16: macs 17.56 G > 17.0 G, over by 563.8 M (3.3%)"
     assert (vit["location"], vit["severity"]) == ({"path": "pyproject.toml", "lines": {"begin": 7}}, "major")
+
+
+def test_inputs_of_the_same_shapes_are_told_apart() -> None:
+    at = [
+        (TensorSpec("args[0]", (1, 100), "float32"),),
+        (TensorSpec("args[0]", (1, 100), "int64"),),
+        (TensorSpec("x", (1, 100), "float32"),),
+        (TensorSpec("args[0]", (4, 100), "float32"),),
+    ]
+    run = Run(tuple(model("net", 200, 200, {"params": 100}, inputs=inputs) for inputs in at))
+    words = ["args[0] 1x100 float32", "args[0] 1x100 int64", "x 1x100 float32", "4x100"]
+    names = [f"net ({inputs})" for inputs in words]
+    assert [row.name for row in rows_of(run)] == names
+    assert [*json.loads(bencher(run))] == names
+    assert [one["name"] for one in json.loads(benchmark(run)) if one["name"].endswith(" macs")] == [
+        f"{name} macs" for name in names
+    ]
+    assert len({one["fingerprint"] for one in json.loads(code_quality(run))}) == len(names)
+    series = [line.rpartition(" ")[0] for line in metrics(run).splitlines()[:-1]]
+    assert len(set(series)) == len(series)
+    read = csv.DictReader(io.StringIO(spreadsheet(run), newline=""))
+    assert [row["inputs"] for row in read if row["metric"] == "macs"] == words
+    assert all(escaped(name) in of_run(run) for name in names)
 
 
 def test_a_fingerprint_does_not_depend_on_the_value() -> None:
