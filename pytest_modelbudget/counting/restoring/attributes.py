@@ -52,6 +52,7 @@ _NOT_OWN = ("torch.", "builtins", "abc", "typing")
 _FUNCTIONS = frozenset(
     (types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodDescriptorType, partial)
 )
+_NEVER_FOLLOWED_IN_CLASSES = _NEVER_FOLLOWED | {types.FunctionType, classmethod, property, staticmethod}
 _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 
 
@@ -219,10 +220,10 @@ class AttributeSnapshot:
             if has_slots(kind):
                 self._slotted.add(kind)
             package = _package_of(kind)
-            for name, value in before.items():
+            for name, value in [item for item in before.items() if type(item[1]) not in _NEVER_FOLLOWED_IN_CLASSES]:
+                if name.startswith("__"):
+                    continue  # these are of Python's machinery: annotations, the fields of dataclasses
                 of_value = type(value)
-                if of_value is types.FunctionType or of_value in _NEVER_FOLLOWED or name.startswith("__"):
-                    continue  # the latter are of Python's machinery: annotations, the fields of dataclasses
                 if of_value not in packages:
                     packages[of_value] = _package_of(of_value)
                 if packages[of_value] == package or of_value is tuple or of_value in _CONTAINERS:
@@ -275,11 +276,11 @@ class AttributeSnapshot:
 
 def own_classes(kinds: Iterable[type]) -> set[type]:
     """Return classes that are not torch's, nor of those that belong to others, with those that they derive from."""
-    found: set[type] = set()
+    bases: set[type] = set()
     for kind in set(kinds):
         if not kind.__module__.startswith("torch."):
-            found.update([base for base in kind.__mro__ if not base.__module__.startswith(_NOT_OWN)])
-    return found
+            bases.update(kind.__mro__)
+    return {base for base in bases if not base.__module__.startswith(_NOT_OWN)}
 
 
 def _package_of(kind: type) -> str:

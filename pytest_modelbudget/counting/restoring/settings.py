@@ -14,7 +14,11 @@ _invariants = torch.sparse.check_sparse_tensor_invariants
 
 
 def _attribute(backend: Any, name: str) -> Setting:
-    read = getattr(vars(type(backend)).get(name), "getter", None)  # what stands behind most of them, and is quicker
+    """Return what reads and what sets an attribute of a backend: the function behind it is quicker than the attribute."""
+    kind = type(backend)
+    read = getattr(vars(kind).get(name), "getter", None)
+    if read is None and not hasattr(kind, name) and name not in vars(backend) and hasattr(kind, "__getattr__"):
+        read = partial(kind.__getattr__, backend, name)
     return read or partial(getattr, backend, name), partial(setattr, backend, name)
 
 
