@@ -14,7 +14,7 @@ _invariants = torch.sparse.check_sparse_tensor_invariants
 
 
 def _attribute(backend: Any, name: str) -> Setting:
-    """Return what reads and what sets an attribute of a backend: the function behind it is quicker than the attribute."""
+    """Return what reads and what sets an attribute of a backend; the function behind it is quicker to read."""
     kind = type(backend)
     read = getattr(vars(kind).get(name), "getter", None)
     if read is None and not hasattr(kind, name) and name not in vars(backend) and hasattr(kind, "__getattr__"):
