@@ -153,13 +153,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
             guard.after_call()
         return result
     finally:
-        item.stash.setdefault(AT_END, list(our_marks(item)))
+        if AT_END not in item.stash:
+            item.stash[AT_END] = our_marks(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    before = item.stash.setdefault(AT_END, list(our_marks(item)))
+    before = item.stash[AT_END] if AT_END in item.stash else our_marks(item)
+    item.stash[AT_END] = before
     result = yield
     del item.stash[AT_END]
     guard = item.stash.get(GUARD, None)

@@ -63,10 +63,11 @@ class Attempts:
 
     def note(self, report: pytest.TestReport) -> None:
         """Note a report; that of a setup begins an attempt, and what the one before it hid is made good by it."""
-        if report.when == "setup" or _key(report) not in self._reported:
-            self._reported[_key(report)] = {}
+        key = _key(report)
+        if report.when == "setup" or key not in self._reported:
+            self._reported[key] = {}
             self.hidden.pop(report.nodeid, None)
-        self._reported[_key(report)][report.when] = report.outcome
+        self._reported[key][report.when] = report.outcome
 
     def end(self, report: pytest.TestReport, failure: str = "") -> bool:
         """End the attempt with the report of its teardown, and return whether that has to show ``failure``.
@@ -82,12 +83,13 @@ class Attempts:
 
     def settle(self, report: pytest.TestReport) -> None:
         """Note what the hooks of others have made of a report, among which pytest has counted it."""
-        is_excused = hasattr(report, "wasxfail")
-        self._reported.setdefault(_key(report), {})[report.when] = "excused" if is_excused else report.outcome
+        key, is_excused = _key(report), hasattr(report, "wasxfail")
+        if report.when == "teardown":
+            self._reported.pop(key, None)
+        else:
+            self._reported.setdefault(key, {})[report.when] = "excused" if is_excused else report.outcome
         if report.failed and not is_excused:
             self.hidden.pop(report.nodeid, None)
-        if report.when == "teardown":
-            del self._reported[_key(report)]
 
 
 def _key(report: pytest.TestReport) -> tuple[str, str]:
@@ -257,19 +259,19 @@ DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 
 def is_under_budget(item: pytest.Item) -> bool:
     """Return whether ``item`` has a mark that may be ours, or asks for the fixture."""
-    return any(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())
+    return bool(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())
 
 
-def our_marks(item: pytest.Item) -> Iterator[pytest.Mark]:
-    """Yield the marks of ``item`` that may be ours, the closest first."""
-    return (mark for _, mark in our_marks_with_nodes(item))
+def our_marks(item: pytest.Item) -> list[pytest.Mark]:
+    """Return the marks of ``item`` that may be ours, the closest first."""
+    return [mark for _, mark in our_marks_with_nodes(item)]
 
 
 def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
     found = [(node, mark) for node, mark in item.iter_markers_with_node() if _may_be_ours(mark, item)]
-    at = len(found)
     read: tuple[tuple[Any, pytest.Mark], ...] = item.stash.get(READ, ())
+    at = len(found)
     for node, mark in reversed(read):
         at = next((index for index, one in enumerate(found) if one[1] is mark), at)
         if at == len(found) or found[at][1] is not mark:
