@@ -14,7 +14,7 @@ from pytest_modelbudget.metrics import MARKS, METRICS
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import ModuleType
