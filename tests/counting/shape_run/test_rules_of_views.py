@@ -165,6 +165,7 @@ def test_numbers_as_tensors(value: float, options: dict[str, Any]) -> None:
     rule = SHAPE_RUN_FACTS.facts_of(aten.scalar_tensor.default).shape_rule
     assert rule is not None
     assert rule(value, **options) is by_torch(aten.scalar_tensor.default, value, **options)
+    assert rule(2j) is None
 
 
 def test_a_new_tensor_has_the_default_dtype_and_device() -> None:

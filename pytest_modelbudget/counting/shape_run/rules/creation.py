@@ -32,7 +32,7 @@ def new(
 @rule("scalar_tensor")
 def scalar(value: Any, **options: Any) -> Any:
     """Answer a tensor without dimensions; unless it is told, its dtype is the default, whatever the number is."""
-    return new((), **options)
+    return new((), **options) if type(value) in (bool, float, int) else None
 
 
 @rule("arange", "arange.start", "arange.start_step")
