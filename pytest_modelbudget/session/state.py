@@ -84,10 +84,9 @@ class Attempts:
     def settle(self, report: pytest.TestReport) -> None:
         """Note what the hooks of others have made of a report, among which pytest has counted it."""
         key, is_excused = _key(report), hasattr(report, "wasxfail")
+        self._reported.setdefault(key, {})[report.when] = "excused" if is_excused else report.outcome
         if report.when == "teardown":
-            self._reported.pop(key, None)
-        else:
-            self._reported.setdefault(key, {})[report.when] = "excused" if is_excused else report.outcome
+            del self._reported[key]
         if report.failed and not is_excused:
             self.hidden.pop(report.nodeid, None)
 
@@ -270,9 +269,8 @@ def our_marks(item: pytest.Item) -> list[pytest.Mark]:
 def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
     found = [(node, mark) for node, mark in item.iter_markers_with_node() if _may_be_ours(mark, item)]
-    read: tuple[tuple[Any, pytest.Mark], ...] = item.stash.get(READ, ())
     at = len(found)
-    for node, mark in reversed(read):
+    for node, mark in reversed(item.stash.get(READ, ())):
         at = next((index for index, one in enumerate(found) if one[1] is mark), at)
         if at == len(found) or found[at][1] is not mark:
             found.insert(at, (node, mark))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -33,7 +32,11 @@ def _standing_for_calls(call: Call) -> property:
     Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and
     unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
     """
-    return property(partial(MethodType, call), _set_compiled_call, _delete_compiled_call)
+
+    def bound_call(module: nn.Module) -> Any:  # a function: torch.jit asks where its source is
+        return MethodType(call, module)
+
+    return property(bound_call, _set_compiled_call, _delete_compiled_call)
 
 
 def _set_compiled_call(module: nn.Module, value: Any) -> None:

@@ -245,11 +245,10 @@ class AttributeSnapshot:
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
         self._restore_kinds()
-        for container in self._empty_containers if any(self._empty_containers) else ():
-            if container:
-                container.clear()
-        changed = self._find_changed_mappings() if self._changed_mappings is None else self._changed_mappings
-        for mapping, before in changed:
+        for container in filter(None, self._empty_containers):
+            container.clear()
+        found = self._changed_mappings
+        for mapping, before in self._find_changed_mappings() if found is None else found:
             _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
