@@ -23,28 +23,27 @@ OTHER_THREAD = "threading::call"
 """Stands among the unknown operators for a module that was called in another thread."""
 
 _NOBODY = vars(nn.Module)[COMPILED_CALL]
-_followers: list[property] = []
+_followers: list[Any] = []
 
 
-def _standing_for_calls(call: Call) -> property:
-    """Return what stands for the attribute that every module call reads, and calls if there is one: its compiled call.
+class _CallDescriptor:
+    """Stands for the attribute that every module call reads, and calls if it is there: a compiled ``forward``.
 
     Unlike a replaced ``__call__`` it is never copied by what is imported meanwhile (torch.compile's machinery), and
     unlike module hooks it is seen neither by that nor by the model. A module that has a compiled call keeps it.
     """
 
-    def bound_call(module: nn.Module) -> Any:  # a function: torch.jit asks where its source is
-        return MethodType(call, module)
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
-    return property(bound_call, _set_compiled_call, _delete_compiled_call)
+    def __get__(self, module: nn.Module | None, owner: type) -> Any:
+        return None if module is None else MethodType(self._call, module)
 
+    def __set__(self, module: nn.Module, value: Any) -> None:
+        module.__dict__[COMPILED_CALL] = value
 
-def _set_compiled_call(module: nn.Module, value: Any) -> None:
-    module.__dict__[COMPILED_CALL] = value
-
-
-def _delete_compiled_call(module: nn.Module) -> None:
-    del module.__dict__[COMPILED_CALL]
+    def __delete__(self, module: nn.Module) -> None:
+        del module.__dict__[COMPILED_CALL]
 
 
 def call_between(enter: Enter, leave: Leave) -> Call:
@@ -74,7 +73,7 @@ def follow_calls(call: Call) -> Iterator[None]:
 
     Of several only the last does; they may end in any order, as those of other threads do.
     """
-    follower = _standing_for_calls(call)
+    follower = _CallDescriptor(call)
     _followers.append(follower)
     setattr(nn.Module, COMPILED_CALL, follower)
     try:

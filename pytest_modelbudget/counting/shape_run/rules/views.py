@@ -57,7 +57,7 @@ def permute(x: Spec, dims: Any) -> Any:
 def expand(x: Spec, sizes: Any, *, implicit: bool = False) -> Any:
     """Answer a tensor whose dimensions of size 1 are repeated, and that may have more of them in front."""
     missing = len(sizes) - len(x.shape)
-    if missing < 0 or not _are_sizes(sizes) or -1 in sizes[:missing]:
+    if missing < 0 or not _are_sizes(sizes) or -1 in sizes[:missing] or 0 in (*sizes, *x.shape):
         return None
     if not x.shape:
         return _view(x, sizes, [0] * missing)
