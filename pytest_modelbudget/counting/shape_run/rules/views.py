@@ -64,13 +64,13 @@ def expand(x: Spec, sizes: Any, *, implicit: bool = False) -> Any:
     own = (1,) * missing + x.shape
     shape = [size if wanted == -1 else wanted for wanted, size in zip(sizes, own, strict=True)]
     stride = [0] * missing + list(x.stride)
-    for dim in reversed(range(missing)):
-        stride[dim] = shape[dim + 1] * stride[dim + 1] if shape[dim] == 1 else 0
     for dim, size in enumerate(own):
         if shape[dim] != size:
             if size != 1:
                 return None
             stride[dim] = 0
+    for dim in reversed(range(missing)):
+        stride[dim] = shape[dim + 1] * stride[dim + 1] if shape[dim] == 1 else 0
     return _view(x, shape, stride)
 
 
