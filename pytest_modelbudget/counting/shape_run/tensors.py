@@ -17,6 +17,7 @@ from pytest_modelbudget.counting.torch_private import (
     disabled_torch_function,
     local_scalar_dense,
     make_wrapper_subclass,
+    set_data_of,
     storage_of,
 )
 
@@ -218,7 +219,7 @@ def new_shape_tensor(spec: Spec) -> ShapeTensor:
 def change_metadata(tensor: ShapeTensor, spec: Spec) -> None:
     """Change the metadata of a shape tensor in place, as ``t_()``, ``resize_()`` and assigning ``.data`` do."""
     with DisableTorchDispatch():
-        torch.Tensor.data.__set__(tensor, new_shape_tensor(spec))  # type: ignore[attr-defined]
+        set_data_of(tensor, new_shape_tensor(spec))
     tensor._spec = spec
 
 
