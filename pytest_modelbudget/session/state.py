@@ -269,8 +269,8 @@ def our_marks(item: pytest.Item) -> list[pytest.Mark]:
 def our_marks_with_nodes(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     """Return the marks of ``item`` that may be ours, the closest first: also those removed since they were read."""
     found = [(node, mark) for node, mark in item.iter_markers_with_node() if _may_be_ours(mark, item)]
-    at = len(found)
-    for node, mark in reversed(item.stash.get(READ, ())):
+    at, read = len(found), item.stash.get(READ, ())
+    for node, mark in reversed(read):
         at = next((index for index, one in enumerate(found) if one[1] is mark), at)
         if at == len(found) or found[at][1] is not mark:
             found.insert(at, (node, mark))
