@@ -9,6 +9,7 @@ import re
 
 from pytest_modelbudget.measurement import TensorSpec
 from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics, spreadsheet
+from pytest_modelbudget.reports.html.page import render
 from pytest_modelbudget.reports.markdown import escaped, of_run
 from pytest_modelbudget.reports.rows import rows_of
 from pytest_modelbudget.results import Run
@@ -92,6 +93,8 @@ def test_inputs_of_the_same_shapes_are_told_apart() -> None:
     read = csv.DictReader(io.StringIO(spreadsheet(run), newline=""))
     assert [row["inputs"] for row in read if row["metric"] == "macs"] == words
     assert all(escaped(name) in of_run(run) for name in names)
+    page = render(run)
+    assert all(f">{inputs}<" in page for inputs in words)
 
 
 def test_a_fingerprint_does_not_depend_on_the_value() -> None:

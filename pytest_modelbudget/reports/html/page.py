@@ -81,7 +81,7 @@ def _card(place: int, row: Row) -> Card:
     return Card(
         place=place,
         name=model.name,
-        inputs=", ".join(spec.size for spec in model.inputs),
+        inputs=row.inputs if model.inputs else "",
         status=status_of(row),
         facts=tuple(_facts(values)),
         bars=tuple(bars(model)),
