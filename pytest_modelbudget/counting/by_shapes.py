@@ -108,8 +108,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
             return weights_only(index, request)
         roots = _existed_before(index) if task.is_factory else [built]
         roots += hooks_around(index.parameters, task.backward)
-        classes = own_classes(type(node.module) for node in index.nodes)
-        attributes = AttributeSnapshot((*roots, task.inputs), classes)
+        attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
         _check_shapes_suffice(task, index, attributes)
         ledger = Ledger(index)
         floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
@@ -156,8 +155,7 @@ def _existed_before(index: ModuleIndex) -> list[Any]:
     """
     found: list[Any] = []
     is_new = [False] * len(index.nodes)
-    kinds = {type(node.module) for node in index.nodes}
-    of_torch = {kind for kind in kinds if kind.__module__.startswith("torch.")}
+    of_torch = {kind for kind in index.classes if kind.__module__.startswith("torch.")}
     for position in reversed(range(len(index.nodes))):  # children come after their parents
         node = index.nodes[position]
         module = node.module
@@ -186,7 +184,14 @@ def _has_shapes(module: torch.nn.Module) -> bool:
 
 
 def _shapes_of_output(output: Any) -> Shapes:
-    return (output._spec.shape,) if type(output) is ShapeTensor else shapes_of_output(output)
+    if type(output) is ShapeTensor:
+        return (output._spec.shape,)
+    if type(output) is tuple:
+        parts = [part for part in output if part is not None]
+        shapes = tuple([part._spec.shape for part in parts if type(part) is ShapeTensor])
+        if len(shapes) == len(parts):
+            return shapes
+    return shapes_of_output(output)
 
 
 def _check_shapes_suffice(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
@@ -195,7 +200,6 @@ def _check_shapes_suffice(task: Task, index: ModuleIndex, attributes: AttributeS
     if iterators and not task.runs_once:
         task.runs_once = True
         raise ShapeRunStop(f"a {type(iterators[0]).__name__} can be read only once, and is left to a real run")
-    classes = {type(node.module) for node in index.nodes}
     factory = task.model if task.is_factory else None
-    if needs_real_tensors(classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
+    if needs_real_tensors(index.classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
         raise ShapeRunStop("the model's code looks at what only real tensors have, such as their exact types")

@@ -79,7 +79,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     run = RealRun(storages)
     run.ledger = ledger
     hooks = hooks_around(index.parameters, task.backward)
-    attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(type(node.module) for node in index.nodes))
+    attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(index.classes))
     task.runs_once = bool(attributes.held_iterators())
     index.replace_lazy_tensors()
     index.count_tensors()

@@ -192,6 +192,31 @@ def test_what_the_classes_of_helpers_hold(held: Callable[[Ticking], Any]) -> Non
     assert (Ticking.total, Ticking.ticks, vars(helper)) == (0, [], {})
 
 
+class Renaming(nn.Module):
+    old = "the same object"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear: Any = nn.Linear(4, 4)
+        self.old = self.linear.weight.old = "its own"
+
+    def holders(self) -> list[Any]:
+        return [self, self.linear.weight, Renaming]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for holder in self.holders():
+            holder.new = holder.old
+            del holder.old
+        out: torch.Tensor = self.linear(x)
+        return out
+
+
+def test_a_value_under_another_name_gets_its_own_back() -> None:
+    model = Renaming()
+    measured_in_every_way(model)
+    assert [("old" in vars(holder), "new" in vars(holder)) for holder in model.holders()] == [(True, False)] * 3
+
+
 def test_variables_of_the_context() -> None:
     latest: ContextVar[Any] = ContextVar("latest", default=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter, is_, methodcaller
 from typing import Any
@@ -57,8 +57,8 @@ class ModuleNode:
     def __init__(self, module: nn.Module, name: str) -> None:
         self.module = module
         self.name = name
-        self.aliases: list[str] = []
-        self.children: list[int] = []
+        self.aliases: tuple[str, ...] = ()
+        self.children: Sequence[int] = ()
         self.calls = 0
         self.outputs: Shapes | None = None
         self.params = self.trainable_params = self.weight_bytes = 0
@@ -82,14 +82,15 @@ class ModuleIndex:
     """All modules of a model in the order of definition; the model itself is the first.
 
     ``positions`` finds them by identity. ``parameters`` and ``buffers`` are the distinct tensors; each belongs to the
-    first module that holds it, and what is both is a parameter. ``has_lazy_tensors``: some had no shape yet when they
-    were counted.
+    first module that holds it, and what is both is a parameter. ``classes`` are those of the modules.
+    ``has_lazy_tensors``: some had no shape yet when they were counted.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.nodes: list[ModuleNode] = []
         self.positions: dict[int, int] = {}
         self._add(model, "")
+        self.classes = {type(node.module) for node in self.nodes}
         self._escape_names()
         self.count_tensors()
 
@@ -102,15 +103,16 @@ class ModuleIndex:
         if not children:
             return
         prefix = f"{name}." if name else ""
+        node.children = found = []
         for key, child in children.items():
             if child is None:
                 continue
             known = positions.get(id(child))
             if known is None:
-                node.children.append(len(nodes))
+                found.append(len(nodes))
                 self._add(child, prefix + key)
             else:
-                nodes[known].aliases.append(escaped(prefix + key))
+                nodes[known].aliases += (escaped(prefix + key),)
 
     def _escape_names(self) -> None:
         if not "".join([node.name for node in self.nodes]).isprintable():
@@ -201,7 +203,7 @@ class ModuleIndex:
 
     def has_scripted_modules(self) -> bool:
         """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
-        return any(issubclass(kind, torch.jit.ScriptModule) for kind in {type(node.module) for node in self.nodes})
+        return any(issubclass(kind, torch.jit.ScriptModule) for kind in self.classes)
 
 
 def _contents(tables: list[dict[str, Any]]) -> tuple[list[int], list[Any]]:

@@ -110,7 +110,7 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
             if not isinstance(module, torch.jit.ScriptModule):  # whose class says nothing of its name
                 kinds[type(module)] = kind
         built[position] = ModuleCost(
-            node.name, kind, node.calls, own, whole, tuple(node.aliases), children, node.outputs or ()
+            node.name, kind, node.calls, own, whole, node.aliases, children, node.outputs or ()
         )
     root = built[0]
     assert root is not None

@@ -232,23 +232,22 @@ class AttributeSnapshot:
 
     def have_changed(self) -> bool:
         """Return whether any object has other attributes by now, or a mapping other items; :meth:`restore` follows."""
-        self._changed_mappings = self._find_changed_mappings()
-        return bool(self._changed_mappings) or any(self._empty_containers)
-
-    def _find_changed_mappings(self) -> list[tuple[Any, Any]]:
-        return [
+        self._empty_containers = [*filter(None, self._empty_containers)]  # which were empty before
+        self._changed_mappings = [
             (mapping, before)
             for mapping, before in self._mappings
             if [*mapping] != [*before] or not all(map(is_, mapping.values(), before.values()))
         ]
+        return bool(self._changed_mappings or self._empty_containers)
 
     def restore(self) -> None:
         """Put back every attribute, item and class that has changed."""
         self._restore_kinds()
-        for container in filter(None, self._empty_containers):
+        if self._changed_mappings is None:
+            self.have_changed()
+        for container in self._empty_containers:
             container.clear()
-        found = self._changed_mappings
-        for mapping, before in self._find_changed_mappings() if found is None else found:
+        for mapping, before in self._changed_mappings or ():
             _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
@@ -265,7 +264,7 @@ class AttributeSnapshot:
 
     def _restore_classes(self) -> None:
         for kind, attributes in self._class_attributes:
-            if len(vars(kind)) != len(attributes) or not all(map(is_, vars(kind).values(), attributes.values())):
+            if [*vars(kind)] != [*attributes] or not all(map(is_, vars(kind).values(), attributes.values())):
                 for name in [name for name in vars(kind) if name not in attributes]:
                     type.__delattr__(kind, name)
                 for name, value in attributes.items():
@@ -276,7 +275,7 @@ class AttributeSnapshot:
 def own_classes(kinds: Iterable[type]) -> set[type]:
     """Return classes that are not torch's, nor of those that belong to others, with those that they derive from."""
     bases: set[type] = set()
-    for kind in set(kinds):
+    for kind in kinds:
         if not kind.__module__.startswith("torch."):
             bases.update(kind.__mro__)
     return {base for base in bases if not base.__module__.startswith(_NOT_OWN)}

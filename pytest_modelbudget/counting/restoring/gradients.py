@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain, repeat
-from operator import attrgetter, is_
+from itertools import chain
+from operator import attrgetter, is_, methodcaller
 from typing import Any
 
 import torch
@@ -13,8 +13,8 @@ import torch
 REGISTERING_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _attributes_of: Callable[[torch.Tensor], dict[str, Any]] = attrgetter("__dict__")
-_gradient_of: Callable[[torch.Tensor], tuple[Any, bool]] = attrgetter("grad", "requires_grad")
-_is_leaf = attrgetter("is_leaf")
+_values = methodcaller("values")
+_gradient_of, _requires_grad, _is_leaf = attrgetter("grad"), attrgetter("requires_grad"), attrgetter("is_leaf")
 
 
 @contextmanager
@@ -22,29 +22,37 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
     """Run with empty gradients; put back gradients, ``requires_grad``, attributes and the independence of leaves."""
     tensors = list(tensors)
     attributes = list(map(_attributes_of, tensors))
-    own_attributes = [now.copy() if now else {} for now in attributes] if any(attributes) else []
+    own_attributes = [now.copy() for now in attributes] if any(attributes) else [{}] * len(attributes)
     leaves = [tensor for tensor in tensors if tensor.is_leaf]
-    before = list(map(_gradient_of, leaves))
-    for tensor, (gradient, _) in zip(leaves, before, strict=True):
+    gradients, required = [*map(_gradient_of, leaves)], [*map(_requires_grad, leaves)]
+    for tensor, gradient in zip(leaves, gradients, strict=True):
         if gradient is not None:
             tensor.grad = None
     try:
         yield
     finally:
-        if any(attributes) or own_attributes:
-            for now, own in zip(attributes, own_attributes or repeat({}), strict=False):
-                _put_back(now, own)
-        if not _are_as_before(leaves, before):
-            for tensor, (gradient, requires_grad) in zip(leaves, before, strict=True):
+        if (any(attributes) or any(own_attributes)) and not _hold_the_same(attributes, own_attributes):
+            for now, own in zip(attributes, own_attributes, strict=True):
+                now.clear()
+                now.update(own)
+        if not _are_as_before(leaves, gradients, required):
+            for tensor, gradient, requires_grad in zip(leaves, gradients, required, strict=True):
                 _put_gradient_back(tensor, gradient, requires_grad)
 
 
-def _are_as_before(leaves: list[torch.Tensor], before: list[tuple[Any, bool]]) -> bool:
+def _hold_the_same(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:
+    """Return whether mappings have the same items, in the same order."""
+    if [*map(len, now)] != [*map(len, before)] or [*chain.from_iterable(now)] != [*chain.from_iterable(before)]:
+        return False
+    values_now, values_before = chain.from_iterable(map(_values, now)), chain.from_iterable(map(_values, before))
+    return all(map(is_, values_now, values_before))
+
+
+def _are_as_before(leaves: list[torch.Tensor], gradients: list[Any], required: list[bool]) -> bool:
     """Return whether all still are leaves, have the same gradients, and require some or none as before."""
     if not all(map(_is_leaf, leaves)):
-        return False
-    now = chain.from_iterable(map(_gradient_of, leaves))
-    return all(map(is_, now, chain.from_iterable(before)))
+        return False  # whose gradients cannot be read without a warning
+    return all(map(is_, map(_gradient_of, leaves), gradients)) and [*map(_requires_grad, leaves)] == required
 
 
 def _put_gradient_back(tensor: torch.Tensor, gradient: torch.Tensor | None, requires_grad: bool) -> None:
@@ -94,9 +102,3 @@ def leaves_of(outputs: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         seen.update(following)
         nodes += following
     return leaves
-
-
-def _put_back(now: dict[str, Any], own: dict[str, Any]) -> None:
-    if len(now) != len(own) or not all(map(is_, now.values(), own.values())):
-        now.clear()
-        now.update(own)
