@@ -88,7 +88,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     storages.hold((*held, *index.buffers))
     try:
         threads = followed_threads(run.in_other_threads, ledger.charge_unseen)
-        exports = noted_exports(storages.save_before_write, gradient_hooks)
+        exports = noted_exports(storages, gradient_hooks)
         with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
             task.forward(built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()

@@ -66,6 +66,16 @@ def data_of_integers(self: Model, x: torch.Tensor) -> None:
     self.n.data = torch.zeros(5, dtype=torch.int32)
 
 
+def data_of_integers_that_values_decide(self: Model, x: torch.Tensor) -> None:
+    self.n.data = (x[:, 0] * 0 + 3).long()
+    assert self.n.untyped_storage().nbytes() == 8 * self.n.tolist().count(3)
+
+
+def data_of_a_tensor_outside(self: Model, x: torch.Tensor) -> None:
+    OUTSIDE.data = torch.zeros(5)
+    OUTSIDE.add_(1)
+
+
 def data_of_a_weight(self: Model, x: torch.Tensor) -> None:
     self.linear.weight.data = torch.zeros(4, 4)
 
@@ -100,6 +110,8 @@ CHANGES: list[Callable[..., None]] = [
     data_of_a_buffer,
     data_of_an_attribute,
     data_of_integers,
+    data_of_integers_that_values_decide,
+    data_of_a_tensor_outside,
     data_of_a_weight,
     data_of_a_weight_doubled,
     viewed,

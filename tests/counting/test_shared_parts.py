@@ -79,6 +79,25 @@ def test_what_a_model_from_a_factory_shares_with_others_is_as_it_was(held: Any) 
     assert REGISTRY == {"calls": 0}
 
 
+def test_a_buffer_of_integers_that_a_built_model_gives_other_data() -> None:
+    shared = torch.arange(3)
+
+    class Sharing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.register_buffer("table", shared)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            shared.data = torch.zeros(5, dtype=torch.int32)
+            return self.linear(x)
+
+    for run in (nullcontext(), force_real_run()):
+        with run:
+            assert measure(Sharing, rows(3)).macs == ONE
+    assert (shared.tolist(), shared.dtype) == ([0, 1, 2], torch.int64)
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_what_a_hook_keeps_in_a_module_of_torch(nested: bool) -> None:
     seen: list[Any] = []

@@ -66,10 +66,14 @@ class StorageSnapshot:
         identity = storage_identity(storage)
         if identity in self._created and storage.resizable():  # what is not may be an array's memory
             return
-        if id(tensor) not in self._aliases:
-            self._aliases[id(tensor)] = (tensor, data_of(tensor))
+        self.note_exchange(tensor)
         if identity not in self._copies:
             self._copies[identity] = (storage, _bytes_of(storage).clone())
+
+    def note_exchange(self, tensor: torch.Tensor) -> None:
+        """Remember which data a tensor has before it gets other data, as by assigning ``.data``."""
+        if id(tensor) not in self._aliases and _has_storage(tensor):
+            self._aliases[id(tensor)] = (tensor, data_of(tensor))
 
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""

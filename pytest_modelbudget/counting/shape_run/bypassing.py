@@ -16,15 +16,18 @@ import torch
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
-from pytest_modelbudget.counting.torch_private import DisableTorchDispatch, dlpack_functions
+from pytest_modelbudget.counting.torch_private import DisableTorchDispatch, data_of, dlpack_functions, set_data_of
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
 EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage", "untyped_storage"))
 """The methods after which others can read and write the data whenever they like."""
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
-GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, "share_memory_", "storage", "untyped_storage")
+ASSIGNED = "data"
+"""The attribute that gives a tensor the data of another when it is assigned."""
+GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, ASSIGNED, "share_memory_", "storage", "untyped_storage")
 _GUARDED_PLACES = (*((torch.Tensor, name) for name in GUARDED), *dlpack_functions)
 CONVERTING = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
 """The methods that constructors call on the tensors in the lists that they are given, with every mode disabled."""
@@ -76,8 +79,8 @@ class ValueGuards:
 
 
 @contextmanager
-def noted_exports(note: Callable[[torch.Tensor], None], hooks: GradientHooks) -> Iterator[None]:
-    """Call ``note`` with every tensor that is to be written past the dispatcher, or whose memory is handed out.
+def noted_exports(storages: StorageSnapshot, hooks: GradientHooks) -> Iterator[None]:
+    """Save every tensor that is to be written past the dispatcher, or whose memory is handed out or exchanged.
 
     ``hooks`` saves those of tensors that are to have another one.
     """
@@ -85,8 +88,10 @@ def noted_exports(note: Callable[[torch.Tensor], None], hooks: GradientHooks) ->
     def note_access(tensor: torch.Tensor, name: str, exports: bool) -> None:
         if name in REGISTERING_HOOKS:
             hooks.save(tensor)
+        elif name == ASSIGNED:
+            storages.note_exchange(tensor)
         elif exports:
-            note(tensor)
+            storages.save_before_write(tensor)
 
     guards = ValueGuards()
     guards.install(note_access)
@@ -96,7 +101,9 @@ def noted_exports(note: Callable[[torch.Tensor], None], hooks: GradientHooks) ->
         guards.remove()
 
 
-def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
+def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:
+    if name == ASSIGNED:
+        return _guarded_assignment(name, thread, note)
     if name == "numpy":
         return _guarded_below_dispatch(original, name, thread, note)
     exports = name in EXPORTING or name in WRITING or "dlpack" in name
@@ -108,6 +115,20 @@ def _guarded(original: Callable[..., Any], name: str, thread: int, note: Note) -
         return original(self, *args, **kwargs)
 
     return method
+
+
+def _guarded_assignment(name: str, thread: int, note: Note) -> property:
+    """Guard the attribute that gives a tensor the data of another, of which a shape tensor has none."""
+
+    def assign(self: torch.Tensor, data: torch.Tensor) -> None:
+        if threading.get_ident() == thread:
+            with DisableTorchDispatch():
+                note(self, name, False)
+                if type(data) is ShapeTensor and type(self) is not ShapeTensor:
+                    note(data, "set_data", False)
+        set_data_of(self, data)
+
+    return property(data_of, assign)
 
 
 def _guarded_below_dispatch(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:

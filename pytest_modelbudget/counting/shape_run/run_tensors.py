@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import WRITING, ValueGuards
+from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, ValueGuards
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storages
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
@@ -115,6 +115,10 @@ class RunTensors:
 
     def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
         """End the run where data is written past the dispatcher, or read whose values are unknown."""
+        if name == ASSIGNED:
+            for one in self.known_values.without_weights([tensor]):
+                self.storages.note_exchange(one)
+            return
         if name in REGISTERING_HOOKS:
             if type(tensor) is not ShapeTensor:
                 self._hooks.save(tensor)

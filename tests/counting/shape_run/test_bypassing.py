@@ -54,7 +54,7 @@ def saved(tensor: torch.Tensor) -> io.BytesIO:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize("write", ["in place", "view", "data", "index", "copy", "integers"])
+@pytest.mark.parametrize("write", ["in place", "view", "data", "index", "copy", "integers", "exchange"])
 def test_a_buffer_that_the_forward_writes(read: str, write: str) -> None:
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
         if write == "in place":
@@ -67,6 +67,8 @@ def test_a_buffer_that_the_forward_writes(read: str, write: str) -> None:
             self.k[0] += 2
         elif write == "copy":
             self.k.copy_(self.k * 0 + 3)
+        elif write == "exchange":
+            self.k.data = x.round().long().sum().reshape(1) * 0 + 3  # an unknown number, which is 3
         else:
             self.k = torch.ones(1, dtype=torch.long)
             self.k += x.round().long().sum() * 0 + 2  # an unknown number, which is 2
@@ -75,7 +77,7 @@ def test_a_buffer_that_the_forward_writes(read: str, write: str) -> None:
         return x
 
     model = Model(forward)
-    model.register_buffer("k", torch.ones(1))
+    model.register_buffer("k", torch.ones(1, dtype=torch.long if write == "exchange" else torch.float32))
     if read == "storage":
         pytest.skip("an untyped storage gives bytes")
     found = measure(model, torch.ones(4, 4))
