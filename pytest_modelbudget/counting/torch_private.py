@@ -68,6 +68,11 @@ dlpack_functions = [
     )
     if hasattr(owner, name)
 ]
+sharing_methods = [
+    (torch.UntypedStorage, name)
+    for name in ("_share_fd_cpu_", "_share_filename_cpu_")
+    if hasattr(torch.UntypedStorage, name)
+]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")

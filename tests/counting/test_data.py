@@ -167,3 +167,25 @@ def test_a_weight_whose_data_is_exchanged_has_the_new_shape() -> None:
     model = Model(forward)
     assert measure(model, rows(3)).macs == 3 * 4 * 8
     assert model.linear.weight.shape == (4, 4)
+
+
+@pytest.mark.parametrize("which", ["out", "view", "buffer", "weight", "storage"])
+def test_memory_that_is_moved_to_be_shared(which: str) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.linear(x)
+        tensors = {"out": out, "view": out.detach(), "buffer": self.k, "weight": self.linear.weight.detach()}
+        if which == "storage":
+            out.untyped_storage().share_memory_()
+        else:
+            tensors[which].share_memory_()
+        self.k += 1
+        return out
+
+    model = Model(forward)
+    model.register_buffer("k", torch.arange(3))
+    weight = model.linear.weight.detach().clone()
+    for forced in (False, True):
+        with force_real_run() if forced else torch.no_grad():
+            assert measure(model, rows(3)).macs == 3 * 4 * 4
+        assert model.k.tolist() == [0, 1, 2]
+        assert model.linear.weight.equal(weight)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -18,7 +18,13 @@ from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
-from pytest_modelbudget.counting.torch_private import DisableTorchDispatch, data_of, dlpack_functions, set_data_of
+from pytest_modelbudget.counting.torch_private import (
+    DisableTorchDispatch,
+    data_of,
+    dlpack_functions,
+    set_data_of,
+    sharing_methods,
+)
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
 EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage", "untyped_storage"))
@@ -53,6 +59,7 @@ class ValueGuards:
         """Put the guards in place, in the thread of the run."""
         if not self._undo:
             self._replace(_GUARDED_PLACES, note, _guarded)
+            self._replace(sharing_methods, note, _unseen)
 
     def install_for_stale_data(self, note: Note) -> None:
         """Guard what makes a number of a tensor too, from when there is something that it must not read."""
@@ -140,6 +147,16 @@ def _guarded_below_dispatch(original: Callable[..., Any], name: str, thread: int
         with DisableTorchDispatch():
             note(self, name, True)
             return original(self, *args, **kwargs)
+
+    return method
+
+
+def _unseen(original: Callable[..., Any], _name: str, thread: int, _note: Note) -> Callable[..., Any]:
+    """Run a method that copies data to memory which it then exchanges with the old: no run may hold that memory."""
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        with DisableTorchDispatch() if threading.get_ident() == thread else nullcontext():
+            return original(*args, **kwargs)
 
     return method
 
