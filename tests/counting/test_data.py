@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -167,6 +170,37 @@ def test_a_weight_whose_data_is_exchanged_has_the_new_shape() -> None:
     model = Model(forward)
     assert measure(model, rows(3)).macs == 3 * 4 * 8
     assert model.linear.weight.shape == (4, 4)
+
+
+READS: list[Callable[[torch.Tensor], Any]] = [
+    lambda k: k.numpy()[0],
+    lambda k: k.untyped_storage()[0],
+    lambda k: k.data_ptr(),
+    lambda k: torch.from_dlpack(k),
+    lambda k: k.tolist(),
+]
+
+
+@pytest.mark.filterwarnings("ignore:The given (NumPy array|buffer) is not writable")
+@pytest.mark.parametrize("read", READS, ids=["numpy", "storage", "address", "dlpack", "list"])
+@pytest.mark.parametrize("of_numpy", [False, True])
+def test_memory_that_can_only_be_read(of_numpy: bool, read: Callable[[torch.Tensor], Any], tmp_path: Path) -> None:
+    def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
+        read(self.k)
+        return self.linear(x)
+
+    file = tmp_path / "table.bin"
+    file.write_bytes(bytes(range(64)))
+    model = Model(forward)
+    with file.open("rb") as opened:
+        mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    table = torch.from_numpy(numpy.memmap(file, mode="r")) if of_numpy else torch.frombuffer(mapped, dtype=torch.uint8)
+    model.register_buffer("k", table)
+    for given in (model, lambda: model):
+        for forced in (False, True):
+            with force_real_run() if forced else torch.no_grad():
+                assert measure(given, rows(3)).macs == 3 * 4 * 4
+    assert model.k.tolist() == list(range(64))
 
 
 @pytest.mark.parametrize("which", ["out", "view", "buffer", "weight", "storage"])

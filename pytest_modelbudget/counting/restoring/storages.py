@@ -81,7 +81,8 @@ class StorageSnapshot:
             for storage, copy in reversed(self._copies.values()):  # two may share their memory, as through dlpack
                 if storage.nbytes() != copy.numel():
                     storage.resize_(copy.numel())
-                _bytes_of(storage).copy_(copy)
+                if not (now := _bytes_of(storage)).equal(copy):  # what is as before may be memory to read only
+                    now.copy_(copy)
             for tensor, alias in self._aliases.values():
                 if not _are_one(tensor, alias):
                     set_data_of(tensor, alias)
