@@ -10,6 +10,7 @@ import io
 import random
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -100,10 +101,36 @@ def _of_numpy(value: Any, kind: type) -> Undo | None:
     if issubclass(kind, numpy.random.RandomState):
         state = value.get_state()
         return lambda: value.set_state(state)
-    if issubclass(kind, numpy.ndarray) and value.flags.writeable and value.nbytes <= MOST_BYTES:
-        copy = value.copy()
-        return lambda: numpy.copyto(value, copy)
-    return None
+    return _of_array(value) if issubclass(kind, numpy.ndarray) else None
+
+
+def _of_array(value: Any) -> Undo:
+    """Return what puts back how an array is laid out, and what it holds unless that is too large."""
+    layout = _layout_of(value)
+    copy = value.copy() if value.flags.writeable and value.nbytes <= MOST_BYTES else None
+
+    def undo() -> None:
+        if _layout_of(value) != layout:
+            _put_layout_back(value, layout)
+        if copy is not None:
+            value[...] = copy
+
+    return undo
+
+
+def _layout_of(value: Any) -> tuple[Any, ...]:
+    return value.nbytes, value.dtype, value.shape, value.flags.writeable
+
+
+def _put_layout_back(value: Any, layout: tuple[Any, ...]) -> None:
+    nbytes, dtype, shape, writeable = layout
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there is no other way in place
+        value.flags.writeable = writeable
+        if value.nbytes != nbytes:
+            value.resize(nbytes // value.itemsize, refcheck=False)
+        value.dtype = dtype
+        value.shape = shape
 
 
 _slots: WeakKeyDictionary[type, list[str]] = WeakKeyDictionary()
