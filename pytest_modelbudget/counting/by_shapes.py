@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting import input_tensors, inputs
-from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt, put_back
 from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
@@ -127,9 +127,8 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
             same = not task.is_factory and not attributes.have_changed()
             result = measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
         finally:
-            attributes.restore()
-            exchanged = run.put_data_back()
-        if exchanged:
+            put_back(request.name, attributes.restore, run.put_data_back)
+        if run.weights_were_exchanged:
             raise ShapeRunStop("data was assigned to a weight")
         return result
 

@@ -1,8 +1,12 @@
-"""How a shape run ends where it cannot go on."""
+"""How a run ends where it cannot go on, or cannot put back what it changed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from pytest_modelbudget.counting.signals import raised_by_a_handler
+from pytest_modelbudget.measurement import MeasurementError
 
 
 class ShapeRunStop(BaseException):
@@ -17,6 +21,25 @@ class AutogradNeeded(ShapeRunStop):
     """Leave a shape run without autograd: the forward has to be run with it."""
 
 
+class NotRestoredError(MeasurementError):
+    """Something that a run changed cannot be put back; no other run may hide that."""
+
+    __module__ = "builtins"  # as of MeasurementError
+
+
+def put_back(model: str, *steps: Callable[[], Any]) -> None:
+    """Take every step that puts back what a run of ``model`` changed; raise the error of the first that fails."""
+    errors = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        what = f"{type(errors[0]).__name__}: {errors[0]}"
+        raise NotRestoredError(f"measuring {model} changed something that cannot be put back: {what}") from errors[0]
+
+
 def is_interrupt(error: BaseException) -> bool:
     """Return whether an exception is neither the model's own nor the end of a shape run: whatever it means, it passes.
 
@@ -26,7 +49,7 @@ def is_interrupt(error: BaseException) -> bool:
     parts = parts_of(error)
     if parts:
         return any(map(is_interrupt, parts))
-    if not isinstance(error, (Exception, ShapeRunStop)):
+    if isinstance(error, NotRestoredError) or not isinstance(error, (Exception, ShapeRunStop)):
         return True
     return type(error).__module__.partition(".")[0] == "_pytest" or raised_by_a_handler(error)
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting import input_tensors, inputs
+from pytest_modelbudget.counting.errors import put_back
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -98,9 +99,7 @@ def _run(task: Task, built: nn.Module) -> Measurement:
         _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
         return measurement(ledger.index, ledger, request, "real")
     finally:
-        attributes.restore()
-        storages.restore()
-        gradient_hooks.restore()
+        put_back(request.name, attributes.restore, storages.restore, gradient_hooks.restore)
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from torch import nn
 
+from pytest_modelbudget import MeasurementError
 from pytest_modelbudget.counting import force_real_run, measure
 
 from .shape_run.model import Model, rows
@@ -266,3 +267,29 @@ def test_pools_that_a_model_holds_keep_working() -> None:
     with ThreadPoolExecutor(1) as model.pool:
         measure(model, rows(3))
         assert model.pool.submit(lambda: 3).result() == 3
+
+
+VIEWS: list[memoryview] = []
+
+
+def test_what_cannot_be_put_back_is_an_error() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        self.counts["calls"] += 1
+        if len(self.bytes) == 3:
+            self.bytes.append(4)
+            VIEWS.append(memoryview(self.bytes))  # which lets nobody give it another length
+        return self.linear(x)
+
+    for forced in (False, True):
+        model = Model(forward)
+        model.bytes, model.counts = bytearray(3), {"calls": 0}
+        try:
+            with (
+                force_real_run() if forced else torch.no_grad(),
+                pytest.raises(MeasurementError, match="put back") as info,
+            ):
+                measure(model, rows(3))
+            assert isinstance(info.value.__cause__, BufferError)
+        finally:
+            VIEWS.pop().release()
+        assert model.counts == {"calls": 0}

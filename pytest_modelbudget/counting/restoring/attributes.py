@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import partial
 from operator import is_
 from typing import Any
@@ -59,10 +60,10 @@ _CONTAINERS = frozenset((dict, OrderedDict, list, set, deque))
 class AttributeSnapshot:
     """The attributes and containers reachable from some objects, as they were when this was made.
 
-    Modules, plain objects, dicts, lists, sets and deques are followed, and of hooks what their functions close over and
-    are bound to. Tensors are not: a write into a tensor's data is undone by a ``StorageSnapshot``. Nor is what belongs
-    to others: Python modules, loggers, threads. Of ``classes``, and of the classes of plain objects, their own
-    attributes are saved too. ``tensors`` and ``functions`` are the plain tensors and the functions found.
+    Modules, plain objects, dicts, lists, sets and deques are followed, and what hooks close over and are bound to.
+    Tensors are not: a ``StorageSnapshot`` puts their data back. Nor is what belongs to others: Python modules, loggers,
+    threads. The attributes of ``classes``, and of the classes of plain objects, are saved too. ``tensors`` and
+    ``functions`` are the plain tensors and the functions found.
     """
 
     def __init__(self, roots: Iterable[Any], classes: Iterable[type] = ()) -> None:
@@ -213,7 +214,6 @@ class AttributeSnapshot:
     def _save_classes(self, classes: Iterable[type]) -> list[Any]:
         """Save the attributes of classes, and return the containers among them, and the objects of the same package."""
         found: list[Any] = []
-        packages: dict[type, str] = {}
         for kind in classes:
             before = vars(kind).copy()
             self._class_attributes.append((kind, before))
@@ -224,9 +224,7 @@ class AttributeSnapshot:
                 if name.startswith("__"):
                     continue  # these are of Python's machinery: annotations, the fields of dataclasses
                 of_value = type(value)
-                if of_value not in packages:
-                    packages[of_value] = _package_of(of_value)
-                if packages[of_value] == package or of_value is tuple or of_value in _CONTAINERS:
+                if _package_of(of_value) == package or of_value is tuple or of_value in _CONTAINERS:
                     found.append(value)
         return found
 
@@ -252,9 +250,10 @@ class AttributeSnapshot:
         for sequence, items in self._sequences:
             if len(sequence) != len(items) or not all(map(is_, sequence, items)):
                 _refill_sequence(sequence, items)
-        for undo in self._undo:
-            undo()
         self._restore_classes()
+        with ExitStack() as all_of_them:  # also where one raises
+            for undo in self._undo:
+                all_of_them.callback(undo)
 
     def _restore_kinds(self) -> None:
         if not all(map(is_, map(type, self._objects), self._kinds)):

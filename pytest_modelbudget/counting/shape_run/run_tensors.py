@@ -28,6 +28,7 @@ class RunTensors:
         self.storages = StorageSnapshot()
         self.known_values = KnownValues(self._note_stale)
         self.registrations = Registrations()
+        self.weights_were_exchanged = False
         self._guards = ValueGuards()
         self._hooks = GradientHooks()
         self._created: list[ref[ShapeTensor]] = []
@@ -45,11 +46,11 @@ class RunTensors:
         """Remember the data of tensors that are no weights, to put it back."""
         self.storages.hold(self.known_values.without_weights(tensors))
 
-    def put_data_back(self) -> bool:
-        """Undo what the forward did to the data of tensors; return whether it exchanged that of a weight."""
+    def put_data_back(self) -> None:
+        """Undo what the forward did to the data of tensors."""
         self.storages.restore()
         self._hooks.restore()
-        return self.known_values.put_weights_back()
+        self.weights_were_exchanged = self.known_values.put_weights_back()
 
     def new_tensor(self, spec: Spec) -> ShapeTensor:
         """Return a new shape tensor; :meth:`survivors` returns it as long as it lives.
