@@ -44,7 +44,8 @@ def is_interrupt(error: BaseException) -> bool:
     """Return whether an exception is neither the model's own nor the end of a shape run: whatever it means, it passes.
 
     Time limits, interrupts and the end of the program derive from ``BaseException`` alone; that of ``pytest.exit`` is
-    the exception, and so is whatever the handler of a signal raises. A group is one if any of its parts is.
+    the exception, and so is whatever the handler of a signal raises, and what says that a run left changes behind. A
+    group is one if any of its parts is.
     """
     parts = parts_of(error)
     if parts:

@@ -63,7 +63,7 @@ def measure(
     :return: exact integers. Without any inputs only params, trainable params and bytes of weights.
     :raises TypeError: for a model that is none, a factory that returns something else, or inputs of the wrong kind.
     :raises ValueError: for a name with control characters.
-    :raises MeasurementError: where values are needed and there are none.
+    :raises MeasurementError: where values are needed and there are none, or what the run changed cannot be put back.
 
     An exception of the model is raised unchanged, with a note; time limits and interrupts pass through at once.
     """
