@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# The example needs what its users need, and not the tools of the suite.
+EXAMPLE := .venv-example
 
 # Without its cache, every pytest that the suite starts would rewrite the assertions of all plugins again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,8 +33,8 @@ quick: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -q -m "not workers" $(LONG:%=--ignore=%)
 
-example: $(INSTALLED)
-	cd example_project && ../$(BIN)/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
+example: $(EXAMPLE)/installed
+	cd example_project && ../$(EXAMPLE)/bin/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
 	@echo "Every format of report: example_project/reports/"
 
 # What the Pages workflow publishes.
@@ -44,10 +46,12 @@ docs: $(INSTALLED)
 pictures: $(INSTALLED)
 	$(BIN)/python -m tools.pictures
 
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+$(INSTALLED): EXTRAS = test
+$(EXAMPLE)/installed: EXTRAS = html,xdist
+$(INSTALLED) $(EXAMPLE)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $@
 
 clean:
-	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info example_project/reports
+	rm -rf .venv $(EXAMPLE) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info example_project/reports
