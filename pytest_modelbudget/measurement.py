@@ -40,7 +40,7 @@ __all__ = [
 class MeasurementError(RuntimeError):
     """The model could not be measured, and why; the message names the remedy."""
 
-    __module__ = "builtins"  # so that the short test summary has room for the message
+    __module__ = "pytest_modelbudget"  # where it is imported from
 
 
 class Measurement(Struct, frozen=True):

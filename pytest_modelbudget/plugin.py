@@ -187,6 +187,10 @@ def pytest_runtest_makereport(
         from pytest_modelbudget.results import TestResult, encode
 
         report.modelbudget = encode(TestResult(skipped=report.skipped))  # type: ignore[attr-defined]  # reports are open
+    if report.failed and call.excinfo and call.excinfo.type.__module__.partition(".")[0] == "pytest_modelbudget":
+        from pytest_modelbudget.session.pytest_private import say_once
+
+        say_once(report)
     return report
 
 

@@ -11,7 +11,7 @@ class BudgetError(ValueError):
     ``place`` is where it was declared, if it is that place that is wrong.
     """
 
-    __module__ = "builtins"  # so that the short test summary has room for the message
+    __module__ = "pytest_modelbudget"  # where it is imported from
     place: Place | None = None
 
 

@@ -23,7 +23,7 @@ class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the fai
     This is the only failure of the plugin that ``xfail`` excuses.
     """
 
-    __module__ = "builtins"  # so that the short test summary has room for the message
+    __module__ = "pytest_modelbudget"  # where it is imported from
 
     def __init__(self, message: str, verdicts: tuple[Verdict, ...] = ()) -> None:
         super().__init__(message)

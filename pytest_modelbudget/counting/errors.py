@@ -24,8 +24,6 @@ class AutogradNeeded(ShapeRunStop):
 class NotRestoredError(MeasurementError):
     """Something that a run changed cannot be put back; no other run may hide that."""
 
-    __module__ = "builtins"  # as of MeasurementError
-
 
 def put_back(model: str, *steps: Callable[[], Any]) -> None:
     """Take every step that puts back what a run of ``model`` changed; raise the error of the first that fails."""

@@ -17,7 +17,11 @@ from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_r
 from pytest_modelbudget.counting.notes import add_notes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
 from pytest_modelbudget.counting.task import Task
-from pytest_modelbudget.counting.torch_private import disable_current_modes, dispatch_mode_stack_length
+from pytest_modelbudget.counting.torch_private import (
+    disable_current_modes,
+    dispatch_mode_stack_length,
+    unseen_by_function_modes,
+)
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 _one_at_a_time = threading.RLock()
@@ -72,7 +76,8 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
-    with _one_at_a_time, disable_current_modes() if dispatch_mode_stack_length() else nullcontext():
+    without_modes = disable_current_modes() if dispatch_mode_stack_length() else nullcontext()
+    with _one_at_a_time, without_modes, unseen_by_function_modes():
         outcome = _measure(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

@@ -16,6 +16,7 @@ from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfi
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
+from pytest_modelbudget.counting.torch_private import seen_by_function_modes
 
 
 class Task:
@@ -59,7 +60,9 @@ class Task:
         __tracebackhide__ = True
         announce(what)
         self.built_class = None
-        return inputs.check_built(factory(), self.model)
+        with seen_by_function_modes():
+            built = factory()
+        return inputs.check_built(built, self.model)
 
     def settle_inputs(self, index: ModuleIndex) -> None:
         """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
@@ -80,7 +83,8 @@ class Task:
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
             ledger.note_module_boundary()
-        out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        with seen_by_function_modes():
+            out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
         for part in unfinished_parts(out):
             if isinstance(part, Coroutine):
                 part.close()  # nobody is going to await it, and Python warns of that
@@ -90,5 +94,6 @@ class Task:
         outputs = [tensor for tensor in input_tensors.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:
-            with ledger.backward_pass(), restored_gradients(leaves_of(outputs)):
-                torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
+            ones = [torch.ones_like(output) for output in outputs]
+            with ledger.backward_pass(), restored_gradients(leaves_of(outputs)), seen_by_function_modes():
+                torch.autograd.backward(outputs, ones)

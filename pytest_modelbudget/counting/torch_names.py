@@ -44,6 +44,12 @@ REQUIRED = (
     PrivateName("torch.Tensor._make_wrapper_subclass", "there are no tensors that have a shape and no data"),
     PrivateName("torch.UntypedStorage._cdata", "two tensors that share their storage are not recognised"),
     PrivateName("torch.ops.aten._local_scalar_dense", "a shape run does not notice that values were asked for"),
+    *each(
+        "a default device, or any other function mode, takes the run's own reads for the model's",
+        "torch._C.DisableTorchFunction",
+        "torch._C._EnableTorchFunction",
+        "torch._C._is_torch_function_mode_enabled",
+    ),
     PrivateName("torch._C._autograd._get_sequence_nr", "the cost of a backward is not known module by module"),
     PrivateName(
         "torch._C._current_autograd_node",

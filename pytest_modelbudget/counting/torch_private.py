@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -114,6 +114,21 @@ autograd_sequence_number: Callable[[], int] = torch._C._autograd._get_sequence_n
 current_autograd_node: Callable[[], Any] = torch._C._current_autograd_node
 graph_task_id: Callable[[], int] = torch._C._current_graph_task_id
 sequence_number_of: Callable[[Any], int] = methodcaller("_sequence_nr")
+
+
+DisableTorchFunction: Any = torch._C.DisableTorchFunction
+sees_torch_functions: Callable[[], bool] = torch._C._is_torch_function_mode_enabled
+"""Whether a function mode is active: a default device, a device context, or one of the user's or the model's own."""
+
+
+def unseen_by_function_modes() -> AbstractContextManager[Any]:
+    """Hide what is called inside from function modes: it is the run's own, not the model's."""
+    return DisableTorchFunction() if sees_torch_functions() else nullcontext()
+
+
+def seen_by_function_modes() -> AbstractContextManager[Any]:
+    """Let function modes see what the model does, within what they do not see."""
+    return torch._C._EnableTorchFunction()
 
 
 any_dispatch_mode: type = torch.utils._python_dispatch.TorchDispatchMode

@@ -155,7 +155,7 @@ class GuardedTest:
                 show_as_failed(report, None if error is raised else self.item.repr_failure(self._as_raised(error)))
             else:
                 self.record.excused |= expected
-        if report.failed and (raised is None or isinstance(raised, (BudgetError, BudgetExceeded))):
+        if report.failed and raised is None:
             say_once(report)
         if raised is not None or report.failed:
             self.record.settle()

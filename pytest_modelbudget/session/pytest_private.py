@@ -5,6 +5,7 @@ Each function says what breaks without it. Everything else uses the public API.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from inspect import isgeneratorfunction
@@ -114,13 +115,20 @@ def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:
 
 
 def say_once(report: pytest.TestReport) -> None:
-    """Leave the first line of a failure to the short summary.
+    """Leave the first line of a failure to the short summary, and its class without the module everywhere.
 
-    Without it the summary would repeat the whole message where pytest does not cut it: in CI, and with ``-vv``.
+    Without it the summary would repeat the whole message where pytest does not cut it: in CI, and with ``-vv``. And the
+    module's name would leave no room for the message.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
-        crash.message = crash.message.partition("\n")[0]
+        crash.message = _without_module(crash.message.partition("\n")[0])
+    for entry in getattr(getattr(report.longrepr, "reprtraceback", None), "reprentries", ()):
+        entry.lines = [*map(_without_module, entry.lines)]
+
+
+def _without_module(line: str) -> str:
+    return re.sub(r"^(E +)?pytest_modelbudget\.(\w+\.)*(?=\w+: )", r"\1", line)
 
 
 def encoding_of(terminal: pytest.TerminalReporter) -> str:

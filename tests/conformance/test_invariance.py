@@ -7,11 +7,14 @@ factory, a shape run and a real run agree is tested in test_counts.py: all of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_modelbudget.counting import force_real_run, measure, observe
 
@@ -99,6 +102,47 @@ def test_with_and_without_the_fast_path(attentive: Case, run: str) -> None:
     for enabled in (True, False):
         with RUNS[run](), fast_path(enabled):
             assert_right(measure(model, args, kwargs), case, backward=False)
+
+
+class PassingFunctions(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+class PassingOperators(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def default_device() -> Iterator[None]:
+    torch.set_default_device("cpu")
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+ACTIVE = {
+    "default device": default_device,
+    "device context": lambda: torch.device("cpu"),
+    "function mode": PassingFunctions,
+    "dispatch mode": PassingOperators,
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_inside_what_the_user_has_active(case: Case, run: str) -> None:
+    """All at once: what one of them does to a run, no other takes back."""
+    model, (args, kwargs) = case.model(), case.inputs()
+    backward = case.training_macs is not None
+    with ExitStack() as active:
+        for make in ACTIVE.values():
+            active.enter_context(make())
+        with RUNS[run]():
+            found = measure(model, args, kwargs, backward=backward)
+    assert_right(found, case, backward=backward)
+    assert run == "real" or found.run == measure(model, args, kwargs, backward=backward).run
 
 
 def test_on_meta(case: Case) -> None:

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "type_comparisons": set(),
     "references": {"origins"},
     "model_code": {"origins", "references", "torch_private", "type_comparisons"},
-    "task": {"input_tensors", "inputs", "modules", "progress", "restoring"},
+    "task": {"input_tensors", "inputs", "modules", "progress", "restoring", "torch_private"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},
     "modules": {"torch_names", "torch_private"},

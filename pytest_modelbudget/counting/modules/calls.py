@@ -13,7 +13,7 @@ from torch import nn
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_output
 from pytest_modelbudget.counting.torch_names import COMPILED_CALL
-from pytest_modelbudget.counting.torch_private import plain_call_of
+from pytest_modelbudget.counting.torch_private import plain_call_of, unseen_by_function_modes
 
 Call = Callable[..., Any]
 Enter = Callable[[nn.Module, Any, Any], bool]
@@ -54,14 +54,18 @@ def call_between(enter: Enter, leave: Leave) -> Call:
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
-        if not enter(module, args, kwargs):
+        with unseen_by_function_modes():
+            entered = enter(module, args, kwargs)
+        if not entered:
             return run(*args, **kwargs)
         try:
             out = run(*args, **kwargs)
         except BaseException:
-            leave(True, None)
+            with unseen_by_function_modes():
+                leave(True, None)
             raise
-        leave(False, out)
+        with unseen_by_function_modes():
+            leave(False, out)
         return out
 
     return call

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.torch_private import unseen_by_function_modes
+
 Shapes = tuple[tuple[int, ...], ...]
 ShapesOf = Callable[[Any], Shapes]
 
@@ -15,11 +17,12 @@ _DEEPEST = 8  # levels: an output may hold itself
 
 def shapes_of_output(output: Any) -> Shapes:
     """Return the shapes of the tensors in what a module returned; symbolic sizes are -1, nested tensors have none."""
-    if isinstance(output, torch.Tensor) and not output.is_nested:
-        sizes = (*output.shape,)
-        if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
-            return (sizes,)
-    return tuple(_shapes(output))
+    with unseen_by_function_modes():
+        if isinstance(output, torch.Tensor) and not output.is_nested:
+            sizes = (*output.shape,)
+            if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
+                return (sizes,)
+        return tuple(_shapes(output))
 
 
 def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:

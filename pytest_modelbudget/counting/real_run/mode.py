@@ -15,7 +15,14 @@ from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFact
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.torch_private import DispatchMode, OpOverload, decompose, is_fake_tensor_type
+from pytest_modelbudget.counting.torch_private import (
+    DisableTorchFunction,
+    DispatchMode,
+    OpOverload,
+    decompose,
+    is_fake_tensor_type,
+    sees_torch_functions,
+)
 
 _PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
 Charge = Callable[[str, int | None], None]
@@ -45,6 +52,9 @@ class RealRun(DispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator and count it."""
+        if sees_torch_functions():
+            with DisableTorchFunction():
+                return self.__torch_dispatch__(func, types, args, kwargs)
         kwargs = kwargs or {}
         if not isinstance(func, OpOverload):
             return self._run_higher_order(func, args, kwargs)

@@ -24,6 +24,7 @@ from pytest_modelbudget.counting.torch_private import (
     dlpack_functions,
     set_data_of,
     sharing_methods,
+    unseen_by_function_modes,
 )
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
@@ -117,7 +118,7 @@ def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() == thread:
-            with DisableTorchDispatch():
+            with DisableTorchDispatch(), unseen_by_function_modes():
                 note(self, name, exports)
         return original(self, *args, **kwargs)
 
@@ -129,7 +130,7 @@ def _guarded_assignment(name: str, thread: int, note: Note) -> property:
 
     def assign(self: torch.Tensor, data: torch.Tensor) -> None:
         if threading.get_ident() == thread:
-            with DisableTorchDispatch():
+            with DisableTorchDispatch(), unseen_by_function_modes():
                 note(self, name, False)
                 if type(data) is ShapeTensor and type(self) is not ShapeTensor:
                     note(data, "set_data", False)
@@ -144,7 +145,7 @@ def _guarded_below_dispatch(original: Callable[..., Any], name: str, thread: int
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() != thread or type(self) not in (ShapeTensor, *PLAIN_TYPES):
             return original(self, *args, **kwargs)
-        with DisableTorchDispatch():
+        with DisableTorchDispatch(), unseen_by_function_modes():
             note(self, name, True)
             return original(self, *args, **kwargs)
 
@@ -164,7 +165,7 @@ def _unseen(original: Callable[..., Any], _name: str, thread: int, _note: Note) 
 def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
     def read(*args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() == thread:
-            with DisableTorchDispatch():
+            with DisableTorchDispatch(), unseen_by_function_modes():
                 for given in (*args[1:], *kwargs.values()):
                     for one in given if isinstance(given, (list, tuple)) else (given,):
                         if type(one) in PLAIN_TYPES:

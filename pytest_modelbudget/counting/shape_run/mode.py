@@ -29,10 +29,12 @@ from pytest_modelbudget.counting.shape_run.tensors import (
 )
 from pytest_modelbudget.counting.shape_run.work import SMALL, Work, may_be_much
 from pytest_modelbudget.counting.torch_private import (
+    DisableTorchFunction,
     DispatchMode,
     OpOverload,
     decompose,
     records_gradients,
+    sees_torch_functions,
     storage_of,
     tracing_state,
 )
@@ -91,6 +93,13 @@ class ShapeRun(RunTensors, DispatchMode):
         self.release_tensors()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Answer one operator, unseen by function modes."""
+        if sees_torch_functions():
+            with DisableTorchFunction():
+                return self._answer(func, args, kwargs)
+        return self._answer(func, args, kwargs)
+
+    def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Answer one operator; whatever it raises voids the run."""
         if self.stopped_by is not None:
             raise ShapeRunStop("the run has stopped before")
