@@ -27,6 +27,7 @@ from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
+    from pytest_modelbudget.session.reporting import Destination
 
 _MARKERS = (
     f"budget(*, {', '.join(METRICS)}, model, name, module): limit what the models of this test "
@@ -94,10 +95,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
         collect_declared(config)
     if session.is_controller:
-        if config.getoption("modelbudget_report"):
-            from pytest_modelbudget.session.reporting import destinations
-
-            destinations(config)
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
     else:
         config.pluginmanager.register(OnWorker(session), "modelbudget-worker")
@@ -210,6 +207,19 @@ class OnController:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.asked_for: list[Destination] = []
+        self.reports: list[Destination] = []
+        if session.config.getoption("modelbudget_report"):
+            from pytest_modelbudget.session.reporting import destinations
+
+            self.asked_for = destinations(session)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        if not self.session.config.option.collectonly:  # --fixtures and the like do not come here
+            self.reports = self.asked_for
+            for report in self.reports:  # of an earlier run: one that crashes must not leave it
+                report.remove()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -295,9 +305,13 @@ class OnController:
 
             write_summary(self.session, terminalreporter)
 
-    def pytest_sessionfinish(self) -> None:
-        if self.session.in_use and not self.session.config.pluginmanager.has_plugin("terminalreporter"):
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.session.in_use and self.reports:
             from pytest_modelbudget.session.controller import run_of
             from pytest_modelbudget.session.reporting import write_reports
 
-            write_reports(self.session.config, run_of(self.session))
+            notes, all_written = write_reports(self.session.config, self.reports, run_of(self.session))
+            self.session.notes += notes
+            if not all_written and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,8 +17,7 @@ import msgspec
 from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth, parse_growth
 from pytest_modelbudget.budgets.places import Place
-from pytest_modelbudget.cli.measuring import init, measure_all
-from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
+from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run, write
 from pytest_modelbudget.reports.comparison import as_text
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
@@ -26,18 +29,34 @@ from pytest_modelbudget.results.store import write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit code."""
+    """Run the command, and return its exit code; what nobody expected is 2 too, for 1 says that a model grew."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # people read text in their own encoding, programs all else in UTF-8
+        encoding = sys.stdout.encoding if getattr(options, "format", "") == "text" else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     try:
         code: int = options.run(options)
-    except SourceError as error:
-        print(f"modelbudget: {error}", file=sys.stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # Python flushes it when it ends
         return 2
+    except SourceError as error:
+        return _cannot(str(error))
+    except Exception as error:
+        if getattr(options, "verbose", False):
+            traceback.print_exc()
+        return _cannot(f"{type(error).__name__}: {error}")
     return code
+
+
+def _cannot(why: str) -> int:
+    print(f"modelbudget: {' '.join(why.split())}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="modelbudget", description="Measure and compare what models cost, without running a test.")
+    parser.add_argument("--version", action="version", version=f"modelbudget {version('pytest-modelbudget')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compared = commands.add_parser(
         "compare",
@@ -78,14 +97,14 @@ def _add_measuring(commands: Any) -> None:
         "--depth", type=int, metavar="N", help="levels of the module tree (default: what 40 lines fit)"
     )
     measured.add_argument("--format", choices=("text", "json", "markdown"), default="text")
-    measured.set_defaults(run=measure_all)
+    measured.set_defaults(run=_measure)
     written = commands.add_parser(
         "init",
         help="write entries for factories into [tool.modelbudget], with limits that they just keep",
         description="Measure each factory, and write an entry for it into the table; an entry that exists is left.",
     )
     written.add_argument("--config", default="pyproject.toml", metavar="PATH", help="(default: pyproject.toml)")
-    written.set_defaults(run=init)
+    written.set_defaults(run=_init)
     for parser in (measured, written):
         parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
         parser.add_argument(
@@ -153,13 +172,22 @@ def _merge(options: argparse.Namespace) -> int:
     if options.output is None:
         print(text, end="")
     else:
-        try:
-            Path(options.output).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise SourceError(f"{options.output}: cannot be written: {error.strerror}") from None
+        write(Path(options.output), text)
     if run.left_out:
         print(f"modelbudget: a shard is missing: {', '.join(run.left_out)} ran in none of these", file=sys.stderr)
     return int(bool(run.left_out))
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from pytest_modelbudget.cli.measuring import measure_all
+
+    return measure_all(options)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from pytest_modelbudget.cli.measuring import init
+
+    return init(options)
 
 
 def _formatted(found: list[Comparison], kind: str) -> str:

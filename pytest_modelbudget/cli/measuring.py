@@ -13,7 +13,7 @@ import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from pytest_modelbudget.cli.sources import SourceError
+from pytest_modelbudget.cli.sources import SourceError, write
 from pytest_modelbudget.factories import FactoryError, imported, is_factory_name
 from pytest_modelbudget.measurement import Measurement, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
@@ -40,7 +40,8 @@ def init(options: Namespace) -> int:
     """Write an entry for every factory into the table, and none that exists already."""
     path = Path(options.config)
     try:
-        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+        before = path.read_bytes().decode("utf-8") if path.exists() else ""
+        document = tomlkit.parse(before)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None
     known = _table(document, "tool", "modelbudget", "models")
@@ -52,10 +53,8 @@ def init(options: Namespace) -> int:
         )
     for name, factory in zip(names, options.factories, strict=True):
         known.add(name, _entry(_measure(factory, options), factory, options))
-    try:
-        path.write_text(tomlkit.dumps(document), encoding="utf-8")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be written: {error.strerror}") from None
+    text = tomlkit.dumps(document)
+    write(path, text.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in before else text)
     print(f"{path}: {', '.join(names)}")
     return 0
 

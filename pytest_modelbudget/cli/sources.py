@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_modelbudget.files import check_writable, write_whole
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.baseline import LockError, read_lock
@@ -51,18 +52,31 @@ def stored_run(source: str) -> Run:
         raise SourceError(str(error)) from None
 
 
-def _text(source: str) -> str:
-    if source == "-":
-        return sys.stdin.read()
-    if source.startswith("git:"):
-        revision, _, path = source.removeprefix("git:").partition(":")
-        if not revision or revision.startswith("-") or not path:
-            raise SourceError(f"{source}: write git:REV:PATH, as in git:main:modelbudget.lock.json")
-        done = subprocess.run(["git", "show", f"{revision}:{path}"], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SourceError(f"{source}: {done.stderr.strip() or 'git has no such file'}")
-        return done.stdout
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises SourceError."""
     try:
-        return Path(source).read_text(encoding="utf-8")
+        check_writable(path)
+        write_whole(path, text)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _text(source: str) -> str:
+    try:
+        return _bytes(source).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{source}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _bytes(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read()
+    if not source.startswith("git:"):
+        return Path(source).read_bytes()
+    revision, _, path = source.removeprefix("git:").partition(":")
+    if not revision or revision.startswith("-") or not path:
+        raise SourceError(f"{source}: write git:REV:PATH, as in git:main:modelbudget.lock.json")
+    done = subprocess.run(["git", "show", f"{revision}:{path}"], capture_output=True, check=False)
+    if done.returncode:
+        raise SourceError(f"{source}: {done.stderr.decode(errors='replace').strip() or 'git has no such file'}")
+    return done.stdout

@@ -12,7 +12,7 @@ from pytest_modelbudget.reports.lines import notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Incomplete, Run, decode, gather
 from pytest_modelbudget.session.pytest_private import encoding_of, show_as_failed
-from pytest_modelbudget.session.reporting import tell_github, write_reports
+from pytest_modelbudget.session.reporting import tell_github
 from pytest_modelbudget.session.state import Session
 
 TURNED = "The test failed with this, and a hook or a plugin changed its report: a budget cannot be passed that way."
@@ -54,9 +54,8 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     """Write the models of the run below the failures, and the reports that were asked for."""
     config = session.config
     run, width = run_of(session), config.get_terminal_writer().fullwidth
-    texts = [*session.notes, *write_reports(config, run)]
     encoding = encoding_of(terminal)
-    lines = [*summary(run, width, config.get_verbosity(), encoding), *notes(texts, width)]
+    lines = [*summary(run, width, config.get_verbosity(), encoding), *notes(session.notes, width)]
     if lines:
         terminal.write_sep("=", "model budgets")
     for line in lines:

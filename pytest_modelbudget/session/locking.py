@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from pytest_modelbudget.budgets import Table
+from pytest_modelbudget.files import check_writable, write_whole
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.session.ignored_locks import lock_path
 
@@ -30,22 +29,15 @@ class LockFile:
 
         Raises pytest.UsageError where the file is no longer what it was at the start.
         """
-        if _text_of(self.path, self.shown) != self.text:
+        now = _text_of(self.path, self.shown)
+        if now == text:
+            return  # another process came to the same
+        if now != self.text:
             raise pytest.UsageError(
                 f"{self.shown}: has changed while the tests were running, and was left as it is. Run them again: "
                 f"pytest {UPDATE}"
             )
-        target = self.path.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(self.path, text)
 
 
 def find_lock(config: pytest.Config, table: Table) -> LockFile:
@@ -63,7 +55,7 @@ def find_lock(config: pytest.Config, table: Table) -> LockFile:
             raise pytest.UsageError(str(error)) from None
     if writes(config):
         _refuse_in_ci(shown)
-        _refuse_read_only(path, shown)
+        _refuse_unwritable(path, shown)
     elif table.baseline is not None and lock.text is None:
         raise pytest.UsageError(
             f"{shown}: does not exist, and {table.path} names it as the baseline. Make it: pytest {UPDATE}"
@@ -95,12 +87,10 @@ def _refuse_in_ci(shown: str) -> None:
         )
 
 
-def _refuse_read_only(path: Path, shown: str) -> None:
-    if path.exists() and not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        raise pytest.UsageError(f"{shown}: is read-only. Make it writable: chmod u+w {shown}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _refuse_unwritable(path: Path, shown: str) -> None:
+    try:
+        check_writable(path)
+    except OSError as error:
+        is_read_only = isinstance(error, PermissionError) and path.exists()
+        remedy = f"is read-only. Make it writable: chmod u+w {shown}" if is_read_only else "cannot be written"
+        raise pytest.UsageError(f"{shown}: {remedy} ({error.strerror})") from None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
 
+from pytest_modelbudget.files import check_writable, write_whole
 from pytest_modelbudget.reports import markdown
 from pytest_modelbudget.reports.formats import FORMATS, Format
 from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.session.ignored_locks import lock_path
+from pytest_modelbudget.session.state import Session
 
 OPTION = "--modelbudget-report"
 _SUMMARY_AT_MOST = 1 << 20  # bytes: above, GitHub drops the whole
@@ -29,31 +31,21 @@ class Destination:
     path: Path
     text_of: Callable[[Run], str]
 
-    def try_out(self) -> None:
-        """Make the folder, and a file in it that is not kept; raises OSError where that cannot be done."""
-        if self.path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary.touch()
-        self._temporary.unlink()
-
-    def write(self, text: str) -> None:
-        """Write the report whole, or not at all."""
-        self._temporary.write_text(text, encoding="utf-8", newline="")
-        self._temporary.replace(self.path)
-
-    @property
-    def _temporary(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.{os.getpid()}")
+    def remove(self) -> None:
+        """Remove what an earlier run has left there."""
+        if self.path.is_file():
+            self.path.resolve().unlink()
 
 
-def destinations(config: pytest.Config) -> list[Destination]:
+def destinations(session: Session) -> list[Destination]:
     """Return the reports that were asked for, each with its file.
 
-    Raises pytest.UsageError for a type that does not exist, and for a place that cannot be written.
+    Raises pytest.UsageError for a type that does not exist, for a place that cannot be written, and for a file that
+    the run reads or writes already.
     """
-    formats = _formats(config)
-    found = []
+    config = session.config
+    formats, taken = _formats(config), dict(_files_of_the_run(session))
+    found: list[Destination] = []
     for asked_for in config.getoption("modelbudget_report"):
         kind, _, name = asked_for.partition(":")
         if kind not in formats:
@@ -64,23 +56,42 @@ def destinations(config: pytest.Config) -> list[Destination]:
         if lacking:
             raise pytest.UsageError(f"{OPTION}={asked_for}: {lacking}")
         default, text_of = formats[kind]
-        destination = Destination(kind, config.invocation_params.dir / (name or default), text_of)
+        path = config.invocation_params.dir / (name or default)
         try:
-            destination.try_out()
+            check_writable(path)
         except OSError as error:
-            reason = f"{destination.path} cannot be written; name a file, {kind}:FILE ({error.strerror})"
+            reason = f"{path} cannot be written; name a file, {kind}:FILE ({error.strerror})"
             raise pytest.UsageError(f"{OPTION}={asked_for}: {reason}") from None
-        found.append(destination)
+        if path.resolve() in taken:
+            owner = taken[path.resolve()]
+            raise pytest.UsageError(f"{OPTION}={asked_for}: {path} is {owner}; name another file, {kind}:FILE")
+        if path.is_file() or not path.exists():  # a device takes as many as it is given
+            taken[path.resolve()] = f"that of the {kind} report"
+        found.append(Destination(kind, path, text_of))
     return found
 
 
-def write_reports(config: pytest.Config, run: Run) -> list[str]:
-    """Write the reports, and return a note for each."""
-    notes = []
-    for destination in destinations(config):
-        destination.write(destination.text_of(run))
-        notes.append(f"{destination.kind} report: {os.path.relpath(destination.path, config.invocation_params.dir)}")
-    return notes
+def _files_of_the_run(session: Session) -> Iterator[tuple[Path, str]]:
+    config, here = session.config, session.config.invocation_params.dir
+    yield lock_path(config, session.table.baseline).resolve(), "the baseline"
+    yield (here / (config.getoption("modelbudget_config") or config.rootpath / "pyproject.toml")).resolve(), "the table"
+    junit = config.getoption("xmlpath", None)
+    if junit:
+        yield (here / junit).resolve(), "the JUnit file"
+
+
+def write_reports(config: pytest.Config, reports: Iterable[Destination], run: Run) -> tuple[list[str], bool]:
+    """Write the reports; return a note for each, and whether all could be written."""
+    notes, all_written = [], True
+    for report in reports:
+        shown = os.path.relpath(report.path, config.invocation_params.dir)
+        try:
+            write_whole(report.path, report.text_of(run))
+            notes.append(f"{report.kind} report: {shown}")
+        except Exception as error:  # of the file, or of another plugin's format
+            all_written = False
+            notes.append(f"{report.kind} report: {shown} could not be written: {error}")
+    return notes, all_written
 
 
 def _formats(config: pytest.Config) -> dict[str, Format]:
@@ -98,15 +109,17 @@ def tell_github(config: pytest.Config, run: Run) -> list[str]:
     """Write the summary of the step, and return the annotations for the log, if this is a workflow of GitHub."""
     if config.getoption("modelbudget_github") == "off" or os.environ.get("GITHUB_ACTIONS") != "true":
         return []
+    commands = workflow_commands(run, _below_repository(config))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and (run.models or run.stale or run.lost_workers):
-        path = Path(summary)
-        room = _SUMMARY_AT_MOST - (path.stat().st_size if path.exists() else 0)
         text = markdown.of_run(run)
-        if len(text.encode()) < room:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
-    return workflow_commands(run, _below_repository(config))
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                if file.tell() + len(text.encode()) < _SUMMARY_AT_MOST:
+                    file.write(text + "\n")
+        except OSError as error:  # nobody asked for it: the run goes on
+            return [f"GITHUB_STEP_SUMMARY could not be written: {error}", *commands]
+    return commands
 
 
 def _below_repository(config: pytest.Config) -> str:

@@ -85,7 +85,7 @@ def test_markdown_and_json(base: str, head: str, capsys: pytest.CaptureFixture[s
 
 
 def test_standard_input(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(Path(base).read_text()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(base).read_bytes()), encoding="ascii"))
     assert main(["compare", "-", base]) == 0
 
 

@@ -187,3 +187,12 @@ def test_nothing_is_imported_to_refuse_a_command() -> None:
 )
 def test_limits_are_rounded_up_to_three_digits(value: int, metric: str, text: str) -> None:
     assert rounded_up(value, metric) == text
+
+
+def test_init_keeps_the_line_ends_of_the_table(project: Path) -> None:
+    path = project / "pyproject.toml"
+    path.write_bytes(b'[project]\r\nname = "x"\r\n')
+    assert main(["init", "cli_models:Task", "--inputs", "3x4"]) == 0
+    written = path.read_bytes()
+    assert written.startswith(b'[project]\r\nname = "x"\r\n')
+    assert written.count(b"\n") == written.count(b"\r\n") > 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import stat
 from pathlib import Path
 from textwrap import dedent
 
@@ -78,6 +80,82 @@ def test_what_cannot_be_written_is_refused_before_the_tests(
     assert says in result.stderr.str()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--modelbudget-report=json:pyproject.toml"], "pyproject.toml is the table; name another file, json:FILE"),
+        (["--modelbudget-report=json:link.toml"], "link.toml is the table"),
+        (["--modelbudget-report=json:modelbudget.lock.json"], "modelbudget.lock.json is the baseline"),
+        (["--modelbudget-report=json:junit.xml", "--junitxml=junit.xml"], "junit.xml is the JUnit file"),
+        (["--modelbudget-report=json:a", "--modelbudget-report=csv:./a"], "a is that of the json report"),
+        (["--modelbudget-report=json:read_only.json"], "read_only.json cannot be written"),
+    ],
+)
+def test_a_file_of_the_run_is_no_place_for_a_report(
+    run: Run, pytester: pytest.Pytester, options: list[str], says: str
+) -> None:
+    table = "[tool.modelbudget]\n"
+    (pytester.path / "pyproject.toml").touch()
+    (pytester.path / "link.toml").symlink_to(pytester.path / "pyproject.toml")
+    (pytester.path / "read_only.json").touch()
+    (pytester.path / "read_only.json").chmod(0o444)
+    result = run(*options, test_suite=SUITE, pyproject=table)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert says in result.stderr.str()
+    assert (pytester.path / "pyproject.toml").read_text() == table
+
+
+@PLAIN_AND_N2
+def test_a_device_gets_the_report_and_stays_one(run: Run, mode: list[str]) -> None:
+    result = run(*mode, f"--modelbudget-report=json:{os.devnull}", test_suite=SUITE)
+    result.stdout.fnmatch_lines(["json report: *null"])
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@PLAIN_AND_N2
+def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
+    run: Run, pytester: pytest.Pytester, mode: list[str]
+) -> None:
+    report = pytester.path / "modelbudget.json"
+    for option in ("--collect-only", "--help", "--version", "--markers", "--fixtures"):
+        report.write_text("of an earlier run")
+        run(*mode, option, "--modelbudget-report=json", test_suite=SUITE)
+        assert report.read_text() == "of an earlier run", option
+    run(*mode, "--modelbudget-report=json", test_suite=SUITE, pyproject="[tool.modelbudget]\nbaselin = 3\n")
+    assert report.read_text() == "of an earlier run"
+    (pytester.path / "pyproject.toml").unlink()
+    pytester.makeconftest("import os\ndef pytest_runtest_setup(item): os._exit(3)")
+    pytester.runpytest_subprocess("-p", "no:xdist", "--modelbudget-report=json")
+    assert not report.exists()
+
+
+FULL = """
+from pytest_modelbudget import files
+import pytest_modelbudget.session.reporting as reporting
+
+def full(path, text):
+    if path.name == "modelbudget.csv":
+        raise OSError(28, "No space left on device")
+    files.write_whole(path, text)
+
+reporting.write_whole = full
+"""
+
+
+@PLAIN_AND_N2
+def test_a_report_that_cannot_be_written_at_the_end_is_an_error_of_its_own(
+    run: Run, pytester: pytest.Pytester, mode: list[str]
+) -> None:
+    pytester.makeconftest(FULL)
+    asked_for = [f"--modelbudget-report={kind}" for kind in ("csv", "json")]
+    result = run(*mode, *asked_for, test_suite='def test_fine(model_budget): model_budget(Net(), X, macs="22K")')
+    result.stdout.fnmatch_lines(
+        ["Net *ok*", "csv report: modelbudget.csv could not be written: *No space left*", "json report: *.json"]
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert (pytester.path / "modelbudget.json").exists()
+
+
 @PLAIN_AND_N2
 def test_a_type_of_ones_own(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     documented = inspect.getdoc(pytest_modelbudget_report_formats) or ""
@@ -93,6 +171,15 @@ def test_a_type_that_there_is_already_is_refused(run: Run, pytester: pytest.Pyte
     result = run("--modelbudget-report=json", test_suite=SUITE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "pytest_modelbudget_report_formats: there is a type json already" in result.stderr.str()
+
+
+def test_a_summary_that_github_does_not_take_fails_nothing(
+    run: Run, pytester: pytest.Pytester, github: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path))
+    result = run(test_suite='def test_fine(model_budget): model_budget(Net(), X, macs="22K")')
+    result.stdout.fnmatch_lines(["Net *ok*", "GITHUB_STEP_SUMMARY could not be written: *"])
+    assert result.ret == pytest.ExitCode.OK
 
 
 @pytest.fixture

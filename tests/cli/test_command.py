@@ -1,0 +1,85 @@
+"""The command as a program: exit codes, encodings, pipes, and what it imports."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.cli.main import main
+
+from .test_compare import lock, net
+
+LATIN = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+
+
+def modelbudget(*arguments: str, folder: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "pytest_modelbudget", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False, env=LATIN, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"modelbudget {version('pytest-modelbudget')}\n")
+
+
+def test_the_unexpected_is_one_line_and_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("nobody\nexpected this")
+
+    monkeypatch.setattr("pytest_modelbudget.cli.main.compare", broken)
+    path = lock(tmp_path / "a.json", net(4))
+    assert main(["compare", path, path]) == 2
+    assert capsys.readouterr().err == "modelbudget: RuntimeError: nobody expected this\n"
+
+
+def test_names_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    lock(tmp_path / "a.json", net(4, "größe"))
+    for command in (
+        ["init", "-q"],
+        ["add", "a.json"],
+        ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], check=True, cwd=tmp_path)
+    lock(tmp_path / "a.json", net(5, "größe"))
+    for base in ("git:HEAD:a.json", "-"):
+        given = subprocess.run(["git", "show", "HEAD:a.json"], cwd=tmp_path, capture_output=True, check=True).stdout
+        done = modelbudget("compare", base, "a.json", "--format", "markdown", folder=tmp_path, input=given)
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert "- größe\n" in done.stdout.decode("utf-8")
+
+
+def test_text_is_in_the_encoding_of_the_screen(tmp_path: Path) -> None:
+    lock(tmp_path / "a.json", net(4, "größe"))
+    lock(tmp_path / "b.json", net(5, "größe"))
+    done = modelbudget("compare", "a.json", "b.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rb"gr\xf6\xdfe" in done.stdout
+
+
+def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
+    lock(tmp_path / "a.json", *(net(4, f"net{number}") for number in range(200)))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "pytest_modelbudget", "compare", "a.json", "a.json", "--format", "json"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
+def test_reading_reports_needs_neither_torch_nor_what_writes_tables() -> None:
+    """A workflow for forks installs the package with --no-deps, beside msgspec, tabulate and wcwidth."""
+    code = (
+        "import sys; from pytest_modelbudget.cli.main import main; main(['compare', sys.argv[1], sys.argv[1]]);"
+        "print(sorted({'torch', 'pytest', 'tomlkit', 'psutil', 'jinja2'} & sys.modules.keys()))"
+    )
+    lock_file = Path(__file__).parents[2] / "example_project" / "modelbudget.lock.json"
+    done = subprocess.run([sys.executable, "-c", code, lock_file], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr

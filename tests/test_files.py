@@ -1,0 +1,72 @@
+"""Files are written whole or not at all, and what is no regular file is written into."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.files import check_writable, write_whole
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_keeps_its_mode_and_its_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch()
+    path.chmod(0o640)
+    check_writable(path)
+    write_whole(path, "one\r\ntwo\n")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"one\r\ntwo\n", 0o640)
+    assert entries(tmp_path) == ["a.txt"]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "far" / "a.txt", tmp_path / "link"
+    link.symlink_to(target)
+    check_writable(link)
+    write_whole(link, "text")
+    assert (link.is_symlink(), target.read_text()) == (True, "text")
+
+
+def test_a_device_stays_one() -> None:
+    check_writable(Path(os.devnull))
+    write_whole(Path(os.devnull), "text")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(pipe)
+    writer = threading.Thread(target=write_whole, args=(pipe, "text"))
+    writer.start()
+    assert pipe.read_text() == "text"
+    writer.join()
+
+
+def test_what_cannot_be_written_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, "after")
+    assert (path.read_text(), entries(tmp_path)) == ("before", ["a.txt"])
+
+
+def test_a_read_only_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch(0o444)
+    path.chmod(0o444)
+    for refused in (path, tmp_path, path / "below"):
+        with pytest.raises(OSError, match=r"."):
+            check_writable(refused)
