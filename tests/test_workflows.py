@@ -102,3 +102,54 @@ def test_a_missing_report_fails_the_step(tmp_path: Path) -> None:
     code, outputs = run_step(tmp_path, summary, values)
     assert code == 2
     assert outputs["stderr"] == "modelbudget: modelbudget.json: cannot be read: No such file or directory\n"
+
+
+FORKS = ROOT / "example_project" / ".github" / "workflows" / "budgets-from-forks.yml"
+
+
+def steps_for_forks() -> dict[str, dict[str, object]]:
+    steps = YAML(typ="safe").load(FORKS.read_text())["jobs"]["comment"]["steps"]
+    return {str(step.get("name", step.get("uses"))).partition(",")[0]: step for step in steps}
+
+
+def test_for_a_fork_the_report_is_rendered_here(tmp_path: Path) -> None:
+    """What the fork uploads is data: a name cannot be Markdown of its own."""
+    (tmp_path / "budgets").mkdir()
+    run_pytest(tmp_path, 8, "20", "--modelbudget-report=json:budgets/modelbudget.json")
+    report = tmp_path / "budgets" / "modelbudget.json"
+    report.write_text(report.read_text().replace('"net"', '"@octocat <b>"'))
+    step = dict(steps_for_forks()["Render the report"])
+    step["run"] = "\n".join(line for line in str(step["run"]).splitlines() if "pip install" not in line)
+    code, outputs = run_step(tmp_path, step, {"runner.temp": str(tmp_path)})
+    assert code == 0, outputs["stderr"]
+    assert "@<!-- -->octocat &lt;b&gt;" in (tmp_path / "modelbudget-comment.md").read_text()
+
+
+@pytest.mark.parametrize(("answer", "code", "number"), [("ok", 0, "2"), ("nothing", 0, ""), ("error", 1, None)])
+def test_the_pull_request_is_that_of_the_fork(tmp_path: Path, answer: str, code: int, number: str | None) -> None:
+    pulls = r"1\tsomebody/else\tabc\n2\tfork/net\tabc\n3\tfork/net\tdef\n" if answer == "ok" else ""
+    gh = tmp_path / "gh"
+    gh.write_text(f"#!/bin/sh\nprintf '{pulls}'\nexit {int(answer == 'error')}\n")
+    gh.chmod(0o755)
+    step = dict(steps_for_forks()["Find the pull request"])
+    step["run"] = f'PATH="{tmp_path}:$PATH"\n{step["run"]}'
+    prefix = "github.event.workflow_run"
+    values = {
+        "github.token": "t",
+        "github.repository": "a/b",
+        f"{prefix}.head_repository.full_name": "fork/net",
+        f"{prefix}.head_sha": "abc",
+    }
+    ended, outputs = run_step(tmp_path, step, values)
+    assert (ended, outputs.get("number")) == (code, number)
+
+
+@pytest.mark.parametrize("command", ["show", "compare"])
+def test_the_action_refuses_a_count_that_is_none(tmp_path: Path, command: str) -> None:
+    run_pytest(tmp_path, 4, "20", "--modelbudget-report=json")
+    summary = dict(YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"][0])
+    silent = f'python() {{ if [ "$3 $6" = "{command} count" ] || [ "$3 $7" = "{command} count" ]; then :; else command python "$@"; fi; }}'
+    summary["run"] = f"{silent}\n{summary['run']}"
+    values = {"inputs.report": "modelbudget.json", "inputs.base": "modelbudget.json", "runner.temp": str(tmp_path)}
+    code, outputs = run_step(tmp_path, summary, values)
+    assert (code, "counted nothing" in outputs["stdout"], "passed" in outputs) == (2, True, False)

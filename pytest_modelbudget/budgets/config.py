@@ -154,11 +154,11 @@ class _Reader:
             return Rules()
         rules = Rules(place=self.place(at, at))
         self.rise_of_all(at, data, rules)
-        message = None
+        message = ""
         for key, value in data.items():
             here = (*at, key)
             if key == "message":
-                message = self.text(here, value)
+                message = _without_controls(self.text(here, value) or "")
             elif key in _RISE:
                 continue
             elif key not in METRICS:
@@ -170,7 +170,7 @@ class _Reader:
                 if value == _LIFTED:
                     _writable(rules.warns)[key] = None
                     _writable(rules.growths)[key] = None
-        return structs.replace(rules, message=message)
+        return structs.replace(rules, message=message or None)
 
     def rise_of_all(self, at: Keys, data: Mapping[str, object], rules: Rules) -> None:
         """Read ``growth`` and ``floor`` beside the metrics of a table, which are for all of them."""
@@ -255,6 +255,11 @@ def _writable(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Return the dict that rules being read are collected in."""
     assert isinstance(mapping, dict)
     return mapping
+
+
+def _without_controls(text: str) -> str:
+    """Return a text that a terminal only shows: what would steer it is escaped."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 
 def _shown(value: object) -> str:

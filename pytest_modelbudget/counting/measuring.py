@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,8 +17,10 @@ from pytest_modelbudget.counting.errors import is_interrupt
 from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_real_run
 from pytest_modelbudget.counting.notes import add_notes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
+from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.torch_private import (
+    current_dispatch_modes,
     disable_current_modes,
     dispatch_mode_stack_length,
     unseen_by_function_modes,
@@ -25,6 +28,15 @@ from pytest_modelbudget.counting.torch_private import (
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 _one_at_a_time = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _one_at_a_time
+    _one_at_a_time = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # the thread that holds the lock may not exist in the child
+    os.register_at_fork(after_in_child=_renew_lock)
 _real_run_only: ContextVar[bool] = ContextVar("real_run_only", default=False)
 
 
@@ -76,11 +88,22 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
+    _check_nobody_waits()
     without_modes = disable_current_modes() if dispatch_mode_stack_length() else nullcontext()
     with _one_at_a_time, without_modes, unseen_by_function_modes():
         outcome = _measure(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+
+
+def _check_nobody_waits() -> None:
+    """Raise :class:`MeasurementError` in a thread of a model that is being measured, which may wait for it."""
+    if _one_at_a_time.acquire(blocking=False):
+        _one_at_a_time.release()
+    elif any(isinstance(mode, RealRun) and mode.measures for mode in current_dispatch_modes()):
+        raise MeasurementError(
+            "measure() was called in a thread of a model that is being measured; call it before or after that"
+        )
 
 
 def _measure(task: Task) -> Measurement | Exception:

@@ -69,6 +69,10 @@ REQUIRED = (
     PrivateName("torch.nn.Module._call_impl", "modules whose calls are followed cannot be run"),
     PrivateName("torch.utils._python_dispatch.TorchDispatchMode", "no operator is seen at all"),
     PrivateName("torch.utils._python_dispatch._disable_current_modes", "a mode around measure() changes its count"),
+    PrivateName(
+        "torch.utils._python_dispatch._get_current_dispatch_mode_stack",
+        "measure() in a thread that a measured model waits for hangs",
+    ),
     PrivateName("torch.utils._pytree.tree_map", "tensors inside lists, dicts and named tuples are not found"),
     PrivateName("torch.utils._pytree.tree_flatten_with_path", "inputs inside lists and dicts are not named"),
     PrivateName("torch.utils._pytree.keystr", "inputs inside lists and dicts are not named"),

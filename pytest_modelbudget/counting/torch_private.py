@@ -105,6 +105,7 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
 
 _MODES = "torch.utils._python_dispatch"
 disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(f"{_MODES}._disable_current_modes")
+current_dispatch_modes: Callable[[], list[Any]] = look_up(f"{_MODES}._get_current_dispatch_mode_stack")
 dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None

@@ -24,6 +24,10 @@ def spreadsheet(run: Run) -> str:
     """Return comma-separated values (RFC 4180): a row for each metric of each model, integers without separators."""
     text = io.StringIO()
     writer = csv.writer(text)
+
+    def write(*cells: object) -> None:
+        writer.writerow(map(_no_formula, cells))
+
     writer.writerow(["model", "inputs", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
     words = words_for_inputs(run.models)
     for model in run.models:
@@ -32,12 +36,16 @@ def spreadsheet(run: Run) -> str:
         for check in (*model.verdict.checks, *model.verdict.parts):
             limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
             kind = problems.get(check.subject)
-            row = [model.name, inputs, check.module, check.metric, check.value, *limits, kind]
-            writer.writerow(row)
+            write(model.name, inputs, check.module, check.metric, check.value, *limits, kind)
         for problem in model.verdict.problems:
             if not problem.metric:
-                writer.writerow([model.name, inputs, problem.module, *[None] * 6, problem.kind])
+                write(model.name, inputs, problem.module, *[None] * 6, problem.kind)
     return text.getvalue()
+
+
+def _no_formula(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe makes it text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell
 
 
 def metrics(run: Run) -> str:

@@ -17,11 +17,18 @@ GAP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the screen: plain text, then a status in a colour."""
+    """One line of the screen: plain text, then a status in a colour.
+
+    The log of a workflow of GitHub obeys lines that begin with two colons, such as those of a model's name.
+    """
 
     text: str
     status: str = ""
     colour: str = ""
+
+    def __post_init__(self) -> None:
+        if self.text.lstrip().startswith("::"):
+            object.__setattr__(self, "text", self.text.replace("::", ": :", 1))
 
 
 def header(table: Table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tabulate import tabulate
@@ -17,17 +18,26 @@ from pytest_modelbudget.reports.wording import STATUS, compared, convention, cou
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.comparing import Comparison
 
-LONGEST = 60_000
-"""Characters: a comment on GitHub may have 65 536."""
+LONGEST = 32_000
+"""Characters: a comment on GitHub may have 65 536, and holds a run and a comparison."""
 
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 
 
+_SYNTAX = re.compile(r"[\\`*_{}\[\]#|~]")
+_LINKED = re.compile(r"(?i)(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]+:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
+"""Where GitHub would begin a mention, the number of an issue, an emoji, or the address of a page."""
+
+
 def escaped(text: str) -> str:
-    """Return text as Markdown shows it, in a cell of a table too."""
-    for letter in "\\`*_{}[]<>#|":
-        text = text.replace(letter, f"\\{letter}" if letter not in "<>" else f"&{'lt' if letter == '<' else 'gt'};")
-    return text.replace("\n", " ").replace("\r", " ")
+    """Return text as Markdown shows it, in a cell of a table too.
+
+    GitHub links what it finds in the text that comes out, where no backslash is left: an empty comment keeps it apart.
+    """
+    for letter, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " "), ("\r", " ")):
+        text = text.replace(letter, name)
+    text = _SYNTAX.sub(r"\\\g<0>", text)
+    return _LINKED.sub("<!-- -->", text).replace("$", "<span>$</span>")
 
 
 def of_run(run: Run, longest: int = LONGEST) -> str:

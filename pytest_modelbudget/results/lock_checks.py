@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -37,9 +38,9 @@ def check_model(name: str, inputs: Sequence[tuple[str, ...]]) -> None:
         raise ValueError(f"the name {json.dumps(name)}: {WHAT_NAMES_ARE}")
     if not inputs:
         raise ValueError(f'"{name}" has no entry')
-    for one in inputs:
+    for one, times in Counter(inputs).items():
         _check_printable(name, one)
-        if inputs.count(one) > 1:
+        if times > 1:
             raise ValueError(f'"{name}" has two entries for the inputs {list(one)}')
 
 

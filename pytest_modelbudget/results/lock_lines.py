@@ -7,6 +7,7 @@ A line names its modules by their path. Siblings that are equal but for their ke
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final
 from urllib.parse import unquote
@@ -157,7 +158,7 @@ def _check_siblings(parent: str, children: Sequence[FoldedModule]) -> None:
     keys = [key for child in children for key in child.keys]
     places = [place for child in children for place in child.at]
     if len({*keys}) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = Counter(keys).most_common(1)[0][0]
         raise ValueError(f'the module "{parent}" has two modules "{twice}"')
     said = all(not child.at or len(child.at) == len(child.keys) for child in children)
     if not said or len({*places}) < len(places) or any(place >= len(keys) for place in places):

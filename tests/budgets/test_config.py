@@ -132,3 +132,15 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
 def test_broken_files_name_line_and_column(tmp_path: Path, text: str, where: str) -> None:
     (mistake,) = mistakes(tmp_path, text)
     assert mistake.startswith(f"pyproject.toml:{where}: is not valid TOML: ")
+
+
+def test_a_message_steers_no_terminal(tmp_path: Path) -> None:
+    table = read(
+        tmp_path,
+        r"""[tool.modelbudget.default]
+macs = "1G"
+message = "\u001b[31mred\u001b[0m\nAsk first."
+""",
+    )
+    assert table is not None
+    assert table.default.message == "\\x1b[31mred\\x1b[0m\nAsk first."

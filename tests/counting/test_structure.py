@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "threads",
     }
     | SHARED,
-    "measuring": {"by_shapes", "for_real", "inputs", "notes", "origins", "restoring", "task"} | SHARED,
+    "measuring": {"by_shapes", "for_real", "inputs", "notes", "origins", "real_run", "restoring", "task"} | SHARED,
     "__init__": {"measuring", "operators", "real_run"},
 }
 MODULES = {

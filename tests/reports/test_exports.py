@@ -7,12 +7,18 @@ import io
 import json
 import re
 
+import pytest
+
+from pytest_modelbudget.budgets.growth import parse_growth
+from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.measurement import TensorSpec
 from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics, spreadsheet
 from pytest_modelbudget.reports.html.page import render
-from pytest_modelbudget.reports.markdown import escaped, of_run
+from pytest_modelbudget.reports.markdown import escaped, of_comparison, of_run
 from pytest_modelbudget.reports.rows import rows_of
+from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.comparing import compare
 
 from .test_screens import RESNET, STATES, VIT, model
 
@@ -122,3 +128,49 @@ def test_bencher() -> None:
 def test_nothing_measured() -> None:
     assert metrics(Run()) == "# EOF\n"
     assert [json.loads(one(Run())) for one in (code_quality, benchmark, bencher)] == [[], [], {}]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("@octocat", "@<!-- -->octocat"),
+        ("a@b.example", "a@<!-- -->b.example"),
+        ("net #123", "net \\#<!-- -->123"),
+        ("a/b#1", "a/b\\#<!-- -->1"),
+        (":tada:", ":<!-- -->tada:"),
+        ("macs: 4 of 5: ok", "macs: 4 of 5: ok"),
+        ("https://x.example/a", "https:<!-- -->//x.example/a"),
+        ("HTTP://x.example", "HTTP:<!-- -->//x.example"),
+        ("www.x.example", "www<!-- -->.x.example"),
+        ("~~gone~~", "\\~\\~gone\\~\\~"),
+        ("$x$", "<span>$</span>x<span>$</span>"),
+        ("a&lt;b", "a&amp;lt;b"),
+        ("<b>", "&lt;b&gt;"),
+        ("a|b", "a\\|b"),
+    ],
+)
+def test_nothing_in_a_name_means_anything_on_github(name: str, shown: str) -> None:
+    assert escaped(name) == shown
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum"])
+def test_no_cell_is_a_formula(name: str) -> None:
+    rows = [*csv.reader(io.StringIO(spreadsheet(Run((model(name, 200, 200, {"params": 100}),))), newline=""))]
+    assert {row[0] for row in rows[1:]} == {f"'{name}"}
+
+
+def test_no_line_of_the_screen_is_a_command_of_a_workflow() -> None:
+    run = Run((model("::error::x", 200, 200, {"params": 100}),))
+    lines = [line.text.lstrip() for line in summary(run, 80, 2)]
+    assert any(line.startswith(": :error::x") for line in lines)
+    assert not any(line.startswith("::") for line in lines)
+
+
+def test_a_comment_holds_a_run_and_a_comparison() -> None:
+    names = [f"net{number}_{'x' * 30}" for number in range(3000)]
+    run = Run(tuple(model(name, 200, 200, {"params": 100}) for name in names))
+    before = {(one.name, ()): one.measurement for one in run.models}
+    after = {(one.name, ()): model(one.name, 300, 300, {}).measurement for one in run.models}
+    compared = of_comparison(compare(before, after, parse_growth("0%", Place("here"))))
+    assert "+ " in compared
+    assert len(of_run(run)) + len(compared) < 65_000

@@ -226,3 +226,22 @@ def test_a_genuine_file_of_models_without_tensors_is_read() -> None:
     assert read_lock(text_of(ran), "lock", 2).models["net"][0].metrics["macs"] == 32
     assert write_lock(read_lock(TEXTS["weights"], "lock", 2)) == TEXTS["weights"]
     assert write_lock(read_lock(write_lock(Lock()), "lock", 2)) == write_lock(Lock())
+
+
+def test_a_wide_range_beside_one_of_its_names_is_refused_at_once() -> None:
+    """It took quadratic time: minutes, of a file of 240 bytes."""
+    metrics = {"params": 0, "trainable_params": 0, "weight_bytes": 0}
+    modules = [{"name": "", "cls": "N"}, {"name": "{0-900000}", "cls": "M"}, {"name": "900000", "cls": "M"}]
+    models = {"n": [{"inputs": [], "metrics": metrics, "modules": modules}]}
+    with pytest.raises(LockError, match='the module "" has two modules "900000"'):
+        read_lock(json.dumps({"schema": 1, "flops_per_mac": 2, "models": models}), "lock", 2)
+
+
+def test_a_model_at_many_inputs_is_read_at_once() -> None:
+    entry = {
+        "metrics": {"params": 0, "trainable_params": 0, "macs": 0, "flops": 0, "weight_bytes": 0},
+        "modules": [{"name": "", "cls": "N"}],
+    }
+    entries = [{"inputs": [f"{number} float32"], **entry} for number in range(20_000)]
+    lock = read_lock(json.dumps({"schema": 1, "flops_per_mac": 2, "models": {"n": entries}}), "lock", 2)
+    assert len(lock.models["n"]) == 20_000

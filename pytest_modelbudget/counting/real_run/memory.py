@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,12 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
-def free_memory() -> int:
-    """Return the bytes of memory that this process may still take."""
-    free: int = psutil.virtual_memory().available
+def free_memory() -> float:
+    """Return the bytes of memory that this process may still take; infinity where nothing says how much is free."""
+    try:
+        free: float = psutil.virtual_memory().available
+    except (OSError, RuntimeError, KeyError):  # /proc is hidden, as by a test's fake file system
+        free = math.inf
     return max(0, min([free, *_left_by_containers()]))
 
 

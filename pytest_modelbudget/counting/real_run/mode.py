@@ -79,6 +79,11 @@ class RealRun(DispatchMode):
             self._note_outside()
         return out
 
+    @property
+    def measures(self) -> bool:
+        """Whether this is a run of ``measure``, which puts back what it changes, and no observation."""
+        return self._storages is not None
+
     def in_other_threads(self, function: Callable[..., Any], ledger: Ledger | None = None) -> Callable[..., Any]:
         """Return a function that another thread is to run so that it is counted, for the module that is running now."""
         outer = ledger or self.ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import psutil
@@ -60,3 +61,12 @@ def test_version_1_seen_from_inside_a_container(root: Path) -> None:
     (root / "membership").write_text("4:memory:/docker/1234\n")
     write(root / "cgroup/memory", memory__limit_in_bytes="800\n", memory__usage_in_bytes="300\n")
     assert memory.free_memory() == 500
+
+
+def test_where_nothing_says_how_much_is_free_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden() -> None:
+        raise FileNotFoundError("/proc/meminfo")
+
+    monkeypatch.setattr(memory.psutil, "virtual_memory", hidden)
+    monkeypatch.setattr(memory, "_lines", lambda path: [])
+    assert memory.free_memory() == math.inf
