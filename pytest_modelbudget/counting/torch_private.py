@@ -82,6 +82,9 @@ tree_flatten_with_path = look_up("torch.utils._pytree.tree_flatten_with_path")
 keystr = look_up("torch.utils._pytree.keystr")
 
 
+_KEYS_OF_MODES_WITHOUT_DATA = (torch._C._TorchDispatchModeKey.FAKE, torch._C._TorchDispatchModeKey.FUNCTIONAL)
+
+
 def fake_tensor_mode() -> AbstractContextManager[Any]:
     """Return a mode whose operators know the shapes of more operators than meta kernels do."""
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -95,6 +98,14 @@ def is_fake_tensor_type(kind: type) -> bool:
     return loaded is not None and kind is loaded.FakeTensor
 
 
+def modes_without_data() -> list[Any]:
+    """Return the modes that are active and whose tensors hold no data of their own: fake and functional ones.
+
+    They answer after all other modes, as does one that traces, but on real tensors that one computes.
+    """
+    return [mode for key in _KEYS_OF_MODES_WITHOUT_DATA if (mode := torch._C._get_dispatch_mode(key)) is not None]
+
+
 def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Run fused attention on the CPU; there is no such operator where there is none to be called."""
     out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)[0]
@@ -105,7 +116,7 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
 
 _MODES = "torch.utils._python_dispatch"
 disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(f"{_MODES}._disable_current_modes")
-dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+dispatch_mode_stack_length: Callable[[], int] = torch._C._len_torch_dispatch_stack
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
 )

@@ -106,8 +106,7 @@ import torch
 
 deleted = []
 for holder, names in (
-    (torch._C, ("_AutoDispatchBelowAutograd", "_get_flash_sdp_enabled", "_get_tracing_state",
-                "_len_torch_dispatch_stack")),
+    (torch._C, ("_AutoDispatchBelowAutograd", "_get_flash_sdp_enabled", "_get_tracing_state")),
     (torch.ops.aten.add.Tensor, ("_op_dk",)),
 ):
     for name in names:

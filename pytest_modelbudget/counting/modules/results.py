@@ -11,7 +11,7 @@ import torch
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import Costs, Measurement, MeasurementError, ModuleCost, OperatorCost, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
+    if ledger.computed_nothing:
+        raise MeasurementError(
+            f"no model was measured: {request.name} ran under {ledger.traced_under}, where nothing is computed"
+        )
     for position, operator in index.unseen_operators() if index.has_scripted_modules() else ():
         ledger.charge_unknown(position, operator)
     macs = [0] * len(index.nodes)
