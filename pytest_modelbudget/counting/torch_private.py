@@ -75,6 +75,7 @@ sharing_methods = [
 ]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
+coo_indices: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_indices")
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")
 tree_map = look_up("torch.utils._pytree.tree_map")
@@ -96,6 +97,12 @@ def is_fake_tensor_type(kind: type) -> bool:
     """Return whether tensors of a type belong to a fake tensor mode, which answers operators after every other mode."""
     loaded = sys.modules.get("torch._subclasses.fake_tensor")
     return loaded is not None and kind is loaded.FakeTensor
+
+
+def is_distributed_tensor(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is spread over the ranks of a mesh, and this process has a shard of it."""
+    loaded = sys.modules.get("torch.distributed.tensor") or sys.modules.get("torch.distributed._tensor")
+    return loaded is not None and isinstance(tensor, loaded.DTensor)
 
 
 def modes_without_data() -> list[Any]:

@@ -20,6 +20,7 @@ PATHS = [name.path for name in REQUIRED]
 NOT_DELETED = {  # attributes of types written in C, and an operator, which is found again when it is asked for
     "torch.Tensor._make_wrapper_subclass",
     "torch.Tensor._nested_tensor_size",
+    "torch.Tensor._indices",
     "torch.Tensor._values",
     "torch.UntypedStorage._cdata",
     "torch.ops.aten._local_scalar_dense",

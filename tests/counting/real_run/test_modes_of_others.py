@@ -5,7 +5,7 @@ Net is Linear(8, 16), ReLU, Linear(16, 8): 2 * 8 * 16 = 256 MACs a row. Every in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -226,20 +226,6 @@ def test_linearize_costs_every_product_that_it_computes(real: bool) -> None:
         Linearized()(x())
     with force_real_run() if real else nullcontext():
         assert measure(Linearized(), x()).macs == log.products * ROWS * 64
-
-
-@pytest.fixture
-def mesh(request: pytest.FixtureRequest) -> Iterator[Any]:
-    distributed = pytest.importorskip("torch.distributed")
-    if not distributed.is_available():
-        pytest.skip("torch was built without distributed")
-    from torch.testing._internal.distributed.fake_pg import FakeStore
-
-    distributed.init_process_group("fake", rank=0, world_size=request.param, store=FakeStore())
-    try:
-        yield distributed.device_mesh.init_device_mesh("cpu", (request.param,))
-    finally:
-        distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("mesh", [1, 2], indirect=True)
