@@ -119,7 +119,7 @@ def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Me
             run.hold(attributes.tensors)
             held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
             calls = attribute_calls(ledger, task.backward, _shapes_of_output)
-            threads = followed_threads(run.refuse_threads, run.refuse_unseen)
+            threads = followed_threads(run.refuse_threads, run.stop)
             with restored_gradients(held), autograd, run, calls, threads:
                 announce("a run on shapes")
                 task.forward(built, positional, keyword, ledger)

@@ -47,22 +47,22 @@ def obstacle_to_real_run(task: Task) -> str | None:
 def measure_for_real(task: Task, reason: str) -> Measurement:
     """Return the measurement of a real run; ``reason`` says, for whoever waits, why there is one."""
     __tracebackhide__ = True
-    with restored_process_state(), torch.inference_mode(False), unfused_kernels(task.backward):
+    with restored_process_state(), torch.inference_mode(False):
+        built = task.model
         if task.is_factory:
             torch.manual_seed(0)
-        built = (
-            task.build(task.model, f"building the model with its weights{reason}") if task.is_factory else task.model
-        )
+            built = task.build(task.model, f"building the model with its weights{reason}")
         announce(f"a real run{reason}")
-        if task.backward or task.runs_once or not torch.is_grad_enabled():
-            return _run(task, built)
-        try:
-            with restored_process_state(), torch.no_grad():
+        with unfused_kernels(task.backward):  # not while it is built: a factory may export, which needs all of torch
+            if task.backward or task.runs_once or not torch.is_grad_enabled():
                 return _run(task, built)
-        except RuntimeError as error:
-            if task.runs_once or not asks_for_gradients(error):
-                raise
-        return _run(task, built)  # the forward itself asks for gradients, as force fields do
+            try:
+                with restored_process_state(), torch.no_grad():
+                    return _run(task, built)
+            except RuntimeError as error:
+                if task.runs_once or not asks_for_gradients(error):
+                    raise
+            return _run(task, built)  # the forward itself asks for gradients, as force fields do
 
 
 def _run(task: Task, built: nn.Module) -> Measurement:

@@ -73,6 +73,12 @@ REQUIRED = (
         "torch.utils._python_dispatch._get_current_dispatch_mode_stack",
         "measure() in a thread that a measured model waits for hangs",
     ),
+    *each(
+        "what others trace on fake tensors is counted as if it computed something",
+        "torch._C._TorchDispatchModeKey",
+        "torch._C._get_dispatch_mode",
+        "torch._C._len_torch_dispatch_stack",
+    ),
     PrivateName("torch.utils._pytree.tree_map", "tensors inside lists, dicts and named tuples are not found"),
     PrivateName("torch.utils._pytree.tree_flatten_with_path", "inputs inside lists and dicts are not named"),
     PrivateName("torch.utils._pytree.keystr", "inputs inside lists and dicts are not named"),
@@ -86,7 +92,7 @@ REQUIRED = (
     PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
     PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),
-    PrivateName("torch.Tensor._values", "the stored elements of sparse tensors are not counted"),
+    *each("the stored elements of sparse tensors are not counted", "torch.Tensor._indices", "torch.Tensor._values"),
     PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
 )
 """Names without which counting is wrong or impossible."""
@@ -110,7 +116,6 @@ OPTIONAL = (
     *each("composite operators are not remembered as one", *BELOW_AUTOGRAD, instead="slower runs, with autograd"),
     *each("this attention backend cannot be switched off", *ATTENTION_BACKENDS, instead="the other backends decide"),
     PrivateName(f"{SAMPLE}._op_dk", "composite operators are decomposed more slowly", "OpOverload.decompose"),
-    PrivateName("torch._C._len_torch_dispatch_stack", "other modes are not noticed", "modes are always switched off"),
     PrivateName("torch._C._get_tracing_state", "a trace is noticed more slowly", "torch.jit.is_tracing"),
     PrivateName("torch._C._set_tracing_state", "sizes are tensors while a model is traced", "their values"),
     PrivateName(f"{_MODE}._should_skip_dynamo", "torch may wrap every mode", "slower modes"),

@@ -75,11 +75,15 @@ sharing_methods = [
 ]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
+coo_indices: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_indices")
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")
 tree_map = look_up("torch.utils._pytree.tree_map")
 tree_flatten_with_path = look_up("torch.utils._pytree.tree_flatten_with_path")
 keystr = look_up("torch.utils._pytree.keystr")
+
+
+_KEYS_OF_MODES_WITHOUT_DATA = (torch._C._TorchDispatchModeKey.FAKE, torch._C._TorchDispatchModeKey.FUNCTIONAL)
 
 
 def fake_tensor_mode() -> AbstractContextManager[Any]:
@@ -95,6 +99,20 @@ def is_fake_tensor_type(kind: type) -> bool:
     return loaded is not None and kind is loaded.FakeTensor
 
 
+def is_distributed_tensor(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is spread over the ranks of a mesh, and this process has a shard of it."""
+    loaded = sys.modules.get("torch.distributed.tensor") or sys.modules.get("torch.distributed._tensor")
+    return loaded is not None and isinstance(tensor, loaded.DTensor)
+
+
+def modes_without_data() -> list[Any]:
+    """Return the modes that are active and whose tensors hold no data of their own: fake and functional ones.
+
+    They answer after all other modes, as does one that traces, but on real tensors that one computes.
+    """
+    return [mode for key in _KEYS_OF_MODES_WITHOUT_DATA if (mode := torch._C._get_dispatch_mode(key)) is not None]
+
+
 def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Run fused attention on the CPU; there is no such operator where there is none to be called."""
     out: torch.Tensor = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)[0]
@@ -106,7 +124,7 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
 _MODES = "torch.utils._python_dispatch"
 disable_current_modes: Callable[[], AbstractContextManager[Any]] = look_up(f"{_MODES}._disable_current_modes")
 current_dispatch_modes: Callable[[], list[Any]] = look_up(f"{_MODES}._get_current_dispatch_mode_stack")
-dispatch_mode_stack_length: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+dispatch_mode_stack_length: Callable[[], int] = torch._C._len_torch_dispatch_stack
 tracing_state: Callable[[], Any] = getattr(
     torch._C, "_get_tracing_state", lambda: look_up("torch.jit.is_tracing")() or None
 )

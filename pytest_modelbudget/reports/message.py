@@ -209,6 +209,8 @@ def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:
 
 def _remedy(operator: str) -> str:
     """Return what to do about one of the unknown operators."""
+    if operator.startswith("weights::"):
+        return f"{operator} does not open, so its weights are not counted: limit the model before it is packed"
     if operator.startswith(_NO_OPERATORS):
         return f"{operator} is no operator: what it runs cannot be followed, so measure that by itself"
     return f'register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'

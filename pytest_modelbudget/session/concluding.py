@@ -91,6 +91,8 @@ def _unmet(contract: Contract, record: Record) -> BudgetError | None:
         never = "the test never called model_budget" if record.requested_fixture else "the test called no module"
         if record.unobserved and not record.requested_fixture:
             never = "its mark was added when the call had begun, too late for observing it"
+        if record.traced_under:
+            never = f"its modules ran under {', '.join(sorted(record.traced_under))}, where nothing is computed"
         ran = f", and {outside_of_modules(record.outside)}" if record.outside else ""
         return BudgetError(f"budget declared, but no model was measured: {never}{ran}")
     return _selects_nothing(contract, record) or _names_several(contract, record) or _limits_nothing(contract, record)

@@ -253,6 +253,7 @@ class GuardedTest:
 
     def _judge_observed(self, observed: Any) -> None:
         problem: Exception | None
+        self.record.traced_under |= observed.traced_under
         self.record.outside += observed.outside + observed.unknown_outside
         if observed.faults:
             problem = BudgetError("; ".join(observed.faults))

@@ -51,15 +51,17 @@ class Failure:
 class Record:
     """The measurements and failures of one test, in the order in which they came.
 
-    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``ran_through``: the
-    call of the test came to its end, or to an excess, which ends it in every run. ``unobserved``: it came under a
-    budget when its call had begun. ``judged_under`` are the marks when the latest measurement was judged.
-    ``postponed``: whether it measures anything is known when its fixtures have ended.
+    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``traced_under`` are
+    the modes under which modules ran without data. ``ran_through``: the call of the test came to its end, or to an
+    excess, which ends it in every run. ``unobserved``: it came under a budget when its call had begun.
+    ``judged_under`` are the marks when the latest measurement was judged. ``postponed``: whether it measures anything
+    is known when its fixtures have ended.
     """
 
     measured: list[Measured] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     outside: list[OperatorCost] = field(default_factory=list)
+    traced_under: set[str] = field(default_factory=set)
     requested_fixture: bool = False
     postponed: bool = False
     excused: bool = False

@@ -20,6 +20,7 @@ PATHS = [name.path for name in REQUIRED]
 NOT_DELETED = {  # attributes of types written in C, and an operator, which is found again when it is asked for
     "torch.Tensor._make_wrapper_subclass",
     "torch.Tensor._nested_tensor_size",
+    "torch.Tensor._indices",
     "torch.Tensor._values",
     "torch.UntypedStorage._cdata",
     "torch.ops.aten._local_scalar_dense",
@@ -106,8 +107,7 @@ import torch
 
 deleted = []
 for holder, names in (
-    (torch._C, ("_AutoDispatchBelowAutograd", "_get_flash_sdp_enabled", "_get_tracing_state",
-                "_len_torch_dispatch_stack")),
+    (torch._C, ("_AutoDispatchBelowAutograd", "_get_flash_sdp_enabled", "_get_tracing_state")),
     (torch.ops.aten.add.Tensor, ("_op_dk",)),
 ):
     for name in names:

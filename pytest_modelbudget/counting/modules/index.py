@@ -11,15 +11,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from pytest_modelbudget.counting.modules.graphs import unseen_operators
 from pytest_modelbudget.counting.modules.outputs import Shapes, ShapesOf
-from pytest_modelbudget.counting.torch_private import (
-    coo_values,
-    held_by,
-    mkldnn_layout,
-    own_buffers,
-    own_parameters,
-    submodules,
-)
+from pytest_modelbudget.counting.modules.weights import Storages, logical_size, packed_weights
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.torch_private import held_by, own_buffers, own_parameters, submodules
 
 _values = methodcaller("values")
 _requires_grad, _dtype = attrgetter("requires_grad"), attrgetter("dtype")
@@ -69,21 +65,13 @@ class ModuleNode:
             self.outputs = shapes_of(output)
 
 
-def _stored_bytes(tensor: torch.Tensor) -> int:
-    """Return the bytes of the elements that a tensor without strides stores; an MKL-DNN tensor stores all of them."""
-    if tensor.layout is torch.sparse_coo:
-        tensor = coo_values(tensor)
-    elif tensor.layout is not mkldnn_layout:
-        tensor = tensor.values()
-    return tensor.numel() * tensor.element_size()
-
-
 class ModuleIndex:
     """All modules of a model in the order of definition; the model itself is the first.
 
     ``positions`` finds them by identity. ``parameters`` and ``buffers`` are the distinct tensors; each belongs to the
     first module that holds it, and what is both is a parameter. ``classes`` are those of the modules.
-    ``has_lazy_tensors``: some had no shape yet when they were counted.
+    ``has_lazy_tensors``: some had no shape yet when they were counted. ``unopened`` names packed weights that do not
+    open, each with the position of its module.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -127,8 +115,10 @@ class ModuleIndex:
         self._counts, self._held = _contents(tables)
         self.has_lazy_tensors = False
         self._kinds: tuple[list[bool], list[torch.dtype]] = [], []
+        self._storages = Storages()
         self.parameters = self._count_distinct(tables[1::3], (), are_parameters=True)
         self.buffers = self._count_distinct(tables[2::3], self.parameters, are_parameters=False)
+        self.unopened = [*self._count_packed()]
 
     def _tables(self) -> list[dict[str, Any]]:
         """Return the modules, the parameters and the buffers that a module holds, of one module after the other."""
@@ -140,7 +130,7 @@ class ModuleIndex:
         """Count the tensors of a kind, but for those already known, each for the first module that holds it."""
         found: list[torch.Tensor] = []
         seen = set(map(id, known))
-        strided, (trainable, dtypes) = torch.strided, self._kinds
+        (trainable, dtypes), new_bytes = self._kinds, self._storages.new_bytes
         for node, by_name in zip(self.nodes, tables, strict=True):
             for tensor in by_name.values() if by_name else ():
                 if tensor is None or id(tensor) in seen:
@@ -155,12 +145,44 @@ class ModuleIndex:
                 if type(tensor) in _LAZY_TYPES:
                     self.has_lazy_tensors = True
                     continue
-                numel = tensor.numel()
-                node.weight_bytes += numel * dtype.itemsize if tensor.layout is strided else _stored_bytes(tensor)
+                node.weight_bytes += new_bytes(tensor)
                 if are_parameters:
+                    numel = tensor.numel() if type(tensor) in PLAIN_TYPES else logical_size(tensor)
                     node.params += numel
                     node.trainable_params += numel if trains else 0
         return found
+
+    def _count_packed(self) -> Iterator[tuple[int, str]]:
+        """Count the weights that modules hold in no parameter, and yield those that do not open."""
+        if all(kind.__module__.startswith("torch.nn.modules.") for kind in self.classes):
+            return
+        inner: set[int] = set()  # parts of scripted modules: the graph of the outermost has what they use
+        opened: list[torch.Tensor] = []
+        for position, node in enumerate(self.nodes):
+            if isinstance(node.module, torch.jit.ScriptModule):
+                inner.update(node.children)
+                if position in inner:
+                    continue
+            for path, name, tensors in packed_weights(node.module):
+                if tensors is None:
+                    yield position, name
+                    continue
+                opened += tensors
+                holder = self.nodes[self.position_below(position, path)]
+                for tensor in tensors:
+                    size = self._storages.new_bytes(tensor)
+                    holder.weight_bytes += size
+                    holder.params += tensor.numel() if size else 0
+
+    def position_below(self, position: int, path: str) -> int:
+        """Return the position of the module at a path below another, or of the closest one above it."""
+        for name in path.split(".") if path else ():
+            held = submodules(self.nodes[position].module).items()
+            found = [self.positions.get(id(child)) for key, child in held if key == name]
+            if not found or found[0] is None:
+                break
+            position = found[0]
+        return position
 
     def _kinds_of_tensors(self) -> tuple[list[bool], list[torch.dtype]]:
         """Return which parameters are trainable, and the dtypes of parameters and buffers."""
@@ -191,15 +213,10 @@ class ModuleIndex:
                         by_name[name] = _uninitialized_twin(tensor)
 
     def unseen_operators(self) -> Iterator[tuple[int, str]]:
-        """Yield the operators of TorchScript's own that no mode sees, each with the position of the module it is in.
-
-        Graphs that were frozen for inference hold them: ``prim::mkldnn_convolution``. So do those that fork.
-        """
+        """Yield the operators of TorchScript's own that no mode sees, each with the position of its module."""
         for position, node in enumerate(self.nodes):
             if isinstance(node.module, torch.jit.ScriptModule) and node.calls:
-                yield from (
-                    (position, kind) for kind in _kinds(getattr(node.module, "inlined_graph", None)) if _is_unseen(kind)
-                )
+                yield from ((position, kind) for kind in unseen_operators(node.module))
 
     def has_scripted_modules(self) -> bool:
         """Return whether TorchScript runs a part of the model, where Python sees no module calls."""
@@ -209,19 +226,6 @@ class ModuleIndex:
 def _contents(tables: list[dict[str, Any]]) -> tuple[list[int], list[Any]]:
     """Return how much each table holds, and what."""
     return [*map(len, tables)], [*chain.from_iterable(map(_values, filter(None, tables)))]
-
-
-def _kinds(graph: Any) -> Iterator[str]:
-    """Yield the kinds of the nodes in a graph of TorchScript and in the blocks below them."""
-    for node in graph.nodes() if graph is not None else ():
-        yield node.kind()
-        for block in node.blocks():
-            yield from _kinds(block)
-
-
-def _is_unseen(kind: str) -> bool:
-    known = kind.lower().startswith(("prim::mkldnn", "mkldnn::", "tensorrt::"))
-    return known or kind == "prim::fork" or kind.endswith("Group")  # another thread, kernels fused to one
 
 
 def _uninitialized_twin(tensor: Any) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.operators.registry import find_formula
 from pytest_modelbudget.counting.torch_private import (
     autograd_sequence_number,
     current_autograd_node,
@@ -23,7 +25,8 @@ class Ledger:
     """What the operators of a run cost: ``forward``, ``backward``, and the ``unknown`` ones, which have no formula.
 
     ``running`` is the stack of the modules that are running, innermost last, by their positions. ``branches`` are the
-    ledgers of other threads that run a part of the forward, by the thread's identity.
+    ledgers of other threads that run a part of the forward, by the thread's identity. ``traced_under`` is the mode of
+    others, if any, under which operators with MACs ran that computed nothing.
     """
 
     __slots__ = (
@@ -36,6 +39,7 @@ class Ledger:
         "forward",
         "index",
         "running",
+        "traced_under",
         "unknown",
     )
 
@@ -47,6 +51,7 @@ class Ledger:
         self.forward: Tally = {}
         self.backward: Tally = {}
         self.unknown: Tally = {}
+        self.traced_under = ""
         self._in_backward = False
         self._boundaries: list[int] = []
         self._modules: list[int] = []
@@ -124,6 +129,11 @@ class Ledger:
         self._threads.clear()
 
     @property
+    def computed_nothing(self) -> bool:
+        """Return whether all operators with MACs ran where they compute nothing."""
+        return bool(self.traced_under) and not (self.unknown or any(macs for _, macs in self.forward.values()))
+
+    @property
     def backward_follows(self) -> bool:
         """Return whether a backward pass will follow, or is running."""
         return bool(self._boundaries)
@@ -150,3 +160,10 @@ class Ledger:
             return ROOT
         position = bisect_right(self._boundaries, sequence_number_of(node)) - 1
         return self._modules[position] if position >= 0 else ROOT
+
+
+def note_traced(ledger: Ledger | None, modes: list[Any], func: Any) -> Any:
+    """Return an operator that is to run under modes of others, and note it if it has MACs."""
+    if ledger is not None and find_formula(func.name().partition(".")[0]) is not None:
+        ledger.traced_under = type(modes[-1]).__name__
+    return func

@@ -11,7 +11,7 @@ import torch
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import Costs, Measurement, MeasurementError, ModuleCost, OperatorCost, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,18 @@ class Request:
 
 def weights_only(index: ModuleIndex, request: Request) -> Measurement:
     """Return the measurement of a model that was not run."""
-    return _measurement(_tree(index, None, None, request), request, None, (), ())
+    unknown = tuple(OperatorCost(name, index.nodes[position].name, 1, 0) for position, name in index.unopened)
+    return _measurement(_tree(index, None, None, request), request, None, (), unknown)
 
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
-    for position, operator in index.unseen_operators() if index.has_scripted_modules() else ():
+    if ledger.computed_nothing:
+        raise MeasurementError(
+            f"no model was measured: {request.name} ran under {ledger.traced_under}, where nothing is computed"
+        )
+    unseen = index.unseen_operators() if index.has_scripted_modules() else ()
+    for position, operator in (*index.unopened, *unseen):
         ledger.charge_unknown(position, operator)
     macs = [0] * len(index.nodes)
     for (position, _), (_, count) in ledger.forward.items():

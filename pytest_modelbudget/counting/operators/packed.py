@@ -29,10 +29,39 @@ def packed_shapes(holder: Any) -> list[Shape]:
     return packed_shapes(state)
 
 
+def contents(holder: Any) -> list[torch.Tensor] | None:
+    """Return the tensors that a packed object holds, as it holds them; None where it does not open."""
+    if isinstance(holder, torch.Tensor):
+        return [holder]
+    if isinstance(holder, (tuple, list)):
+        parts = [contents(item) for item in holder]
+        return None if None in parts else [tensor for part in parts for tensor in part or ()]
+    if not isinstance(holder, torch.ScriptObject):
+        return []
+    try:
+        if not hasattr(holder, "unpack"):
+            return contents(holder.__getstate__())
+        weight, *others = _unpacked(holder)
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+    if weight.dtype is torch.float32 and "LinearPackedParams" in name_of(holder):
+        weight = weight.half()  # it holds half as much as it gives
+    return contents([weight, *others])
+
+
+def name_of(holder: Any) -> str:
+    """Return what stands among the unknown operators for a packed object that does not open."""
+    return f"weights::{holder._type().name()}"
+
+
+def _unpacked(packed: Any) -> tuple[Any, ...] | list[Any]:
+    opened = packed.unpack()
+    return opened if isinstance(opened, (tuple, list)) else (opened,)
+
+
 def _unpacked_shape(packed: Any) -> Shape | None:
     try:
-        opened = packed.unpack()
+        weight = _unpacked(packed)[0]
     except RuntimeError:
         return None
-    weight = opened[0] if isinstance(opened, (tuple, list)) else opened
     return tuple(weight.shape) if isinstance(weight, torch.Tensor) else None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.ledger import Ledger, note_traced
 from pytest_modelbudget.counting.operators import higher_order
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts, macs_of_call
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
@@ -21,6 +21,7 @@ from pytest_modelbudget.counting.torch_private import (
     OpOverload,
     decompose,
     is_fake_tensor_type,
+    modes_without_data,
     sees_torch_functions,
 )
 
@@ -35,7 +36,9 @@ _known_facts = _FACTS.known
 class RealRun(DispatchMode):
     """The mode. It charges ``ledger``, or ``charge_outside`` while there is none.
 
-    What is written into is saved in ``storages``, if there are any.
+    What is written into is saved in ``storages``, if there are any. What runs under a fake or functional mode that was
+    not active when this one was made computes nothing for a model: it is passed on, and none of its sizes is read,
+    because a size that is read is no longer dynamic.
     """
 
     def __init__(
@@ -49,6 +52,11 @@ class RealRun(DispatchMode):
         self._storages = storages
         self._charge_outside = charge_outside or _charge_nobody
         self._note_outside = note_outside
+        self._own_modes = modes_without_data()
+
+    def foreign_modes(self) -> list[Any]:
+        """Return the modes of others that are active, under which nothing is computed."""
+        return [mode for mode in modes_without_data() if mode not in self._own_modes]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operator and count it."""
@@ -56,6 +64,9 @@ class RealRun(DispatchMode):
             with DisableTorchFunction():
                 return self.__torch_dispatch__(func, types, args, kwargs)
         kwargs = kwargs or {}
+        modes = self.foreign_modes()
+        if modes:
+            return note_traced(self.ledger, modes, func)(*args, **kwargs)
         if not isinstance(func, OpOverload):
             return self._run_higher_order(func, args, kwargs)
         for kind in types:  # before the facts: subclasses are also asked for sizes, by operators that do not exist

@@ -10,11 +10,12 @@ class Observation:
     """What was seen while code ran.
 
     ``faults`` says what ran and could not be counted; ``outside`` are the operators with MACs, or without a formula,
-    that ran outside of any module.
+    that ran outside of any module. ``traced_under`` are the modes, by name, under which modules ran without data.
     """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.traced_under: set[str] = set()
         self.models = ObservedModels()
         self._outside: dict[str, list[int]] = {}
         self._unknown_outside: dict[str, list[int]] = {}

@@ -78,6 +78,10 @@ class _Observer:
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
+        modes = self.mode.foreign_modes()
+        if modes:
+            self._seen.traced_under.add(type(modes[-1]).__name__)
+            return False
         if self._depth == 0 and _runs_backward():
             return False  # a forward that runs again in the backward pass, as under checkpoint, is no other model
         if threading.get_ident() != self._thread:
@@ -267,7 +271,10 @@ class _Observer:
             self._keep(method)
 
     def _keep(self, call: Call) -> None:
-        self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
+        if call.ledger.computed_nothing:
+            self._seen.traced_under.add(call.ledger.traced_under)
+        else:
+            self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
 
 
 def _runs_backward() -> bool:

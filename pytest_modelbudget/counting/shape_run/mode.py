@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
-from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.modules.ledger import Ledger, note_traced
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
 from pytest_modelbudget.counting.shape_run import memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, CompositeTrace, decomposes_unusually
@@ -33,6 +33,8 @@ from pytest_modelbudget.counting.torch_private import (
     DispatchMode,
     OpOverload,
     decompose,
+    dispatch_mode_stack_length,
+    modes_without_data,
     records_gradients,
     sees_torch_functions,
     storage_of,
@@ -69,10 +71,6 @@ class ShapeRun(RunTensors, DispatchMode):
         """End the run where another thread is to run something, which no mode would see."""
         self.stop(f"{getattr(function, '__qualname__', function)}() in another thread")
 
-    def refuse_unseen(self, name: str) -> NoReturn:
-        """End the run where something is to run that cannot be followed."""
-        self.stop(name)
-
     def check_not_stopped(self, who: str) -> None:
         """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
         if self.stopped_by is not None:
@@ -101,8 +99,8 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Answer one operator; whatever it raises voids the run."""
-        if self.stopped_by is not None:
-            raise ShapeRunStop("the run has stopped before")
+        if self.stopped_by is not None or dispatch_mode_stack_length():
+            return self._run_for_others(func, args, kwargs or {})
         try:
             facts = _known_facts.get(id(func)) or self._facts_of(func)
             if self.below_autograd.is_active:
@@ -123,6 +121,12 @@ class ShapeRun(RunTensors, DispatchMode):
         except BaseException as error:
             self.stopped_by = error
             raise
+
+    def _run_for_others(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operator under a mode that answers after this one: a fake or functional one, or one that traces."""
+        self.check_not_stopped("the model")
+        modes = modes_without_data() or self.stop("a trace records what runs")
+        return note_traced(self.ledger, modes, func)(*args, **kwargs)
 
     def _facts_of(self, func: Any) -> ShapeRunFacts:
         if not isinstance(func, OpOverload):

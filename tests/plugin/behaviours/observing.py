@@ -60,6 +60,20 @@ def test_losses_and_activations_are_not_models():
     nn.MSELoss()(nn.ReLU()(X), X)
 
 
+# expect passed: modelbudget.GraphModule.macs = 66000
+@pytest.mark.budget(macs="66K")
+def test_exporting_with_a_dynamic_size_works_under_a_mark():
+    sizes = {"x": {0: torch.export.Dim("rows")}}
+    program = torch.export.export(Net(), (torch.zeros(2, 100),), dynamic_shapes=sizes)
+    program.module()(torch.zeros(3, 100))
+
+
+# expect failed: no model was measured: its modules ran under FakeTensorMode, where nothing is computed
+@pytest.mark.budget(macs="1G")
+def test_a_model_that_is_only_exported_is_not_measured():
+    torch.export.export(Net(), (X,))
+
+
 class FromTable(Net):
     pass
 
