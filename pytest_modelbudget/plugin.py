@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
-from pytest_modelbudget.session.ignored_locks import refuse_locks_beside
+from pytest_modelbudget.session.ignored_locks import refuse_others_beside
 from pytest_modelbudget.session.state import (
     AT_END,
     GUARD,
@@ -23,7 +23,6 @@ from pytest_modelbudget.session.state import (
     marks_since,
     our_marks,
 )
-from pytest_modelbudget.session.tables import refuse_tables_beside
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.fixture import ModelBudget
@@ -115,17 +114,20 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     budget.close()
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    if isinstance(collector, pytest.File):
+        collector.config.stash[SESSION].collection.files.add(str(collector.path))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
     collected = {*items}
     result = yield
     session = config.stash[SESSION]
     left_out = collected.difference(items)
-    session.note_left_out(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
+    session.note_collected(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
     if session.is_controller:
-        files = {item.path for item in collected}
-        refuse_tables_beside(config, files)
-        refuse_locks_beside(config, session.table_data, files)
+        refuse_others_beside(config, session.table_data, {item.path for item in collected})
     return result
 
 
@@ -225,20 +227,18 @@ class OnController:
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["modelbudget"] = self.session.table_data
         node.workerinput["modelbudget_lock"] = self.session.lock_text
-        node.workerinput["modelbudget_everything"] = self.session.takes_everything
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         config = self.session.config
         files = {config.rootpath / nodeid.partition("::")[0] for nodeid in ids}
-        refuse_tables_beside(config, files)
-        refuse_locks_beside(config, self.session.table_data, files)
+        refuse_others_beside(config, self.session.table_data, files)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error:
             self.session.lost_workers.append(node.gateway.id)
-        self.session.note_left_out(*getattr(node, "workeroutput", {}).get("modelbudget_left_out", (True, ())))
+        self.session.note_collected(*getattr(node, "workeroutput", {}).get("modelbudget_collected", (True, ())))
 
     def pytest_report_header(self) -> str | None:
         if self.session.table_data is None:
@@ -251,8 +251,9 @@ class OnController:
         self.session.internal_errors.append(str(excinfo.value))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self.session.collection.failed |= report.failed
-        self.session.collection.skipped |= report.skipped
+        collection = self.session.collection
+        collection.failed += [report.nodeid] if report.failed else []
+        collection.skipped += [report.nodeid] if report.skipped else []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:

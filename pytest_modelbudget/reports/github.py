@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pytest_modelbudget.budgets import Place, Problem
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
+from pytest_modelbudget.reports.lines import left_out
 from pytest_modelbudget.reports.message import unmeasured_entry
 from pytest_modelbudget.reports.wording import compared, excess, no_module, steeper, without_formula
 from pytest_modelbudget.results import ModelResult, Run
@@ -20,9 +21,9 @@ def workflow_commands(run: Run, folder: str = "") -> list[str]:
     They stand on the line that declares the limit, or at the test that measured.
     """
     found = [*_errors(run, folder)]
-    if len(found) <= _SHOWN:
-        return found
-    return [*found[: _SHOWN - 1], _command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
+    if len(found) > _SHOWN:
+        found[_SHOWN - 1 :] = [_command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
+    return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := left_out(run)) else [])
 
 
 def _errors(run: Run, folder: str) -> Iterator[str]:
@@ -32,9 +33,8 @@ def _errors(run: Run, folder: str) -> Iterator[str]:
             if problem not in expected:
                 place = problem.place or Place(model.tests[0].partition("::")[0])
                 yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", said(problem, model))
-    for stale in run.stale:
-        if stale.severity == "error":
-            yield _command(stale.place, folder, f"{stale.name}: not measured", unmeasured_entry(stale))
+    for stale in run.missing:
+        yield _command(stale.place, folder, f"{stale.name}: not measured", unmeasured_entry(stale))
     for _, other in run.contradictions:
         place = Place(other.tests[0].partition("::")[0])
         yield _command(place, folder, f"{other.name}: two models", f"two different models are called {other.name}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from wcwidth import width as width_of
 from wcwidth import wrap
 
 from pytest_modelbudget.budgets import Table, Verdict
-from pytest_modelbudget.reports.wording import counted, outside_of_modules
+from pytest_modelbudget.reports.wording import as_many_as_fit, counted, outside_of_modules, why_incomplete
 from pytest_modelbudget.results import Run
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 GAP = "  "
+_NARROW = 80
+_FOR_NAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,17 @@ def notes(texts: Iterable[str], width: int) -> list[Line]:
     return [line for text in texts for line in wrapped(text, width)]
 
 
-def notes_on(run: Run, verbosity: int) -> Iterator[str]:
+def left_out(run: Run, width: int = _NARROW) -> str:
+    """Return one line that says what a run that is not complete did not measure, and why; it is empty for others."""
+    names = [*dict.fromkeys(one.name for one in run.stale)]
+    if run.complete or not names:
+        return ""
+    width, head = min(width, _NARROW), f"Not measured, since {why_incomplete(run)[0]}: "
+    head = head if width_of(head) < width - _FOR_NAMES else "Not measured in this part of the tests: "
+    return head + as_many_as_fit(names, width - width_of(head))
+
+
+def notes_on(run: Run) -> Iterator[str]:
     """Yield what was not measured although somebody counts on it."""
     if run.unused:
         yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
@@ -60,11 +73,6 @@ def notes_on(run: Run, verbosity: int) -> Iterator[str]:
             missing = [f"{one.name} ({one.place})" for one in run.stale if one.declared is declared]
             if missing:
                 yield f"Not measured by {who}: {', '.join(missing)}"
-    elif run.stale and verbosity > 0:
-        yield (
-            f"Not measured in this run, which is not complete ({', '.join(run.incomplete)}): "
-            f"{', '.join(one.name for one in run.stale)}"
-        )
 
 
 def is_less(verdict: Verdict) -> bool:

@@ -13,6 +13,7 @@ from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
 from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.lines import left_out
 from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed
 from pytest_modelbudget.results import ModelResult, Run
@@ -48,7 +49,7 @@ def of_run(run: Run, longest: int = LONGEST) -> str:
     for kind, words in (("within", "within budget and unchanged"), ("unbudgeted", "without a budget")):
         quiet = [row.result for row in rows if _is_quiet(row) and kind_of(row) == kind]
         tail += [f"{counted(len(quiet), 'model')} {words}: {_names(quiet)}.", ""] if quiet else []
-    tail += [f"{convention(run.flops_per_mac)}."]
+    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := left_out(run)) else [])]
     models = [row.result for row in told]
     why = [_why(model.name, _reasons(model)) for model in models if model.differences or model.verdict.over]
     head, rows_told = [f"## {_verdict(run, rows)}", ""], [_row(row) for row in told]
@@ -109,8 +110,7 @@ def violations(run: Run) -> int:
 
 
 def _faults(run: Run) -> int:
-    stale = sum(one.severity == "error" for one in run.stale)
-    return len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors) + stale
+    return len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors) + len(run.missing)
 
 
 def _verdict(run: Run, rows: Sequence[Row]) -> str:

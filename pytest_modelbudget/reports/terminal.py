@@ -37,7 +37,7 @@ def summary(run: Run, width: int, verbosity: int = 0, encoding: str = "utf-8") -
         trees = [line for model in shown for line in _tree(model, verbosity, width)]
         lines += [*trees, *([Line("")] if trees else [])]
         lines += footer(models, run.flops_per_mac, width, brief=verbosity < 0)
-    return [*lines, *(line for note in notes_on(run, verbosity) for line in wrapped(note, width))]
+    return [*lines, *(line for note in notes_on(run) for line in wrapped(note, width))]
 
 
 def _tree(model: Row, verbosity: int, width: int) -> Iterator[Line]:

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from wcwidth import width as width_of
+
 from pytest_modelbudget.budgets import Limit, Problem, Scaling, Verdict
 from pytest_modelbudget.budgets.verdicts import Kind
 from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.results import Incomplete, Run
 from pytest_modelbudget.results.folding import FoldedMeasurement
 
 STATUS: Mapping[Kind, str] = {
@@ -134,6 +137,34 @@ def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     parts = [f"{human(macs)} MACs"] if macs else []
     parts += [f"operators without a formula ({', '.join(unknown)})"] if unknown else []
     return f"{' and '.join(parts)} ran outside of modules"
+
+
+_WHY: Mapping[Incomplete, tuple[str, str]] = {
+    "selected": ("the run was asked for {}", "a part of the tests"),
+    "arguments": ("the run was asked for {}", "a part of the tests"),
+    "not collected": ("{} was not collected", "a file"),
+    "deselected": ("{} left tests out", "a filter or a shard"),
+    "skipped": ("{} was skipped or gave up", "a test under a budget"),
+    "stopped": ("tests were left when the run ended", ""),
+    "collection failed": ("{} could not be collected", "a file"),
+    "worker lost": ("{} was lost", "a worker"),
+}
+
+
+def why_incomplete(run: Run) -> list[str]:
+    """Return why a run does not show everything, the most telling reason first."""
+    found = [(_WHY[reason], run.details.get(reason)) for reason in run.incomplete]
+    return [words.format(detail or default) for (words, default), detail in found]
+
+
+def as_many_as_fit(names: Sequence[str], room: int) -> str:
+    """Return names as far as there is room, and how many more there are: ``net, net2 + 298 more``."""
+    for number in (len(names), *range(min(len(names) - 1, room), 0, -1)):
+        more = f" + {len(names) - number:,} more" if number < len(names) else ""
+        shown = ", ".join(names[:number]) + more
+        if width_of(shown) <= room:
+            return shown
+    return counted(len(names), "model")
 
 
 def listed(words: Sequence[str]) -> str:

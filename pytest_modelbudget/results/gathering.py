@@ -22,7 +22,7 @@ def gather(
     *,
     lost_workers: Iterable[str] = (),
     internal_errors: Iterable[str] = (),
-    incomplete: Iterable[Incomplete] = (),
+    incomplete: Mapping[Incomplete, str] | None = None,
     left_out: Iterable[str] = (),
     table: Table | None = None,
     lock: Lock | None = None,
@@ -39,19 +39,20 @@ def gather(
         for result in tests[test].results
     )
     models, contradicting = joined(found)
-    missing, policies = tuple(incomplete), table or Table()
+    policies = table or Table()
     return Run(
         models=models,
         contradicting=contradicting,
         lost_workers=tuple(lost_workers),
         internal_errors=tuple(internal_errors),
         stale=(
-            *_stale(policies, [model.name for model in models], tests, complete=not missing),
-            *_stale_in_lock(policies, lock or Lock(), models, complete=not missing and not accepts),
+            *_stale(policies, [model.name for model in models], tests),
+            *_stale_in_lock(policies, lock or Lock(), models, accepts=accepts),
         ),
         unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
         outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
-        incomplete=missing,
+        incomplete=tuple(incomplete or ()),
+        details=incomplete or {},
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(sorted(tests, key=_natural)),
         left_out=tuple(sorted(left_out, key=_natural)),
@@ -103,6 +104,7 @@ def merge(runs: Sequence[Run]) -> Run:
         flops_per_mac=runs[0].flops_per_mac,
         reported=tuple(reported),
         left_out=tuple(sorted(left_out, key=_natural)),
+        details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
     )
 
 
@@ -110,27 +112,25 @@ def _stale_names(run: Run) -> set[tuple[str, tuple[str, ...] | None]]:
     return {(one.name, one.inputs) for one in run.stale}
 
 
-def _stale(table: Table, measured: list[str], tests: Iterable[str], *, complete: bool) -> Iterator[Stale]:
-    """Yield the entries that no model has, and the declared models whose item was not run.
+_SEVERITIES: Mapping[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
 
-    That is wrong only where everything was measured.
-    """
-    severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
-    severity = severities.get(table.stale) if complete else None
+
+def _stale(table: Table, measured: list[str], tests: Iterable[str]) -> Iterator[Stale]:
+    """Yield the entries that no model has, and the declared models whose item was not run."""
+    severity = _SEVERITIES.get(table.stale)
     for declared in unrun_declarations(table, tests):
         yield Stale(declared.name, declared.place, severity, declared=True)
     for name, rules in stale_entries(table, measured).items():
         yield Stale(name, rules.place, severity, next(iter(get_close_matches(name, measured, n=1)), None))
 
 
-def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, complete: bool) -> Iterator[Stale]:
+def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, accepts: bool) -> Iterator[Stale]:
     """Yield what the baseline holds and nobody measured; a model at other inputs is another entry."""
-    severities: dict[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
+    severity = None if accepts else _SEVERITIES.get(table.stale)
     measured = {(model.name, tuple(map(str, model.inputs))) for model in models if model.verdict.named}
     names = {name: bool(inputs) for name, inputs in sorted(measured)}
     for name, inputs in lock.identities():
         if (name, inputs) not in measured and names.get(name, True):
-            severity = severities.get(table.stale) if complete else None
             yield Stale(name, Place(table.baseline or DEFAULT_NAME), severity, name if name in names else None, inputs)
 
 

@@ -5,6 +5,7 @@ A measurement travels as the JSON of its folded form, and is decoded where someb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -15,11 +16,23 @@ from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
-Incomplete = Literal["arguments", "deselected", "skipped", "stopped", "collection failed", "worker lost"]
+Incomplete = Literal[
+    "selected",
+    "arguments",
+    "not collected",
+    "deselected",
+    "skipped",
+    "stopped",
+    "collection failed",
+    "worker lost",
+]
 """Why a run does not show everything that the project's tests measure.
 
-``arguments``: it was asked for a part of the tests; ``deselected``: a filter or a shard left tests out; ``skipped``: a
-test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were left when it ended.
+``selected``: it was asked for single tests, or an option changed what is collected; ``arguments``: it was asked for
+some files or folders; ``not collected``: a file of the project was not; ``deselected``: a filter or a shard left tests
+out;
+``skipped``: a test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were left
+when it ended.
 """
 
 
@@ -102,7 +115,7 @@ class ModelResult(Struct, frozen=True):
 
 
 class Stale(Struct, frozen=True):
-    """An entry of the table or of the baseline that no test measured, and how bad that is in this run.
+    """An entry of the table or of the baseline that no test measured, and how bad that is where the run is complete.
 
     ``nearest`` is the measured model whose name is most like it, if one is; ``inputs`` are those of an entry of the
     baseline. ``declared`` tells that the table declares the model, and that the model's own item was not run.
@@ -124,7 +137,8 @@ class Run(Struct, frozen=True):
     measured, ``unused`` the tests that asked for the fixture and never called it, and ``outside`` the operators that
     observed tests ran outside of any module, by node id. ``flops_per_mac`` is the
     convention in use. ``reported`` are the tests under a budget that ran, ``left_out`` those that were collected and
-    left out, as the tests of other shards are.
+    left out, as the tests of other shards are. ``details`` tell what some of the reasons in ``incomplete`` are about:
+    the file that was not collected, the test that was skipped.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -138,6 +152,7 @@ class Run(Struct, frozen=True):
     flops_per_mac: int = 2
     reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    details: Mapping[Incomplete, str] = {}
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:
@@ -146,8 +161,13 @@ class Run(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the run was the project's default one, and nothing of it is missing."""
+        """Whether the run shows everything that the project's tests measure."""
         return not self.incomplete
+
+    @property
+    def missing(self) -> tuple[Stale, ...]:
+        """The unmeasured entries that are wrong: only a complete run judges them."""
+        return tuple(one for one in self.stale if one.severity == "error") if self.complete else ()
 
     @property
     def tests(self) -> tuple[str, ...]:

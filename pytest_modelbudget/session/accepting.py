@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.reports.wording import counted
+from pytest_modelbudget.reports.wording import counted, why_incomplete
 from pytest_modelbudget.results import Run, TestResult, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
+from pytest_modelbudget.session.completeness import advice
 from pytest_modelbudget.session.locking import PRUNE, LockFile, writes
 from pytest_modelbudget.session.state import Session
 
@@ -41,7 +42,8 @@ def _why_not_to_prune(session: Session, run: Run) -> str:
     A test that failed may have measured more, had it gone on.
     """
     if not run.complete:
-        return f"the run is not complete ({', '.join(run.incomplete)})"
+        missing = run.details.get("not collected")
+        return "; ".join(why_incomplete(run)) + (advice(session.config, missing) if missing else "")
     failed = sorted(session.failed)
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     return f"{failed[0]}{more} failed, and may measure more when passing" if failed else ""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pytest_modelbudget.reports.junit import PREFIX, properties
-from pytest_modelbudget.reports.lines import notes
+from pytest_modelbudget.reports.lines import left_out, notes
 from pytest_modelbudget.reports.terminal import summary
-from pytest_modelbudget.results import Incomplete, Run, decode, gather
+from pytest_modelbudget.results import Run, decode, gather
+from pytest_modelbudget.session.completeness import incomplete, uncollected
+from pytest_modelbudget.session.locking import writes
 from pytest_modelbudget.session.pytest_private import encoding_of, show_as_failed
 from pytest_modelbudget.session.reporting import tell_github
 from pytest_modelbudget.session.state import Session
@@ -37,17 +39,26 @@ def _is_ours(user_property: Any) -> bool:
 
 
 def run_of(session: Session) -> Run:
-    """Return everything that the run has found so far."""
-    return gather(
+    """Return everything that the run has found so far.
+
+    Whether every file was collected is looked up only where that decides something: an entry would be stale, in this
+    run or with its other shards, or a prune was asked for.
+    """
+    config, reasons = session.config, dict(incomplete(session))
+    run = gather(
         session.tests,
         lost_workers=session.lost_workers,
         internal_errors=session.internal_errors,
-        incomplete=_incomplete(session),
+        incomplete=reasons,
         left_out=session.collection.left_out,
         table=session.table,
         lock=session.lock,
-        accepts=bool(session.config.getoption("modelbudget_update") or session.config.getoption("modelbudget_prune")),
+        accepts=writes(config),
     )
+    if reasons.keys() <= {"deselected"} and (run.stale or config.getoption("modelbudget_prune")):
+        missing = uncollected(session)
+        return structs.replace(run, incomplete=(*missing, *run.incomplete), details={**run.details, **missing})
+    return run
 
 
 def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
@@ -61,24 +72,7 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     for line in lines:
         terminal.write(line.text)
         terminal.write_line(line.status, **({line.colour: True} if line.colour else {}))
+    if not_measured := left_out(run, width):
+        terminal.write_line(not_measured)
     for annotation in tell_github(config, run):
         terminal.write_line(annotation)
-
-
-def _incomplete(session: Session) -> Iterator[Incomplete]:
-    """Yield why this run does not show everything that the project's tests measure."""
-    config, collection = session.config, session.collection
-    if not session.takes_everything:
-        yield "arguments"
-    if collection.is_partial or config.getoption("lf", False):
-        yield "deselected"
-    gave_up = any(found.skipped or test in session.skipped_in_part for test, found in session.tests.items())
-    if collection.skipped or gave_up:
-        yield "skipped"
-    if collection.failed:
-        yield "collection failed"
-    only_set_up = config.getoption("setuponly", False)
-    if len(collection.ended) < collection.collected or not collection.collected or only_set_up:
-        yield "stopped"
-    if session.lost_workers or session.internal_errors:
-        yield "worker lost"

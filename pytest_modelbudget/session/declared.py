@@ -18,11 +18,12 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
+from pytest_modelbudget.session.completeness import runs_declared
 from pytest_modelbudget.session.concluding import GIVEN_UP
 from pytest_modelbudget.session.fixture import ModelBudget
 from pytest_modelbudget.session.places import raise_at
 from pytest_modelbudget.session.state import DECLARED, SESSION
-from pytest_modelbudget.session.tables import are_one
+from pytest_modelbudget.session.tables import are_one, table_file
 
 _MACHINERY = [
     Path(__file__).parents[1],
@@ -48,24 +49,16 @@ class DeclaredModels:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
-        """Add the declared models to the tests of the whole project where nothing has collected their file."""
-        is_whole = session.config.stash[SESSION].takes_everything
-        if is_whole and not any(isinstance(item, DeclaredItem) for item in items):
+        """Add the declared models where the arguments ask for them and nothing has collected their file."""
+        if runs_declared(session.config) and not any(isinstance(item, DeclaredItem) for item in items):
             nodeid = Path(os.path.relpath(self.path, session.config.rootpath)).as_posix()
             items += TableFile.from_parent(session, path=self.path, nodeid=nodeid).collect()
         return (yield)
 
 
 def collect_declared(config: pytest.Config) -> None:
-    """See to it that the declared models are collected, in the default collection too where that is ``testpaths``."""
-    asked_for = config.getoption("modelbudget_config")
-    path = config.invocation_params.dir / asked_for if asked_for else config.rootpath / "pyproject.toml"
-    path = Path(os.path.normpath(path))
-    config.pluginmanager.register(DeclaredModels(path), "modelbudget-declared")
-    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
-        if not {path.resolve(), *path.resolve().parents}.intersection(given):
-            config.args.append(str(path))
+    """See to it that the declared models are collected."""
+    config.pluginmanager.register(DeclaredModels(table_file(config)), "modelbudget-declared")
 
 
 class TableFile(pytest.File):

@@ -12,16 +12,20 @@ from typing import Any
 
 import pytest
 
-from pytest_modelbudget.session.tables import only_informs, project_folders, started_in
+from pytest_modelbudget.session.tables import (
+    only_informs,
+    project_folders,
+    refuse_tables_beside,
+    started_in,
+    table_file,
+)
 
 NAME = "modelbudget.lock.json"
 
 
 def lock_path(config: pytest.Config, baseline: str | None) -> Path:
     """Return where the lock file is, or would be; ``baseline`` is the path that the table in use names, if any."""
-    asked_for = config.getoption("modelbudget_config")
-    folder = (config.invocation_params.dir / asked_for).parent if asked_for else config.rootpath
-    return folder / (baseline or NAME)
+    return table_file(config).parent / (baseline or NAME)
 
 
 def may_have_lock(config: pytest.Config) -> bool:
@@ -38,9 +42,11 @@ def refuse_locks_at_start(config: pytest.Config, table: Mapping[str, Any] | None
         _refuse(config, table, started_in(config))
 
 
-def refuse_locks_beside(config: pytest.Config, table: Mapping[str, Any] | None, files: Iterable[Path]) -> None:
-    """Raise pytest.UsageError where a collected file has a baseline of its own."""
-    _refuse(config, table, {path.parent: None for path in files})
+def refuse_others_beside(config: pytest.Config, table: Mapping[str, Any] | None, files: Iterable[Path]) -> None:
+    """Raise pytest.UsageError where a collected file has a table or a baseline of its own."""
+    folders = {path.parent: None for path in files}
+    refuse_tables_beside(config, folders)
+    _refuse(config, table, folders)
 
 
 def _refuse(config: pytest.Config, table: Mapping[str, Any] | None, starts: Iterable[Path]) -> None:

@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from inspect import isgeneratorfunction
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from _pytest import skipping
+from _pytest.pathlib import fnmatch_ex
 
 try:
     from _pytest import subtests
@@ -137,6 +139,14 @@ def encoding_of(terminal: pytest.TerminalReporter) -> str:
     Without it pytest would escape a whole line for one letter that the screen does not have, and columns would shift.
     """
     return getattr(terminal._tw._file, "encoding", None) or "utf-8"
+
+
+def matches(path: Path, patterns: Iterable[str]) -> bool:
+    """Return whether a path is one of those that ``python_files`` or ``norecursedirs`` names.
+
+    Without it a pattern with a slash would mean other files than it means to pytest.
+    """
+    return any(fnmatch_ex(pattern, path) for pattern in patterns)
 
 
 def report_of_run_failure(

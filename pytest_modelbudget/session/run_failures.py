@@ -51,10 +51,8 @@ def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:
             Place("pyproject.toml"),
             f"nothing was removed from the baseline: {session.prune_refused}",
         )
-    for stale in run.stale:
-        if stale.severity == "error":
-            path = stale.place or Place("pyproject.toml")
-            yield f"stale {stale.name}", path, unmeasured_entry(stale)
+    for stale in run.missing:
+        yield f"stale {stale.name}", stale.place or Place("pyproject.toml"), unmeasured_entry(stale)
     for one, other in run.contradictions:
         yield f"name {other.name}", Place(other.tests[0].partition("::")[0]), contradiction(one, other)
 

@@ -42,10 +42,17 @@ if TYPE_CHECKING:
 
 
 class Collection:
-    """What happened while tests were collected, and which of them ended."""
+    """What happened while tests were collected, and which of them ended.
+
+    ``files`` are those that were collected, ``failed`` and ``skipped`` the node ids of which that could not be done, or
+    which a skip kept from it.
+    """
 
     def __init__(self) -> None:
-        self.failed = self.skipped = self.is_partial = False
+        self.is_partial = False
+        self.failed: list[str] = []
+        self.skipped: list[str] = []
+        self.files: set[str] = set()
         self.left_out: set[str] = set()
         self.collected = 0
         self.ended: set[str] = set()
@@ -145,16 +152,20 @@ class Session:
             session.lock_text = session.lock_file.text
         return session
 
-    def note_left_out(self, is_partial: bool, left_out: Iterable[str]) -> None:
+    def note_collected(self, is_partial: bool, left_out: Iterable[str], files: Iterable[str] = ()) -> None:
         """Note whether tests were left out after they had been collected, and which of them are under a budget.
 
-        A worker tells its controller.
+        A worker tells its controller, and the collected files where an entry may be stale.
         """
-        self.collection.is_partial |= is_partial
-        self.collection.left_out.update(left_out)
+        collection = self.collection
+        collection.is_partial |= is_partial
+        collection.left_out.update(left_out)
+        collection.files.update(files)
         if not self.is_controller:
-            told = [self.collection.is_partial, sorted(self.collection.left_out)]
-            self.config.workeroutput["modelbudget_left_out"] = told  # type: ignore[attr-defined]
+            may_be_stale = self.table_data is not None or self.lock_text is not None
+            found = sorted(collection.files) if may_be_stale else []
+            told = [collection.is_partial, sorted(collection.left_out), found]
+            self.config.workeroutput["modelbudget_collected"] = told  # type: ignore[attr-defined]
 
     def attach(self, report: pytest.TestReport) -> None:
         """Give the last report of a test what the test found, where a hook has made that report anew."""
@@ -165,22 +176,10 @@ class Session:
     @property
     def in_use(self) -> bool:
         """Whether this run has anything to do with budgets; where a worker broke, nobody knows what was lost."""
+        if self.config.getoption("collectonly"):
+            return False
         asked_for = self.table_data is not None or self.lock_file is not None
         return asked_for or bool(self.tests or self.internal_errors or self.config.getoption("modelbudget_report"))
-
-    @property
-    def takes_everything(self) -> bool:
-        """Whether the run was asked for all tests of the project; a worker is told."""
-        workerinput = getattr(self.config, "workerinput", None)
-        if workerinput is not None:
-            return bool(workerinput.get("modelbudget_everything"))
-        from pytest_modelbudget.session.tables import are_one
-
-        source, sources = self.config.args_source, pytest.Config.ArgsSource
-        everything = source is sources.TESTPATHS or (
-            source is sources.INVOCATION_DIR and are_one(self.config.invocation_params.dir, self.config.rootpath)
-        )
-        return everything and not (self.config.getoption("ignore") or self.config.getoption("ignore_glob"))
 
     @property
     def declares_models(self) -> bool:

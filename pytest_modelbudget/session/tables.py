@@ -35,15 +35,22 @@ def find_table(config: pytest.Config) -> dict[str, Any] | None:
     return table
 
 
+def table_file(config: pytest.Config) -> Path:
+    """Return the file that holds the table in use, or would hold it."""
+    asked_for = config.getoption("modelbudget_config")
+    path = config.invocation_params.dir / asked_for if asked_for else config.rootpath / "pyproject.toml"
+    return Path(os.path.normpath(path))
+
+
 def only_informs(config: pytest.Config) -> bool:
     """Return whether pytest was asked for its help, version or markers, and runs nothing."""
     return any(config.getoption(name, False) for name in ("help", "version", "markers"))
 
 
-def refuse_tables_beside(config: pytest.Config, files: Iterable[Path]) -> None:
-    """Raise pytest.UsageError where a collected file has a table of its own, between its folder and rootdir."""
+def refuse_tables_beside(config: pytest.Config, folders: Iterable[Path]) -> None:
+    """Raise pytest.UsageError where one of these folders of collected files, up to rootdir, has a table of its own."""
     if config.getoption("modelbudget_config") is None:
-        _refuse_others(config, {path.parent: None for path in files})
+        _refuse_others(config, folders)
 
 
 def _refuse_others(config: pytest.Config, starts: Iterable[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -26,9 +27,19 @@ def test_head(model_budget): model_budget(Head())
 """
 
 
+STALE = """
+[tool.modelbudget]
+stale = "report"
+[tool.modelbudget.models.gone]
+macs = 1
+"""
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> Path:
+    """Make a project with a stale entry: whether every file was collected is looked up only where that matters."""
     pytester.makeconftest(CONFTEST)
+    (pytester.path / "pyproject.toml").write_text(STALE)
     return pytester.path
 
 
@@ -45,9 +56,13 @@ def test_the_default_run_is_complete(run: Run, project: Path, mode: list[str]) -
 
 
 PARTS = {
-    "test_two.py": "arguments",
-    "test_two.py::test_net": "arguments",
-    "--ignore=test_other.py": "arguments",
+    "test_two.py": "arguments, not collected",
+    "test_two.py::test_net": "selected",
+    "--ignore=test_other.py": "not collected",
+    "--ignore-glob=*other.py": "not collected",
+    "-o=python_files=test_two.py": "selected",
+    "-o=testpaths=test_two.py": "selected",
+    "-o=norecursedirs=other": "selected",
     "-k=net": "deselected",
     "-m=budget": "deselected",
     "--deselect=test_two.py::test_net": "deselected",
@@ -106,4 +121,70 @@ def test_a_run_from_a_folder_below_is_not_complete(run: Run, project: Path, monk
     (project / "below").mkdir()
     (project / "below" / "test_below.py").write_text("def test_below(): pass\n")
     monkeypatch.chdir(project / "below")
-    assert incomplete(run(test_two=TWO)) == "arguments"
+    assert incomplete(run(test_two=TWO)) == "not collected"
+
+
+WITHOUT_A_WORD = {
+    "collect_ignore": 'collect_ignore = ["test_other.py"]',
+    "hook": 'def pytest_ignore_collect(collection_path): return True if collection_path.name == "test_other.py" else None',
+    "arguments": 'def pytest_configure(config): config.args[:] = ["test_two.py"]',
+    "file": """
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_collect_directory(path, parent):
+            if path.name == "tests": return Few.from_parent(parent, path=path)
+
+        class Few(pytest.Dir):
+            def collect(self): return [one for one in super().collect() if one.name != "test_other.py"]
+    """,
+}
+"""How plugins and conftests leave files out: pytest-picked by the arguments, pytest-testmon by the hook."""
+
+
+@pytest.mark.parametrize(("mode", "how"), with_workers(WITHOUT_A_WORD, "hook", "arguments"))
+def test_a_file_that_was_left_out_without_a_word_is_missing(run: Run, project: Path, mode: list[str], how: str) -> None:
+    (project / "conftest.py").write_text(f"{CONFTEST}\n{dedent(WITHOUT_A_WORD[how])}")
+    folder = "tests__" if how == "file" else ""
+    files = {"test_two": TWO, f"{folder}test_other": "def test_other(): pass"}
+    assert incomplete(run(*mode, **files)).endswith("not collected")
+
+
+@PLAIN_AND_N2
+def test_a_part_that_holds_every_file_is_complete(run: Run, project: Path, mode: list[str]) -> None:
+    """It has no more tests than the whole; a file without any, and what is not collected by itself, change nothing."""
+    tests = {"tests__test_two": TWO, "tests__deep__test_none": "", "tools__helper": "", "venv__test_of_another": ""}
+    (project / "more" / "lib").mkdir(parents=True)
+    (project / "more" / "pyvenv.cfg").touch()
+    (project / "more" / "lib" / "test_of_another.py").touch()
+    assert incomplete(run(*mode, "tests", **tests)) == ""
+    assert incomplete(run(*mode, "tests/test_two.py", **tests)) == "arguments, not collected"
+    assert incomplete(run(*mode, "tests/test_two.py", "tests/deep", **tests)) == ""
+
+
+@pytest.mark.parametrize(("mode", "ini"), with_workers(["tests", ".", "te*s", "*/test_*.py"], "te*s"))
+def test_testpaths_are_the_project(run: Run, project: Path, mode: list[str], ini: str) -> None:
+    (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
+    files = {"tests__test_two": TWO, "tests__test_none": "", "other__helper": ""}
+    assert incomplete(run(*mode, **files)) == ""
+    assert incomplete(run(*mode, "tests", **files)) == ""
+    assert "not collected" in incomplete(run(*mode, "tests/test_two.py", **files))
+    (project / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
+    assert incomplete(run(*mode, "tests", **files, other__test_b="")) == ""
+    (project / "pytest.ini").write_text("[pytest]\n")
+    assert incomplete(run(*mode, "tests", **files)) == "not collected"
+
+
+def test_patterns_of_files_mean_what_they_mean_to_pytest(run: Run, project: Path) -> None:
+    (project / "pytest.ini").write_text("[pytest]\npython_files = checks/*.py\nnorecursedirs = old a/b\n")
+    files = dict.fromkeys(("checks__one", "old__checks__two", "a__b__checks__three", "test_four"), "def test_a(): pass")
+    assert incomplete(run("checks", **files)) == ""
+    assert incomplete(run("checks", **files, b__checks__five="")) == "not collected"
+
+
+def test_the_folder_of_the_table_is_the_project(run: Run, project: Path) -> None:
+    (project / "pyproject.toml").unlink()
+    files = {"vision__tests__test_a": TWO, "audio__test_b": ""}
+    assert (
+        incomplete(run("--modelbudget-config=vision/pyproject.toml", "vision", vision__pyproject=STALE, **files)) == ""
+    )
+    (project / "budgets.toml").write_text(STALE)
+    assert "not collected" in incomplete(run("--modelbudget-config=budgets.toml", "vision"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelbudget.reports.markdown import escaped
+
 from .conftest import PLAIN_AND_N2, Run, with_workers
 
 ZOO = """
@@ -85,7 +87,10 @@ def test_what_selects_items_selects_them(run: Run, project: Path) -> None:
     assert collected("-m", "modelbudget") == both[1:]
     assert collected("--deselect=pyproject.toml::net") == both[:1]
     assert collected("test_a.py") == both[:1]
-    assert collected("--ignore=other") == both[:1]
+    assert collected("--ignore=other") == both
+    assert collected("--ignore=test_a.py") == both[1:]
+    assert collected("--ignore=pyproject.toml") == both[:1]
+    assert collected("--ignore-glob=*.toml") == both[:1]
     assert collected("pyproject.toml") == both[1:]
     (project / "conftest.py").unlink()
     assert collected() == both[::-1]
@@ -96,7 +101,73 @@ def test_a_run_that_leaves_them_out_is_not_complete(run: Run, project: Path, mod
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
     result = run(*mode, "-v", "--deselect=pyproject.toml::net", pyproject=TABLE, test_a=FINE, subprocess=True)
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["*not complete*net*"])
+    result.stdout.fnmatch_lines(["Not measured, since a filter or a shard left tests out: net"])
+
+
+IN_FOLDERS = {"tests__test_a": FINE, "tests__deep__test_b": FINE, "docs__test_c": FINE}
+
+
+@pytest.mark.parametrize(
+    ("mode", "arguments"),
+    with_workers(
+        ["tests", "tests/", ".", "tests/deep docs", "{root}", "{root}/tests", "docs tests/test_a.py"], "tests"
+    ),
+)
+def test_they_run_where_a_folder_directly_below_rootdir_is_asked_for(
+    run: Run, project: Path, mode: list[str], arguments: str
+) -> None:
+    result = run(*mode, *arguments.format(root=project).split(), pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines([OVER])
+
+
+@pytest.mark.parametrize(("mode", "arguments"), with_workers(["tests/deep", "tests/test_a.py"], "tests/deep"))
+def test_a_part_leaves_them_out_and_says_so(run: Run, project: Path, mode: list[str], arguments: str) -> None:
+    for verbosity in ("-qq", "-v"):
+        result = run(*mode, verbosity, arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        assert result.ret == pytest.ExitCode.OK
+        result.stdout.fnmatch_lines([f"Not measured, since the run was asked for {arguments}: net"])
+        result.stdout.no_fnmatch_line("*= model budgets =*")
+
+
+@pytest.mark.parametrize(("mode", "ini"), with_workers(["tests", "tests docs", "*s"], "tests docs"))
+def test_they_run_where_all_testpaths_are_asked_for(run: Run, project: Path, mode: list[str], ini: str) -> None:
+    (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
+
+    def runs(*arguments: str) -> bool:
+        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        return result.parseoutcomes().get("failed") == 1
+
+    assert runs("tests", "docs")
+    assert runs(".")
+    assert runs("tests") is (ini == "tests")
+    assert not runs("tests/deep", "docs")
+
+
+@PLAIN_AND_N2
+def test_they_run_where_the_folder_of_the_table_is_asked_for(run: Run, project: Path, mode: list[str]) -> None:
+    files = {"packages__vision__tests__test_a": FINE, "packages__audio__test_b": FINE}
+    (project / "zoo.py").rename(project / "conftest.py")
+    table = {"packages__vision__pyproject": TABLE.replace("zoo:", "conftest:")}
+    option = "--modelbudget-config=packages/vision/pyproject.toml"
+    result = run(*mode, option, "packages/vision", **table, **files, subprocess=True)
+    result.assert_outcomes(passed=1, failed=1)
+    result = run(*mode, option, "packages/audio", **files, subprocess=True)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["Not measured, since the run was asked for packages/audio: net"])
+
+
+def test_what_a_part_leaves_out_fits_into_one_line(run: Run, project: Path) -> None:
+    entries = "".join(f"[tool.modelbudget.models.net{number}]\nmacs = 1\n" for number in range(300))
+    result = run("test_a.py", "--modelbudget-report=markdown", pyproject=entries, test_a=FINE, test_b=FINE)
+    line = "Not measured, since the run was asked for test_a.py: net0, net1, net2 + 297 more"
+    result.stdout.fnmatch_lines([line])
+    assert f"\n{escaped(line)}.\n" in (project / "modelbudget.md").read_text()
+    deep = "a_folder_with_a_long_name__" * 4
+    result = run(deep.replace("__", "/"), pyproject=entries, test_b=FINE, **{f"{deep}test_a": FINE})
+    (line,) = (line for line in result.outlines if line.startswith("Not measured"))
+    assert line.startswith("Not measured in this part of the tests: net0, net1, ")
+    assert len(line) <= 80
 
 
 def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:

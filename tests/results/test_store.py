@@ -18,7 +18,7 @@ SHIPPED = Path(pytest_modelbudget.__file__).parent / "results" / "report.schema.
 RUN = gather(
     of_tests(a=[result("net", 90)], b=[result("net", macs=101)], c=[result("other", macs=None)]),
     lost_workers=["gw0"],
-    incomplete=["worker lost"],
+    incomplete={"worker lost": "gw0"},
 )
 
 

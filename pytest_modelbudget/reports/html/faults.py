@@ -7,20 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.lines import is_less
+from pytest_modelbudget.reports.lines import is_less, left_out
 from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
-from pytest_modelbudget.reports.wording import counted, outside_of_modules
-from pytest_modelbudget.results import Incomplete, Run
+from pytest_modelbudget.reports.wording import counted, outside_of_modules, why_incomplete
+from pytest_modelbudget.results import Run
 
 _STATES: Final[dict[Literal["error", "warning"] | None, State]] = {"error": "bad", "warning": "warn", None: "plain"}
-_WHY: Final[dict[Incomplete, str]] = {
-    "arguments": "it was asked for a part of the tests",
-    "deselected": "a filter or a shard left tests out",
-    "skipped": "a test under a budget, or a file that may hold some, was skipped",
-    "stopped": "tests were left when it ended",
-    "collection failed": "a file could not be collected",
-    "worker lost": "a worker was lost",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ def _faults(run: Run) -> Iterator[Fault]:
     for one, other in run.contradictions:
         title, _, rest = contradiction(one, other).partition("\n")
         yield Fault("bad", f"{title[0].upper()}{title[1:]}", (rest,))
-    for stale in run.stale:
+    for stale in run.stale if run.complete else ():
         state = _STATES[stale.severity]
         title, _, rest = unmeasured_entry(stale).partition("\n")
         yield Fault(state, f"{title[0].upper()}{title[1:]}", (rest,) if stale.severity else ())
@@ -61,8 +53,9 @@ def _faults(run: Run) -> Iterator[Fault]:
 
 def _notes(run: Run) -> Iterator[Fault]:
     if run.incomplete:
-        why = "; ".join(_WHY[reason] for reason in run.incomplete)
-        yield Fault("plain", f"This run does not show everything: {why}.", run.left_out)
+        yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
+    if line := left_out(run):
+        yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
     new = tuple(model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named)
     if new:
         yield Fault(

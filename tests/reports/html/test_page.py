@@ -165,12 +165,16 @@ def test_every_problem_comes_with_what_to_do() -> None:
 
 def test_the_faults_of_a_run() -> None:
     found = [(fault.state, fault.title) for fault in faults(RUN)]
-    assert [state for state, _ in found] == ["bad"] * 4 + ["warn"] * 2 + ["plain"] * 2
+    assert [state for state, _ in found] == ["bad"] * 3 + ["warn"] * 2 + ["plain"] * 3
     text = "\n".join(title for _, title in found)
     assert "Worker gw1 was lost" in text
     assert "Two different models are called twin: params " in text
     assert "500.0 M MACs ran outside of modules in tests/test_b.py::test." in text
     assert "a filter or a shard left tests out; a test under a budget" in text
+    assert "Not measured, since a filter or a shard left tests out: old<b>." in text
+    complete = faults(structs.replace(RUN, incomplete=()))
+    assert "No test measured a model called old<b>, which pyproject.toml:30" in complete[3].title
+    assert complete[3].state == "bad"
     new = with_verdict(BY_NAME["exactly"], structs.replace(BY_NAME["exactly"].verdict, baseline="new"))
     assert [fault.details for fault in faults(Run((new,)))] == [("exactly",)]
 

@@ -1,0 +1,139 @@
+"""What a run was asked for, and whether it shows everything that the project's tests measure."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from pytest_modelbudget.results import Incomplete
+from pytest_modelbudget.session.pytest_private import matches
+from pytest_modelbudget.session.state import Session
+from pytest_modelbudget.session.tables import table_file
+
+
+def runs_declared(config: pytest.Config) -> bool:
+    """Return whether the arguments ask for the declared models, as they do when they ask for the whole project.
+
+    They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
+    holds the table will do too.
+    """
+    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.is_dir()]
+    table, root, named = table_file(config).resolve(), config.rootpath.resolve(), _testpaths(config)
+    if named:
+        whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
+    else:
+        whole = any(root in (folder, folder.parent) for folder in given)
+    asked_for = whole or any(folder in table.parents for folder in given)
+    return asked_for and not _is_ignored(table, config)
+
+
+def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
+    """Yield why this run cannot show everything that the project's tests measure, and what each reason is about.
+
+    Whether every file was collected is another question: see ``uncollected``.
+    """
+    config, collection = session.config, session.collection
+    chosen = [str(arg) for arg in config.args if "::" in str(arg)]
+    chosen += [f"-o {option}" for option in _option(config, "override_ini") if option.startswith(_COLLECTS)]
+    if chosen:
+        yield "selected", _first(chosen)
+    elif session.declares_models and not runs_declared(config):
+        yield "arguments", arguments(config)
+    if collection.is_partial or config.getoption("lf", False):
+        filters = {"-k": _option(config, "keyword"), "-m": _option(config, "markexpr")}
+        yield "deselected", " ".join(f"{option} {value}" for option, value in filters.items() if value)
+    gave_up = [test for test, found in session.tests.items() if found.skipped or test in session.skipped_in_part]
+    if collection.skipped or gave_up:
+        yield "skipped", _first([*gave_up, *collection.skipped])
+    if collection.failed:
+        yield "collection failed", _first(collection.failed)
+    nothing = not collection.collected and not collection.is_partial
+    if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
+        yield "stopped", ""
+    if session.lost_workers or session.internal_errors:
+        yield "worker lost", _first(session.lost_workers)
+
+
+_COLLECTS = ("testpaths", "python_", "norecursedirs")
+"""Where the names of the settings begin that say what is collected."""
+
+
+def arguments(config: pytest.Config) -> str:
+    """Return what the run was asked for, as short as it can be told."""
+    ignored = [f"--ignore={path}" for path in (*_option(config, "ignore"), *_option(config, "ignore_glob"))]
+    return _first([os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args] + ignored)
+
+
+def uncollected(session: Session) -> dict[Incomplete, str]:
+    """Return the first file that the project's own configuration would collect and that this run did not, if any.
+
+    Plugins and conftests can leave out files in many ways, and do not say so: so the folders are searched. Where the
+    run was not asked for the whole project, what it was asked for says more, and comes first.
+    """
+    config = session.config
+    collected = {os.path.realpath(path) for path in session.collection.files}
+    for path in _test_files(config):
+        if os.path.realpath(path) not in collected:
+            asked_for: dict[Incomplete, str] = {} if runs_declared(config) else {"arguments": arguments(config)}
+            return {**asked_for, "not collected": Path(os.path.relpath(path, config.rootpath)).as_posix()}
+    return {}
+
+
+def advice(config: pytest.Config, missing: str) -> str:
+    """Return which setting would make the folders that were asked for the whole project, if one would.
+
+    ``missing`` is a file that was not collected.
+    """
+    root, folders = config.rootpath.resolve(), [(config.invocation_params.dir / arg).resolve() for arg in config.args]
+    if config.getini("testpaths") or not all(one.is_dir() and one not in (root / missing).parents for one in folders):
+        return ""
+    paths = json.dumps([Path(os.path.relpath(one, root)).as_posix() for one in folders])
+    return f"; `testpaths = {paths}` in the ini-file would make `pytest {' '.join(config.args)}` the whole run"
+
+
+def _test_files(config: pytest.Config) -> Iterator[str]:
+    """Yield the files below the project's folder that ``testpaths``, ``python_files`` and ``norecursedirs`` name."""
+    table = table_file(config)
+    project = (table.parent if table.name == "pyproject.toml" else config.rootpath).resolve()
+    files, passed_over = config.getini("python_files"), config.getini("norecursedirs")
+    named = [path for path in _testpaths(config) if project in (path, *path.parents)]
+    yield from (str(path) for path in named if path.is_file())
+    for start in named or [project]:
+        for folder, below, names in os.walk(start):
+            below[:] = [name for name in sorted(below) if not _is_passed_over(Path(folder, name), passed_over)]
+            for path in (Path(folder, name) for name in sorted(names) if name.endswith(".py")):
+                if matches(path, files):
+                    yield str(path)
+
+
+def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
+    return matches(folder, ["__pycache__", *patterns]) or (folder / "pyvenv.cfg").is_file()
+
+
+def _testpaths(config: pytest.Config) -> list[Path]:
+    """Return the paths that ``testpaths`` names and that exist."""
+    below = glob.escape(str(config.rootpath))
+    patterns = [os.path.join(below, pattern) for pattern in config.getini("testpaths")]  # noqa: PTH118 - absolute ones
+    return [Path(path).resolve() for pattern in patterns for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+
+
+def _is_ignored(path: Path, config: pytest.Config) -> bool:
+    ignored = {Path(option).resolve() for option in _option(config, "ignore")}
+    patterns = map(os.path.abspath, _option(config, "ignore_glob"))
+    return bool(ignored & {path, *path.parents}) or any(fnmatch(str(path), pattern) for pattern in patterns)
+
+
+def _option(config: pytest.Config, name: str) -> Sequence[str]:
+    """Return what was given with an option, or nothing."""
+    return config.getoption(name) or ()
+
+
+def _first(found: list[str]) -> str:
+    more = f" + {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""
