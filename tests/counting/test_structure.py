@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "task": {"input_tensors", "inputs", "modules", "progress", "restoring", "torch_private"},
     "operators": {"torch_private"},
     "restoring": {"plain_tensors", "torch_private"},
-    "modules": {"torch_names", "torch_private"},
+    "modules": {"operators", "plain_tensors", "torch_names", "torch_private"},
     "input_tensors": {"modules", "torch_private"},
     "inputs": {"input_tensors", "modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,

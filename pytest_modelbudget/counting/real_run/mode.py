@@ -59,11 +59,14 @@ class RealRun(DispatchMode):
         return [mode for mode in modes_without_data() if mode not in self._own_modes]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operator and count it."""
+        """Run one operator and count it, unseen by function modes."""
         if sees_torch_functions():
             with DisableTorchFunction():
-                return self.__torch_dispatch__(func, types, args, kwargs)
-        kwargs = kwargs or {}
+                return self._run(func, types, args, kwargs or {})
+        return self._run(func, types, args, kwargs or {})
+
+    def _run(self, func: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run one operator and count it."""
         modes = self.foreign_modes()
         if modes:
             return note_traced(self.ledger, modes, func)(*args, **kwargs)

@@ -143,7 +143,7 @@ class _Observer:
         return run
 
     def _outside_elsewhere(self, name: str, macs: int | None) -> None:
-        running = running_methods(sys._getframe(2))
+        running = running_methods(sys._getframe(3))
         if running:
             self._lose(running[-1][1])
         elif running is not None:
@@ -201,7 +201,7 @@ class _Observer:
         """Charge an operator that runs outside of a module call to the module whose method runs it."""
         if threading.get_ident() != self._thread:
             return
-        running = running_methods(sys._getframe(2))
+        running = running_methods(sys._getframe(3))
         if running is None:
             return
         method = self._method_call(None, running)
@@ -214,7 +214,7 @@ class _Observer:
 
     def _note_outside(self) -> None:
         """See a ``forward`` that is called by itself, of a model that has no operator with MACs."""
-        frame = sys._getframe(2)
+        frame = sys._getframe(3)
         if frame.f_code.co_name == "forward" and threading.get_ident() == self._thread and not _runs_backward():
             self._method_call(None, running_methods(frame) or [])
 
