@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 
 from pytest_modelbudget.counting import input_tensors, inputs
-from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt, put_back
+from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
@@ -20,44 +19,47 @@ from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.references import refers_to_a_module
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
-from pytest_modelbudget.counting.restoring.gradients import restored_gradients
-from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
-from pytest_modelbudget.counting.restoring.process_state import restored_process_state
-from pytest_modelbudget.counting.shape_run.building import weightless
+from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.restoring.gradients import set_gradients_aside
+from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
+from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
+from pytest_modelbudget.counting.shape_run.building import build_without_weights
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, without_data
-from pytest_modelbudget.counting.signals import restored_handlers
+from pytest_modelbudget.counting.signals import handlers_to_put_back
 from pytest_modelbudget.counting.task import Task
-from pytest_modelbudget.counting.threads import followed_threads
+from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_buffers, own_parameters
 from pytest_modelbudget.measurement import Measurement
 
 
-def measure_by_shapes(task: Task) -> Measurement | ShapeRunFailure:
+def measure_by_shapes(task: Task, changes: Changes) -> Measurement | ShapeRunFailure:
     """Return the measurement of a shape run, or why there is none; no tensor that it made outlives it.
 
     The forward runs without autograd, unless that is asked for or the forward itself turns out to need it.
     """
     __tracebackhide__ = True
     if can_remember_composites() and not task.backward:
-        with restored_process_state():
-            outcome = _one_run(task, autograd=False)
+        with changes:
+            keep_process_state(changes)
+            outcome = _one_run(task, changes, autograd=False)
         if isinstance(outcome, Measurement) or not outcome.needs_autograd:
             return outcome
         outcome.forget()
-    return measure_with_autograd(task)
+    return measure_with_autograd(task, changes)
 
 
-def measure_with_autograd(task: Task) -> Measurement | ShapeRunFailure:
+def measure_with_autograd(task: Task, changes: Changes) -> Measurement | ShapeRunFailure:
     """Return the measurement of a shape run with autograd, or why there is none."""
     __tracebackhide__ = True
-    with restored_process_state():
-        return _one_run(task, autograd=True)
+    with changes:
+        keep_process_state(changes)
+        return _one_run(task, changes, autograd=True)
 
 
-def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
+def _one_run(task: Task, changes: Changes, *, autograd: bool) -> Measurement | ShapeRunFailure:
     """Make one shape run.
 
     A failure is kept without the frames of the run. Only the model's exceptions and the run's own end become one: a
@@ -68,9 +70,13 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
     interrupt: BaseException | None = None
     failure: ShapeRunFailure | None = None
     try:
-        run.guard_values()
-        with restored_handlers():
-            result = _run(task, run, nullcontext() if autograd else run.below_autograd)
+        with changes:
+            changes.undo_by(torch.clear_autocast_cache)
+            changes.undo_by(handlers_to_put_back())
+            run.guard_values(changes)
+            result = _run(task, run, changes, autograd)
+        if run.weights_were_exchanged:
+            raise ShapeRunStop("data was assigned to a weight")
     except BaseException as error:
         if is_interrupt(error) and not run.has_led_to(error):
             clear_caches(run.survivors())
@@ -81,7 +87,6 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
         failure = ShapeRunFailure(error, run.stopped_by, partial(check_none_survives, run))
     finally:
         run.release()
-        torch.clear_autocast_cache()
     if interrupt is not None:
         raise interrupt
     if failure is not None:
@@ -90,55 +95,67 @@ def _one_run(task: Task, *, autograd: bool) -> Measurement | ShapeRunFailure:
     return result
 
 
-def _run(task: Task, run: ShapeRun, autograd: AbstractContextManager[Any]) -> Measurement:
+def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measurement:
     __tracebackhide__ = True
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.set_grad_enabled(task.backward))
-        stack.enter_context(unfused_kernels(task.backward))
-        built = _built(task, run) if task.is_factory else task.model
-        index = ModuleIndex(built)
-        run.check_not_stopped("the factory")
-        if index.has_lazy_tensors or index.has_scripted_modules():
-            raise ShapeRunStop("lazy and scripted modules need a real run")
-        task.settle_inputs(index)
-        request = task.request(built)
-        task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
-        if task.inputs is None:
-            return weights_only(index, request)
-        roots = _existed_before(index) if task.is_factory else [built]
-        roots += hooks_around(index.parameters, task.backward)
-        attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
-        _check_shapes_suffice(task, index, attributes)
-        ledger = Ledger(index)
-        floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
-        run.begin_forward([*index.parameters, *floats], ledger)
-        device = inputs.device_of_weights(index)
-        positional, keyword = input_tensors.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
-        try:
-            run.hold(attributes.tensors)
-            held = [tensor for tensor in (*index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
-            calls = attribute_calls(ledger, task.backward, _shapes_of_output)
-            threads = followed_threads(run.refuse_threads, run.stop)
-            with restored_gradients(held), autograd, run, calls, threads:
-                announce("a run on shapes")
-                task.forward(built, positional, keyword, ledger)
-            run.check_not_stopped("the model")
-            same = not task.is_factory and not attributes.have_changed()
-            result = measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
-        finally:
-            put_back(request.name, attributes.restore, run.put_data_back)
-        if run.weights_were_exchanged:
-            raise ShapeRunStop("data was assigned to a weight")
-        return result
+    if torch.is_inference_mode_enabled():
+        changes.enter(torch.inference_mode(False))
+    keep_grad_mode(changes)
+    torch.set_grad_enabled(task.backward)
+    unfuse_kernels(changes, task.backward)
+    built = _built(task, run, changes) if task.is_factory else task.model
+    index = ModuleIndex(built)
+    run.check_not_stopped("the factory")
+    if index.has_lazy_tensors or index.has_scripted_modules():
+        raise ShapeRunStop("lazy and scripted modules need a real run")
+    task.settle_inputs(index)
+    request = task.request(built)
+    changes.subject = request.name
+    task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
+    if task.inputs is None:
+        return weights_only(index, request)
+    roots = _existed_before(index) if task.is_factory else [built]
+    roots += hooks_around(index.parameters, task.backward)
+    attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
+    _check_shapes_suffice(task, index, attributes)
+    ledger = Ledger(index)
+    floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
+    run.begin_forward([*index.parameters, *floats], ledger)
+    changes.undo_by(run.put_data_back)
+    changes.undo_by(attributes.restore)
+    device = inputs.device_of_weights(index)
+    positional, keyword = input_tensors.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
+    run.hold(attributes.tensors)
+    with changes:
+        _follow(task, run, changes, ledger, attributes, autograd)
+        announce("a run on shapes")
+        task.forward(changes, built, positional, keyword, ledger)
+    run.check_not_stopped("the model")
+    same = not task.is_factory and not attributes.have_changed()
+    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
 
 
-def _built(task: Task, run: ShapeRun) -> torch.nn.Module:
+def _follow(
+    task: Task, run: ShapeRun, changes: Changes, ledger: Ledger, attributes: AttributeSnapshot, autograd: bool
+) -> None:
+    """Put in place what counts."""
+    held = [tensor for tensor in (*ledger.index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
+    set_gradients_aside(changes, held)
+    if not autograd:
+        run.below_autograd.enter(changes)
+    changes.enter_mode(run)
+    attribute_calls(changes, ledger, task.backward, _shapes_of_output)
+    follow_threads(changes, run.refuse_threads, run.stop)
+
+
+def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
     """Return the model that a factory builds, without its weights."""
     __tracebackhide__ = True
     factory = inputs.unwrap_cache(task.model)
-    noted = run.registrations.noted() if refers_to_a_module(factory) else nullcontext()
-    with torch.set_grad_enabled(task.backward), weightless(run.stop), noted, run:
+    with changes:
+        if refers_to_a_module(factory):
+            run.registrations.note(changes)
+        build_without_weights(changes, run.stop)
+        changes.enter_mode(run)
         return task.build(factory, "building the model without its weights")
 
 

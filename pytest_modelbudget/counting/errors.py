@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pytest_modelbudget.counting.signals import raised_by_a_handler
 from pytest_modelbudget.measurement import MeasurementError
 
@@ -23,19 +20,6 @@ class AutogradNeeded(ShapeRunStop):
 
 class NotRestoredError(MeasurementError):
     """Something that a run changed cannot be put back; no other run may hide that."""
-
-
-def put_back(model: str, *steps: Callable[[], Any]) -> None:
-    """Take every step that puts back what a run of ``model`` changed; raise the error of the first that fails."""
-    errors = []
-    for step in steps:
-        try:
-            step()
-        except Exception as error:
-            errors.append(error)
-    if errors:
-        what = f"{type(errors[0]).__name__}: {errors[0]}"
-        raise NotRestoredError(f"measuring {model} changed something that cannot be put back: {what}") from errors[0]
 
 
 def is_interrupt(error: BaseException) -> bool:

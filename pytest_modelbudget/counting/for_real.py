@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from pytest_modelbudget.counting import input_tensors, inputs
-from pytest_modelbudget.counting.errors import put_back
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -16,14 +15,15 @@ from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
-from pytest_modelbudget.counting.restoring.gradients import GradientHooks, restored_gradients
-from pytest_modelbudget.counting.restoring.kernels import unfused_kernels
-from pytest_modelbudget.counting.restoring.process_state import restored_process_state
+from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.restoring.gradients import GradientHooks, set_gradients_aside
+from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
+from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import noted_exports
+from pytest_modelbudget.counting.shape_run.bypassing import note_exports
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.task import Task
-from pytest_modelbudget.counting.threads import followed_threads
+from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import hooks_around
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
@@ -44,32 +44,38 @@ def obstacle_to_real_run(task: Task) -> str | None:
     return None
 
 
-def measure_for_real(task: Task, reason: str) -> Measurement:
+def measure_for_real(task: Task, changes: Changes, reason: str) -> Measurement:
     """Return the measurement of a real run; ``reason`` says, for whoever waits, why there is one."""
     __tracebackhide__ = True
-    with restored_process_state(), torch.inference_mode(False):
+    with changes:
+        keep_process_state(changes)
+        if torch.is_inference_mode_enabled():
+            changes.enter(torch.inference_mode(False))
         built = task.model
         if task.is_factory:
             torch.manual_seed(0)
             built = task.build(task.model, f"building the model with its weights{reason}")
         announce(f"a real run{reason}")
-        with unfused_kernels(task.backward):  # not while it is built: a factory may export, which needs all of torch
-            if task.backward or task.runs_once or not torch.is_grad_enabled():
-                return _run(task, built)
-            try:
-                with restored_process_state(), torch.no_grad():
-                    return _run(task, built)
-            except RuntimeError as error:
-                if task.runs_once or not asks_for_gradients(error):
-                    raise
-            return _run(task, built)  # the forward itself asks for gradients, as force fields do
+        unfuse_kernels(changes, task.backward)  # not while it is built: a factory may export, which needs all of torch
+        if task.backward or task.runs_once or not torch.is_grad_enabled():
+            return _run(task, changes, built)
+        try:
+            with changes:
+                keep_process_state(changes)
+                torch.set_grad_enabled(False)
+                return _run(task, changes, built)
+        except RuntimeError as error:
+            if task.runs_once or not asks_for_gradients(error):
+                raise
+        return _run(task, changes, built)  # the forward itself asks for gradients, as force fields do
 
 
-def _run(task: Task, built: nn.Module) -> Measurement:
+def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
     __tracebackhide__ = True
     index = ModuleIndex(built)
     task.settle_inputs(index)
     request = task.request(built)
+    changes.subject = request.name
     if task.inputs is None:
         _check_lazy(index, request, "need inputs to know their shapes")
         return weights_only(index, request)
@@ -82,24 +88,28 @@ def _run(task: Task, built: nn.Module) -> Measurement:
     hooks = hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(index.classes))
     task.runs_once = bool(attributes.held_iterators())
-    index.replace_lazy_tensors()
-    index.count_tensors()
-    grad_mode = torch.enable_grad() if task.backward else torch.set_grad_enabled(torch.is_grad_enabled())
-    held = [*index.parameters, *attributes.tensors, *input_tensors.tensors_of(call_inputs)]
-    storages.hold((*held, *index.buffers))
-    try:
-        threads = followed_threads(run.in_other_threads, ledger.charge_unseen)
-        exports = noted_exports(storages, gradient_hooks)
-        with grad_mode, restored_gradients(held), exports, run, attribute_calls(ledger, task.backward), threads:
-            task.forward(built, call_inputs[0], call_inputs[1], ledger)
+    with changes:
+        for undo in (gradient_hooks.restore, storages.restore, attributes.restore):
+            changes.undo_by(undo)
+        index.replace_lazy_tensors()
+        index.count_tensors()
+        held = [*index.parameters, *attributes.tensors, *input_tensors.tensors_of(call_inputs)]
+        storages.hold((*held, *index.buffers))
+        with changes:
+            keep_grad_mode(changes)
+            torch.set_grad_enabled(task.backward or torch.is_grad_enabled())
+            set_gradients_aside(changes, held)
+            note_exports(changes, storages, gradient_hooks)
+            changes.enter_mode(run)
+            attribute_calls(changes, ledger, task.backward)
+            follow_threads(changes, run.in_other_threads, ledger.charge_unseen)
+            task.forward(changes, built, call_inputs[0], call_inputs[1], ledger)
         ledger.join()
         if index.has_lazy_tensors:
             index.count_tensors()
         ledger.settle()
         _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
         return measurement(ledger.index, ledger, request, "real")
-    finally:
-        put_back(request.name, attributes.restore, storages.restore, gradient_hooks.restore)
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:

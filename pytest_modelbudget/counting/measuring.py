@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_r
 from pytest_modelbudget.counting.notes import add_notes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
 from pytest_modelbudget.counting.real_run.mode import RealRun
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.torch_private import (
     current_dispatch_modes,
@@ -89,9 +90,17 @@ def measure(
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
     _check_nobody_waits()
-    without_modes = disable_current_modes() if dispatch_mode_stack_length() else nullcontext()
-    with _one_at_a_time, without_modes, unseen_by_function_modes():
-        outcome = _measure(task)
+    changes = Changes()
+    with _one_at_a_time, unseen_by_function_modes():
+        try:
+            if dispatch_mode_stack_length():
+                changes.enter(disable_current_modes())
+            outcome = _measure(task, changes)
+        finally:
+            try:
+                changes.take_back()
+            finally:
+                changes.take_back()  # an interrupt may come before the first has begun
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
 
@@ -106,31 +115,33 @@ def _check_nobody_waits() -> None:
         )
 
 
-def _measure(task: Task) -> Measurement | Exception:
+def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     """Measure by shapes; by a real run where that fails and weights and values are there.
 
     An exception of the model itself is returned.
     """
     __tracebackhide__ = True
-    outcome = None if _real_run_only.get() else measure_by_shapes(task)
+    outcome = None if _real_run_only.get() else measure_by_shapes(task, changes)
     if isinstance(outcome, Measurement):
         return outcome
     obstacle = obstacle_to_real_run(task)
     if obstacle is not None:
-        return _without_real_run(task, outcome, obstacle)
+        return _without_real_run(task, changes, outcome, obstacle)
     reason = ""
     if outcome is not None:
         reason = outcome.reason
         outcome.forget()
     try:
-        return measure_for_real(task, reason)
+        return measure_for_real(task, changes, reason)
     except Exception as error:
         if is_interrupt(error):
             raise
         return error
 
 
-def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str) -> Measurement | Exception:
+def _without_real_run(
+    task: Task, changes: Changes, failure: ShapeRunFailure | None, obstacle: str
+) -> Measurement | Exception:
     """Measure by a shape run with autograd, where torch has fewer limits; or tell why that failed too.
 
     It is also the one run of what can be read only once.
@@ -139,7 +150,7 @@ def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str
     if failure is None:
         raise MeasurementError(obstacle)
     if task.runs_once or isinstance(failure.error, RuntimeError):
-        outcome = measure_with_autograd(task)
+        outcome = measure_with_autograd(task, changes)
         if isinstance(outcome, Measurement):
             return outcome
         failure = outcome

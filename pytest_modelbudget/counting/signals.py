@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import types
 
-# That of ``signal`` formats the handler that it returns, and with it a tensor without data that the handler may hold.
+# Those of ``signal`` format the handler that they return, and with it a tensor without data that the handler may hold.
 from _signal import getsignal, valid_signals  # type: ignore[import-not-found]
-from collections.abc import Iterator
-from contextlib import contextmanager
+from _signal import signal as set_handler
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 _SIGNALS = tuple(valid_signals())
 
 
-@contextmanager
-def restored_handlers() -> Iterator[None]:
-    """Put back the handlers that a run leaves behind, as ``asyncio.run`` does where the run ends in it."""
-    if not _is_main_thread():
-        yield
-        return
-    before = {number: getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
+def handlers_to_put_back() -> Callable[[], None]:
+    """Return what puts back the handlers of now; ``asyncio.run`` leaves others if the run ends in it."""
+    before = {number: getsignal(number) for number in _SIGNALS} if _is_main_thread() else {}
+
+    def put_back() -> None:
         for number, handler in before.items():
             if handler is not None and getsignal(number) is not handler:
-                signal.signal(number, handler)
+                set_handler(number, handler)
+
+    return put_back
 
 
 def raised_by_a_handler(error: BaseException) -> bool:

@@ -15,7 +15,8 @@ from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
-from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
+from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.torch_private import seen_by_function_modes
 
 
@@ -76,7 +77,7 @@ class Task:
         name, named = inputs.model_name(self.model, built, self.name)
         return Request(name, named, input_tensors.input_specs(self.inputs), self.backward, self.flops_per_mac)
 
-    def forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
+    def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
         run = inputs.method_of(built, self.method)
@@ -95,5 +96,7 @@ class Task:
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
         if outputs:
             ones = [torch.ones_like(output) for output in outputs]
-            with ledger.backward_pass(), restored_gradients(leaves_of(outputs)), seen_by_function_modes():
-                torch.autograd.backward(outputs, ones)
+            with ledger.backward_pass(), changes:
+                set_gradients_aside(changes, leaves_of(outputs))
+                with seen_by_function_modes():
+                    torch.autograd.backward(outputs, ones)

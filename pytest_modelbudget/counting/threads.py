@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pytest_modelbudget.counting.restoring.changes import Changes
 
 Around = Callable[[Callable[..., Any]], Callable[..., Any]]
 Unseen = Callable[[str], None]
@@ -45,55 +46,43 @@ _OF_A_COROUTINE = "run_coroutine_threadsafe.<locals>.callback"
 _SERVE_POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 
-@contextmanager
-def followed_threads(around: Around, unseen: Unseen) -> Iterator[None]:
+def follow_threads(changes: Changes, around: Around, unseen: Unseen) -> None:
     """Let ``around`` wrap every function that this thread hands to another one, or one of those to a further one.
 
     Threads that existed before are followed where they belong to a pool of the standard library. ``unseen`` is told
     what nothing can follow: coroutines that are handed to another thread, and other processes.
     """
-    follower = _Follower(around, unseen)
-    try:
-        follower.install()
-        yield
-    finally:
-        follower.remove()
+    follower = _Follower(changes, around, unseen)
+    changes.undo_by(follower.end)
+    follower.install()
 
 
 class _Follower:
     """The replaced functions. ``_threads`` are those in which what runs is counted at the moment."""
 
-    def __init__(self, around: Around, unseen: Unseen) -> None:
+    def __init__(self, changes: Changes, around: Around, unseen: Unseen) -> None:
+        self._changes = changes
         self._around = around
         self._unseen = unseen
         self._threads = {threading.get_ident()}
-        self._undo: list[tuple[Any, str, Any]] = []
-        self._replaced: set[_HandOver] = set()
+        self._replaced: set[_HandOver | None] = set()
         self._has_ended = False
 
     def install(self) -> None:
         """Replace what hands over, in the modules that are imported by now."""
-        if not self._undo:
-            self._replace(threading.Thread, "start", self._starting(threading.Thread.start))
+        if None not in self._replaced:
+            self._replaced.add(None)
+            self._changes.replace(threading.Thread, "start", self._starting(threading.Thread.start))
         for place in (*_HAND_OVERS, *_PROCESSES):
             if place.module in sys.modules and place not in self._replaced:
                 self._replaced.add(place)
                 module = sys.modules[place.module]
                 owner = getattr(module, place.owner) if place.owner else module
-                self._replace(owner, place.name, self._handing_over(getattr(owner, place.name), place))
+                self._changes.replace(owner, place.name, self._handing_over(getattr(owner, place.name), place))
 
-    def remove(self) -> None:
-        """Put every function back; what was handed over and has not run yet is no longer counted."""
+    def end(self) -> None:
+        """Let what was handed over and has not run yet be counted no longer."""
         self._has_ended = True
-        for owner, name, original in reversed(self._undo):
-            if original is None:
-                delattr(owner, name)  # it was inherited
-            else:
-                setattr(owner, name, original)
-
-    def _replace(self, owner: Any, name: str, function: Any) -> None:
-        self._undo.append((owner, name, vars(owner).get(name)))
-        setattr(owner, name, function)
 
     def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
         counted = self._around(function)

@@ -89,6 +89,10 @@ REQUIRED = (
         "torch._C._get_cudnn_enabled",
         "torch._C._set_cudnn_enabled",
     ),
+    *each(
+        "what a factory registers in modules that existed before is not taken back",
+        *(f"torch.nn.modules.module._global_{kind}_registration_hooks" for kind in ("module", "parameter", "buffer")),
+    ),
     PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
     PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),

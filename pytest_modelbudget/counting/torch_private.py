@@ -161,6 +161,11 @@ class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
+    def leave(self) -> None:
+        """Leave the mode, however often it was entered, and those that were entered in it."""
+        while self in current_dispatch_modes():
+            current_dispatch_modes()[-1].__exit__(None, None, None)
+
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # the wrapper that torch puts around the mode otherwise costs more than the mode
@@ -196,6 +201,12 @@ gradient_hooks_of: Callable[[torch.Tensor], tuple[Any, ...]] = attrgetter(
     "_backward_hooks", "_post_accumulate_grad_hooks"
 )
 _global_hooks = [hooks for name, hooks in vars(nn.modules.module).items() if re.match("_global.*hooks", name)]
+
+registration_hooks: dict[str, dict[int, Any]] = {
+    f"_{kind}s": look_up(f"torch.nn.modules.module._global_{kind}_registration_hooks")
+    for kind in ("module", "parameter", "buffer")
+}
+"""The hooks that are called for what is registered in any module, by the table of the module that it goes into."""
 
 
 def hooks_around(weights: Iterable[torch.Tensor], backward: bool) -> list[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_output
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.torch_names import COMPILED_CALL
 from pytest_modelbudget.counting.torch_private import plain_call_of, unseen_by_function_modes
 
@@ -71,24 +72,24 @@ def call_between(enter: Enter, leave: Leave) -> Call:
     return call
 
 
-@contextmanager
-def follow_calls(call: Call) -> Iterator[None]:
-    """Let ``call``, which is given the module and its arguments, stand for every module call inside.
+def follow_calls(changes: Changes, call: Call) -> None:
+    """Let ``call``, which is given the module and its arguments, stand for every module call.
 
     Of several only the last does; they may end in any order, as those of other threads do.
     """
     follower = _CallDescriptor(call)
+    changes.undo_by(partial(_unfollow, follower))
     _followers.append(follower)
     setattr(nn.Module, COMPILED_CALL, follower)
-    try:
-        yield
-    finally:
-        _followers.remove(follower)
-        setattr(nn.Module, COMPILED_CALL, _followers[-1] if _followers else _NOBODY)
 
 
-@contextmanager
-def attribute_calls(ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes_of_output) -> Iterator[None]:
+def _unfollow(follower: _CallDescriptor) -> None:
+    others = [one for one in _followers if one is not follower]
+    setattr(nn.Module, COMPILED_CALL, others[-1] if others else _NOBODY)
+    _followers[:] = others
+
+
+def attribute_calls(changes: Changes, ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes_of_output) -> None:
     """Keep the ledger's stack of running modules while the measured model runs, in this thread and those it starts.
 
     With ``backward``, also note at which autograd nodes one module ends and another begins. ``shapes_of`` reads the
@@ -130,5 +131,4 @@ def attribute_calls(ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes
             node.outputs = shapes_of(out)
         return out
 
-    with follow_calls(call):
-        yield
+    follow_calls(changes, call)

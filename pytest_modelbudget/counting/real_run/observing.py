@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -21,7 +21,7 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, shapes_of_output, unfinished_parts
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
-from pytest_modelbudget.counting.real_run.eagerly import compiled_code_run_eagerly
+from pytest_modelbudget.counting.real_run.eagerly import run_compiled_code_eagerly
 from pytest_modelbudget.counting.real_run.methods import (
     has_raised,
     leave_token,
@@ -33,7 +33,8 @@ from pytest_modelbudget.counting.real_run.methods import (
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.real_run.observation import Observation
 from pytest_modelbudget.counting.real_run.tracing import untraced
-from pytest_modelbudget.counting.threads import followed_threads
+from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import graph_task_id
 
 _one_at_a_time = threading.RLock()
@@ -51,11 +52,11 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     seen = Observation()
     observer = _Observer(seen, flops_per_mac)
     try:
-        with ExitStack() as stack:
-            stack.enter_context(compiled_code_run_eagerly(stack))
-            stack.enter_context(follow_calls(call_between(observer.enter, observer.leave)))
-            stack.enter_context(followed_threads(observer.in_other_threads, observer.unseen))
-            stack.enter_context(observer.mode)
+        with Changes() as changes:
+            run_compiled_code_eagerly(changes)
+            follow_calls(changes, call_between(observer.enter, observer.leave))
+            follow_threads(changes, observer.in_other_threads, observer.unseen)
+            changes.enter_mode(observer.mode)
             yield seen
     finally:
         observer.end()

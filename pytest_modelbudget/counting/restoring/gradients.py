@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from itertools import chain
 from operator import attrgetter, is_, methodcaller
 from typing import Any
 
 import torch
+
+from pytest_modelbudget.counting.restoring.changes import Changes
 
 REGISTERING_HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -17,20 +18,15 @@ _values = methodcaller("values")
 _gradient_of, _requires_grad, _is_leaf = attrgetter("grad"), attrgetter("requires_grad"), attrgetter("is_leaf")
 
 
-@contextmanager
-def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
-    """Run with empty gradients; put back gradients, ``requires_grad``, attributes and the independence of leaves."""
+def set_gradients_aside(changes: Changes, tensors: Iterable[torch.Tensor]) -> None:
+    """Empty gradients; put them back, with ``requires_grad``, attributes and the independence of leaves."""
     tensors = list(tensors)
     attributes = list(map(_attributes_of, tensors))
     own_attributes = [now.copy() for now in attributes] if any(attributes) else [{}] * len(attributes)
     leaves = [tensor for tensor in tensors if tensor.is_leaf]
     gradients, required = [*map(_gradient_of, leaves)], [*map(_requires_grad, leaves)]
-    for tensor, gradient in zip(leaves, gradients, strict=True):
-        if gradient is not None:
-            tensor.grad = None
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         if (any(attributes) or any(own_attributes)) and not _hold_the_same(attributes, own_attributes):
             for now, own in zip(attributes, own_attributes, strict=True):
                 now.clear()
@@ -38,6 +34,11 @@ def restored_gradients(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
         if not _are_as_before(leaves, gradients, required):
             for tensor, gradient, requires_grad in zip(leaves, gradients, required, strict=True):
                 _put_gradient_back(tensor, gradient, requires_grad)
+
+    changes.undo_by(put_back)
+    for tensor, gradient in zip(leaves, gradients, strict=True):
+        if gradient is not None:
+            tensor.grad = None
 
 
 def _hold_the_same(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.torch_private import (
     compiler_is_loaded,
     cudnn_enabled,
@@ -19,32 +19,25 @@ from pytest_modelbudget.counting.torch_private import (
 )
 
 
-@contextmanager
-def unfused_kernels(backward: bool) -> Iterator[None]:
+def unfuse_kernels(changes: Changes, backward: bool) -> None:
     """Switch off what hides operators: fused fast paths, compilation, and in training fused attention and recurrence.
 
     The fused backward kernels compute gradients that nobody asked for; decomposed, autograd asks for each.
     """
-    undo: list[Callable[[], Any]] = []
-    fastpath = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    undo.append(partial(torch.backends.mha.set_fastpath_enabled, fastpath))
+    _switch(changes, torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled, False)
     if backward:
         for get, put in _fused_training_flags():
-            undo.append(partial(put, get()))
-            put(False)
+            _switch(changes, get, put, False)
         cuda = torch.backends.cuda
-        undo.append(partial(cuda.enable_math_sdp, cuda.math_sdp_enabled()))
-        cuda.enable_math_sdp(True)  # the caller may have left a fused one alone
-    cond = torch.cond
-    torch.cond = _eager_cond
-    undo.append(partial(setattr, torch, "cond", cond))
-    try:
-        with _eager_stance():
-            yield
-    finally:
-        for step in reversed(undo):
-            step()
+        _switch(changes, cuda.math_sdp_enabled, cuda.enable_math_sdp, True)  # which the caller may have switched off
+    changes.replace(torch, "cond", _eager_cond)
+    if compiler_is_loaded():  # otherwise torch.compile was never used in this process
+        changes.enter(eager_stance())
+
+
+def _switch(changes: Changes, get: Callable[[], bool], put: Callable[[bool], Any], value: bool) -> None:
+    changes.undo_by(partial(put, get()))
+    put(value)
 
 
 def _eager_cond(pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
@@ -62,13 +55,3 @@ def _fused_training_flags() -> list[tuple[Callable[[], bool], Callable[[bool], A
         (cudnn_enabled, set_cudnn_enabled),
     ]
     return flags
-
-
-@contextmanager
-def _eager_stance() -> Iterator[None]:
-    """Run compiled modules eagerly; torch.compile was never used in this process unless its machinery is loaded."""
-    if not compiler_is_loaded():
-        yield
-        return
-    with eager_stance():
-        yield

@@ -1,45 +1,45 @@
-"""Restore the state of the process: random numbers, modes, the default dtype, and what torch is set to."""
+"""The state of the process: random numbers, modes, the default dtype, and what torch is set to."""
 
 from __future__ import annotations
 
 import gc
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import torch
 
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.settings import put_settings_back, read_settings
 
 
-@contextmanager
-def restored_process_state() -> Iterator[None]:
-    """Restore random numbers, modes, the default dtype and the autocast cache; collect no garbage meanwhile.
+def keep_process_state(changes: Changes) -> None:
+    """Put back random numbers, modes, the default dtype and the autocast cache; collect no garbage meanwhile.
 
     Without garbage collection the cycles that a run leaves behind are still young when it ends, and quick to find.
     """
-    python, numpy = random.getstate(), sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state(legacy=False) if numpy else None
-    drawn = torch.get_rng_state()
-    drawn_on = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    dtype, collecting = torch.get_default_dtype(), gc.isenabled()
-    settings = read_settings()
-    gc.disable()
+    if gc.isenabled():
+        changes.undo_by(gc.enable)
+        gc.disable()
+    changes.undo_by(partial(put_settings_back, read_settings()))
+    changes.undo_by(partial(_put_default_dtype_back, torch.get_default_dtype()))
+    numpy = sys.modules.get("numpy")
+    if numpy:
+        changes.undo_by(partial(numpy.random.set_state, numpy.random.get_state(legacy=False)))
+    changes.undo_by(partial(random.setstate, random.getstate()))
+    changes.undo_by(torch.clear_autocast_cache)
     torch.clear_autocast_cache()
-    try:
-        with torch.set_grad_enabled(torch.is_grad_enabled()):
-            yield
-    finally:
-        torch.set_rng_state(drawn)
-        if drawn_on:
-            torch.cuda.set_rng_state_all(drawn_on)
-        torch.clear_autocast_cache()
-        random.setstate(python)
-        if numpy and numpy_state is not None:
-            numpy.random.set_state(numpy_state)
-        if torch.get_default_dtype() is not dtype:
-            torch.set_default_dtype(dtype)
-        put_settings_back(settings)
-        if collecting:
-            gc.enable()
+    if torch.cuda.is_initialized():
+        changes.undo_by(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+    changes.undo_by(partial(torch.set_rng_state, torch.get_rng_state()))
+    keep_grad_mode(changes)
+
+
+def keep_grad_mode(changes: Changes) -> None:
+    """Put back whether gradients are recorded."""
+    changes.undo_by(partial(torch.set_grad_enabled, torch.is_grad_enabled()))
+
+
+def _put_default_dtype_back(dtype: torch.dtype) -> None:
+    if torch.get_default_dtype() is not dtype:
+        torch.set_default_dtype(dtype)

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
 from torch import nn
 from torch.nn import init
 
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 
 
-@contextmanager
-def weightless(stop: Callable[[str], NoReturn]) -> Iterator[None]:
+def build_without_weights(changes: Changes, stop: Callable[[str], NoReturn]) -> None:
     """Let a factory build shape tensors for weights.
 
     The functions of ``torch.nn.init`` return shape tensors untouched; some of them loop until values fit. Tracing,
     scripting and exporting run where no dispatch mode sees them, so they call ``stop``.
     """
-    originals: list[tuple[Any, str, Any]] = []
-    for name, value in vars(init).items():
-        if name.endswith("_") and not name.startswith("__") and callable(value):
-            originals.append((init, name, value))
+    for name, function in [*vars(init).items()]:
+        if name.endswith("_") and not name.startswith("__") and callable(function):
+            changes.replace(init, name, _leaving_shape_tensors(function))
     for place, names in ((torch.jit, ("script", "trace", "trace_module")), (torch.export, ("export",))):
-        originals.extend((place, name, getattr(place, name)) for name in names)
-    for place, name, function in originals:
-        setattr(place, name, _leaving_shape_tensors(function) if place is init else _stopping(function, stop))
-    try:
-        yield
-    finally:
-        for place, name, function in originals:
-            setattr(place, name, function)
+        for name in names:
+            changes.replace(place, name, _stopping(getattr(place, name), stop))
 
 
 def _stopping(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> Callable[..., Any]:

@@ -8,13 +8,14 @@ NumPy arrays, may be written there: it has to be copied before, to be put back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
@@ -45,49 +46,29 @@ READERS = ((torch, "tensor_split"), (torch.Tensor, "tensor_split"), (torch.jit.S
 Note = Callable[[torch.Tensor, str, bool], None]
 
 
-class ValueGuards:
-    """The methods of ``torch.Tensor`` that read data, each calling ``note`` first, while the guards are installed.
+def guard_values(changes: Changes, note: Note) -> None:
+    """Let what reads the data of tensors past the dispatcher call ``note`` first, in this thread.
 
     ``note`` takes the tensor, what is called, and whether that writes, or lets others read and write later; it may end
-    the run. It is also told of hooks that are registered. Only while the guards are installed do they hold it.
+    the run. It is also told of hooks that are registered.
     """
-
-    def __init__(self) -> None:
-        self._undo: list[tuple[Any, str, Any]] = []
-        self._guards_stale_data = False
-
-    def install(self, note: Note) -> None:
-        """Put the guards in place, in the thread of the run."""
-        if not self._undo:
-            self._replace(_GUARDED_PLACES, note, _guarded)
-            self._replace(sharing_methods, note, _unseen)
-
-    def install_for_stale_data(self, note: Note) -> None:
-        """Guard what makes a number of a tensor too, from when there is something that it must not read."""
-        if self._undo and not self._guards_stale_data:
-            self._guards_stale_data = True
-            self._replace([(torch.Tensor, name) for name in CONVERTING], note, _guarded)
-            self._replace(READERS, note, _guarded_reader)
-
-    def _replace(self, places: Sequence[tuple[Any, str]], note: Note, guarded: Callable[..., Any]) -> None:
-        thread = threading.get_ident()
-        guards = [guarded(getattr(owner, name), name, thread, note) for owner, name in places]
-        for (owner, name), guard in zip(places, guards, strict=True):
-            self._undo.append((owner, name, owner.__dict__.get(name)))
-            setattr(owner, name, guard)
-
-    def remove(self) -> None:
-        """Put the methods back."""
-        while self._undo:
-            owner, name, original = self._undo.pop()
-            if original is None:
-                delattr(owner, name)  # it was inherited
-            else:
-                setattr(owner, name, original)
+    _guard_data(changes, note)
+    _replace(changes, [(torch.Tensor, name) for name in CONVERTING], note, _guarded)
+    _replace(changes, READERS, note, _guarded_reader)
 
 
-@contextmanager
-def noted_exports(storages: StorageSnapshot, hooks: GradientHooks) -> Iterator[None]:
+def _guard_data(changes: Changes, note: Note) -> None:
+    _replace(changes, _GUARDED_PLACES, note, _guarded)
+    _replace(changes, sharing_methods, note, _unseen)
+
+
+def _replace(changes: Changes, places: Iterable[tuple[Any, str]], note: Note, guarded: Callable[..., Any]) -> None:
+    thread = threading.get_ident()
+    for owner, name in places:
+        changes.replace(owner, name, guarded(getattr(owner, name), name, thread, note))
+
+
+def note_exports(changes: Changes, storages: StorageSnapshot, hooks: GradientHooks) -> None:
     """Save every tensor that is to be written past the dispatcher, or whose memory is handed out or exchanged.
 
     ``hooks`` saves those of tensors that are to have another one.
@@ -101,12 +82,7 @@ def noted_exports(storages: StorageSnapshot, hooks: GradientHooks) -> Iterator[N
         elif exports:
             storages.save_before_write(tensor)
 
-    guards = ValueGuards()
-    guards.install(note_access)
-    try:
-        yield
-    finally:
-        guards.remove()
+    _guard_data(changes, note_access)
 
 
 def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:

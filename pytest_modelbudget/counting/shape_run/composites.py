@@ -17,11 +17,13 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.operators.facts import Charge, OperatorFacts
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, tensors_in
 from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
 from pytest_modelbudget.counting.torch_private import (
     CAN_RUN_BELOW_AUTOGRAD,
     AutoDispatchBelowAutograd,
+    DispatchMode,
     ForceDispatchKeyGuard,
     attention_backends_enabled,
     is_any_autocast_enabled,
@@ -56,25 +58,26 @@ class BelowAutograd:
 
     def __init__(self) -> None:
         self.is_active = False
+        self._guards: list[Any] = []
 
-    def __enter__(self) -> None:
+    def enter(self, changes: Changes) -> None:
+        """Go below autograd."""
         self._outside = local_dispatch_keys()
-        self._guard = AutoDispatchBelowAutograd()  # takes effect when made
-        self._guard.__enter__()
+        changes.undo_by(self._leave)
+        self._guards.append(AutoDispatchBelowAutograd())  # takes effect when made
         self.is_active = True
 
-    def __exit__(self, *exception: Any) -> None:
+    def _leave(self) -> None:
         self.is_active = False
-        self._guard.__exit__(*exception)
-        del self._guard
+        while self._guards:
+            self._guards.pop().__exit__(None, None, None)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Run what is inside with autograd."""
+    def run_with_autograd(self, run: DispatchMode, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator with autograd, so that the mode ``run`` sees what it calls."""
         self.is_active = False
         try:
-            with ForceDispatchKeyGuard(*self._outside):
-                yield
+            with ForceDispatchKeyGuard(*self._outside), run:
+                return func(*args, **kwargs)
         finally:
             self.is_active = True
 

@@ -165,8 +165,7 @@ class ShapeRun(RunTensors, DispatchMode):
         return self._result_of(facts, outcome, args, kwargs)  # where torch makes views, they must not be views already
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        with self.below_autograd.paused(), self:
-            return func(*args, **kwargs)
+        return self.below_autograd.run_with_autograd(self, func, args, kwargs)
 
     def _answer_with_shapes(
         self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any] | None, key: Any

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import ref
 
 from torch import nn
-from torch.nn.modules import module as hooks
+
+from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.torch_private import registration_hooks
 
 _ABSENT = object()
 
@@ -22,20 +24,13 @@ class Registrations:
     def __init__(self) -> None:
         self._noted: list[tuple[ref[nn.Module], str, str, Any]] = []
 
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note what is registered inside."""
+    def note(self, changes: Changes) -> None:
+        """Note what is registered from here on."""
         made_here: set[int] = set()
-        handles = [
-            hooks.register_module_module_registration_hook(self._noting("_modules", made_here)),
-            hooks.register_module_parameter_registration_hook(self._noting("_parameters", made_here)),
-            hooks.register_module_buffer_registration_hook(self._noting("_buffers", made_here)),
-        ]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        for table, hooks in registration_hooks.items():
+            noting = self._noting(table, made_here)
+            changes.undo_by(partial(_remove, hooks, id(noting)))
+            hooks[id(noting)] = noting
 
     def _noting(self, table: str, made_here: set[int]) -> Callable[[nn.Module, str, Any], None]:
         noted = self._noted
@@ -60,3 +55,7 @@ class Registrations:
                 module.__dict__[table].pop(name, None)
             elif module is not None:
                 module.__dict__[table][name] = before
+
+
+def _remove(hooks: dict[int, Any], key: int) -> None:
+    hooks.pop(key, None)

@@ -10,9 +10,10 @@ from weakref import ref
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, ValueGuards
+from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, guard_values
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storages
 from pytest_modelbudget.counting.shape_run.outcomes import build_result
@@ -29,7 +30,6 @@ class RunTensors:
         self.known_values = KnownValues(self._note_stale)
         self.registrations = Registrations()
         self.weights_were_exchanged = False
-        self._guards = ValueGuards()
         self._hooks = GradientHooks()
         self._created: list[ref[ShapeTensor]] = []
         self._stale: dict[int, StorageWeakRef] = {}  # storages that the run created, and wrote unknown values into
@@ -38,9 +38,9 @@ class RunTensors:
         """End the run."""
         raise NotImplementedError
 
-    def guard_values(self) -> None:
+    def guard_values(self, changes: Changes) -> None:
         """From here on, end the run where stale data is read past the dispatcher."""
-        self._guards.install(self._note_access)
+        guard_values(changes, self._note_access)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors that are no weights, to put it back."""
@@ -103,13 +103,11 @@ class RunTensors:
 
     def release_tensors(self) -> None:
         """Let go of the tensors that existed before."""
-        self._guards.remove()
         is_unknown = self.known_values.is_unknown
         self._stale = {identity: storage for identity, storage in self._stale.items() if is_unknown(identity)}
         self.known_values.release()
 
     def _note_stale(self, storage: int) -> None:
-        self._guards.install_for_stale_data(self._note_access)
         created = self.storages.created(storage)
         if created is not None:
             self._stale[storage] = created
