@@ -8,6 +8,7 @@ from operator import add
 from typing import Any, Literal
 
 import torch
+from msgspec.structs import replace
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -48,7 +49,9 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
         for (position, _), (_, count) in ledger.backward.items():
             training[position] += count
     root = _tree(index, macs, training, request)
-    return _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
+    found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
+    unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
+    return replace(found, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced))
 
 
 def _measurement(
