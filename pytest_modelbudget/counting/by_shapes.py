@@ -44,9 +44,13 @@ def measure_by_shapes(task: Task) -> Measurement | ShapeRunFailure:
     if can_remember_composites() and not task.backward:
         with restored_process_state():
             outcome = _one_run(task, autograd=False)
-        if isinstance(outcome, Measurement) or not outcome.needs_autograd:
+        if isinstance(outcome, Measurement):
+            if not outcome.unknown:
+                return outcome  # autograd may know what an operator without a formula consists of
+        elif not outcome.needs_autograd:
             return outcome
-        outcome.forget()
+        else:
+            outcome.forget()
     return measure_with_autograd(task)
 
 

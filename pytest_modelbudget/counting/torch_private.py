@@ -110,7 +110,9 @@ def modes_without_data() -> list[Any]:
 
     They answer after all other modes, as does one that traces, but on real tensors that one computes.
     """
-    return [mode for key in _KEYS_OF_MODES_WITHOUT_DATA if (mode := torch._C._get_dispatch_mode(key)) is not None]
+    # Plainly written: the compiler traces through it where torch.cond is called under one of our modes.
+    modes = [torch._C._get_dispatch_mode(key) for key in _KEYS_OF_MODES_WITHOUT_DATA]
+    return [mode for mode in modes if mode is not None]
 
 
 def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

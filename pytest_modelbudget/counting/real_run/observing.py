@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import nn
 
 from pytest_modelbudget.counting.inputs import model_class
@@ -53,6 +54,7 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     try:
         with ExitStack() as stack:
             stack.enter_context(compiled_code_run_eagerly(stack))
+            stack.enter_context(torch.backends.opt_einsum.flags(enabled=False))  # it is not installed everywhere
             stack.enter_context(follow_calls(call_between(observer.enter, observer.leave)))
             stack.enter_context(followed_threads(observer.in_other_threads, observer.unseen))
             stack.enter_context(observer.mode)

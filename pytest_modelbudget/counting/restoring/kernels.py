@@ -40,7 +40,7 @@ def unfused_kernels(backward: bool) -> Iterator[None]:
     torch.cond = _eager_cond
     undo.append(partial(setattr, torch, "cond", cond))
     try:
-        with _eager_stance():
+        with _eager_stance(), torch.backends.opt_einsum.flags(enabled=False):  # it is not installed everywhere
             yield
     finally:
         for step in reversed(undo):

@@ -6,6 +6,7 @@ that answers the call, or None where the values that it needs are not known.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,25 @@ def pack_padded_sequence(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | 
     return lambda func: (x.new_empty((int(lengths.sum()), *rest)), sizes)
 
 
+def varlen_attention(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
+    """Answer ``varlen_attn(q, k, v, starts of q, starts of k)``: attention of one sequence after the other."""
+    query, key, value, *starts = args[:5]
+    if any(one is None or not is_known(one) for one in starts):
+        return None
+    spans = zip(*(itertools.pairwise(one.tolist()) for one in starts), strict=True)
+
+    def attend(q: tuple[int, int], k: tuple[int, int]) -> torch.Tensor:
+        parts = [one[slice(*at)].transpose(0, 1) for one, at in ((query, q), (key, k), (value, k))]
+        parts[1:] = [part.repeat_interleave(len(parts[0]) // len(part), 0) for part in parts[1:]]
+        return torch.nn.functional.scaled_dot_product_attention(*parts).transpose(0, 1)
+
+    def answer(_: Any) -> Any:
+        log_sum = query.new_empty((query.shape[1], query.shape[0]), dtype=torch.float)
+        return torch.cat([attend(q, k) for q, k in spans]), log_sum, torch.zeros(2, dtype=torch.uint64)
+
+    return answer
+
+
 def leave_to_the_run(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Leave a write to the run itself: it may make a tensor known again, and needs no handler otherwise."""
     return None
@@ -67,6 +87,7 @@ VALUE_HANDLERS: dict[str, Callable[[Any, Any, IsKnown], Answer | None]] = {
     "aten::index": index,
     "aten::masked_select": masked_select,
     "aten::_pack_padded_sequence": pack_padded_sequence,
+    "torch_attn::_varlen_attn": varlen_attention,
     "aten::fill_": leave_to_the_run,
     "aten::zero_": leave_to_the_run,
     "aten::copy_": leave_to_the_run,

@@ -117,6 +117,26 @@ def cudnn_attention_backward(
     return 2 * cudnn_attention(query, key, value, bias, cum_q, cum_k)
 
 
+@counts("torch_attn::_varlen_attn", takes_tensors=True)
+def varlen_attention(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int | None:
+    """Count ``varlen_attn`` by its sequences; paged keys do not tell theirs."""
+    return None if cum_k is None else _sequence_first(query, key, value, cum_q, cum_k)
+
+
+@counts("torch_attn::_varlen_attn_out", takes_tensors=True)
+def varlen_attention_out(result: Any, *args: Any, **kwargs: Any) -> int | None:
+    """Count the form that writes into its first argument."""
+    return varlen_attention(*args, **kwargs)
+
+
+@counts("torch_attn::_varlen_attn_backward", takes_tensors=True)
+def varlen_attention_backward(
+    grad: Any, query: Any, key: Any, value: Any, output: Any, logsumexp: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
+) -> int:
+    """Count the four products of the backward: twice the forward."""
+    return 2 * _sequence_first(query, key, value, cum_q, cum_k)
+
+
 def _padded(tokens: Any) -> tuple[int, int]:
     """Return (batch, longest sequence) of a (B, L, D) tensor; a nested one stands for the padded one it came from."""
     if tokens.is_nested:
