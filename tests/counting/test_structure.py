@@ -16,6 +16,7 @@ NAME = "pytest_modelbudget.counting"
 SHARED = {"errors", "plain_tensors", "torch_private"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"signals"},
+    "containers": set(),
     "plain_tensors": set(),
     "progress": set(),
     "private_names": set(),
@@ -30,9 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model_code": {"origins", "references", "torch_private", "type_comparisons"},
     "task": {"input_tensors", "inputs", "modules", "progress", "restoring"},
     "operators": {"torch_private"},
-    "restoring": {"plain_tensors", "torch_private"},
-    "modules": {"torch_names", "torch_private"},
-    "input_tensors": {"modules", "torch_private"},
+    "restoring": {"containers", "plain_tensors", "torch_private"},
+    "modules": {"containers", "operators", "plain_tensors", "torch_names", "torch_private"},
+    "input_tensors": {"containers", "modules", "torch_private"},
     "inputs": {"input_tensors", "modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
     "real_run": {"input_tensors", "inputs", "modules", "operators", "references", "restoring", "threads"} | SHARED,

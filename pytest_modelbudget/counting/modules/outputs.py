@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.containers import items_in
+
 Shapes = tuple[tuple[int, ...], ...]
 ShapesOf = Callable[[Any], Shapes]
 
@@ -27,7 +29,7 @@ def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
         if not output.is_nested:
             yield tuple([size if type(size) is int else -1 for size in output.shape])
     elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
-        for part in dict.values(output) if isinstance(output, dict) else output:
+        for part in items_in(output) or ():
             yield from _shapes(part, level + 1)
 
 
@@ -38,7 +40,7 @@ def unfinished_parts(output: Any, level: int = 0) -> Iterator[Any]:
     if isinstance(output, (Iterator, AsyncIterator, Awaitable)):
         yield output
     elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
-        for part in dict.values(output) if isinstance(output, dict) else output:
+        for part in items_in(output) or ():
             yield from unfinished_parts(part, level + 1)
 
 
