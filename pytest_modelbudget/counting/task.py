@@ -17,6 +17,8 @@ from pytest_modelbudget.counting.modules.results import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, restored_gradients
 
+_PARALLEL = nn.parallel.DistributedDataParallel
+
 
 class Task:
     """What one call of ``measure`` asks for.
@@ -76,6 +78,9 @@ class Task:
     def forward(self, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
+        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
+        for one in parallel:  # whose own forward readies all ranks for a backward pass
+            vars(one)["forward"] = one.module  # until the run puts all attributes back
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
@@ -89,6 +94,11 @@ class Task:
             return
         outputs = [tensor for tensor in input_tensors.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
+        leaves = leaves_of(outputs)
         if outputs:
-            with ledger.backward_pass(), restored_gradients(leaves_of(outputs)):
-                torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
+            with ledger.backward_pass(), restored_gradients(leaves):
+                ones = [torch.ones_like(output) for output in outputs]
+                if parallel:  # without the hooks of its weights, which speak to all ranks
+                    torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
+                else:
+                    torch.autograd.backward(outputs, ones)
