@@ -14,7 +14,7 @@ from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.by_shapes import measure_by_shapes, measure_with_autograd
 from pytest_modelbudget.counting.errors import is_interrupt
 from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_real_run
-from pytest_modelbudget.counting.notes import add_notes
+from pytest_modelbudget.counting.notes import add_notes, differing_dtypes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.torch_private import disable_current_modes, dispatch_mode_stack_length
@@ -72,6 +72,7 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
+    task.given_as = inputs.given_as(input_size)
     with _one_at_a_time, disable_current_modes() if dispatch_mode_stack_length() else nullcontext():
         outcome = _measure(task)
     # Out here, where no context that ends can give an exception another context.
@@ -116,7 +117,7 @@ def _without_real_run(task: Task, failure: ShapeRunFailure | None, obstacle: str
             return outcome
         failure = outcome
     if failure.error is None:
-        raise failure.as_exception(obstacle)
+        raise failure.as_exception(obstacle, differing_dtypes(task))
     return failure.error
 
 

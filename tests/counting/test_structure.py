@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_names": {"private_names"},
     "torch_private": {"private_names", "torch_names"},
     "origins": {"errors"},
-    "notes": {"input_tensors", "inputs", "origins", "task"},
+    "notes": {"input_tensors", "inputs", "origins", "references", "task"},
     "signals": set(),
     "threads": set(),
     "type_comparisons": set(),
@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "restoring": {"containers", "plain_tensors", "torch_private"},
     "modules": {"containers", "operators", "plain_tensors", "torch_names", "torch_private"},
     "input_tensors": {"containers", "modules", "torch_private"},
-    "inputs": {"input_tensors", "modules", "torch_private"},
+    "inputs": {"containers", "input_tensors", "modules", "torch_private"},
     "shape_run": {"modules", "operators", "restoring"} | SHARED,
     "real_run": {"input_tensors", "inputs", "modules", "operators", "references", "restoring", "threads"} | SHARED,
     "by_shapes": {

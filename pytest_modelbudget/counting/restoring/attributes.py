@@ -248,9 +248,7 @@ class AttributeSnapshot:
         for mapping, before in self._changed_mappings or ():
             _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
-            now = items_in(sequence) or []
-            if len(now) != len(items) or not all(map(is_, now, items)):
-                _refill_sequence(sequence, items)
+            _refill_sequence(sequence, items)
         self._restore_classes()
         with ExitStack() as all_of_them:  # also where one raises
             for undo in self._undo:
@@ -296,6 +294,7 @@ def _refill_mapping(mapping: Any, items: dict[Any, Any]) -> None:
 
 
 def _refill_sequence(sequence: Any, items: list[Any]) -> None:
-    kind = builtin_kind(type(sequence))
-    kind.clear(sequence)
-    (kind.update if kind is set else kind.extend)(sequence, items)
+    kind, now = builtin_kind(type(sequence)), items_in(sequence) or []
+    if len(now) != len(items) or not all(map(is_, now, items)):
+        kind.clear(sequence)
+        (kind.update if kind is set else kind.extend)(sequence, items)
