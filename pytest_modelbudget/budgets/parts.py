@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -43,8 +42,8 @@ def matches(name: str, pattern: str) -> bool:
 
 def _is_told(measurement: Measurement, module: ModuleCost) -> bool:
     """Return whether all that a part runs is known to be its own: a scripted module above may run some of it."""
-    above = {"", *(module.name[: found.start()] for found in re.finditer(r"\.", module.name))} if module.name else set()
-    return above.isdisjoint({operator.module for operator in measurement.unplaced})
+    scripted = {operator.module for operator in measurement.unplaced}
+    return not any(one != module.name and f"{module.name}.".startswith(one and f"{one}.") for one in scripted)
 
 
 def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_told: bool) -> Iterator[Check]:

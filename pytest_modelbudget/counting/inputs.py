@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -22,15 +23,7 @@ from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-_INSTEAD = {
-    "ExportedProgram": "its module()",
-    "ONNXProgram": "the module that was exported",
-    "PosixPath": "what is loaded from it",
-    "ScriptFunction": "a module, scripted or not",
-    "WindowsPath": "what is loaded from it",
-    "str": "what is loaded from it",
-}
-"""What to pass instead of what is no model, by the names of classes."""
+_INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
 
 
 def check_model(model: Any) -> None:
@@ -45,6 +38,8 @@ def check_model(model: Any) -> None:
     attributes = (attributes_in(model) or {}).items()
     held = [f"{name} ({class_name(one)})" for name, one in attributes if isinstance(one, nn.Module)]
     instead = _INSTEAD.get(type(model).__name__) or (f"one of its modules: {', '.join(held)}" if held else "")
+    if isinstance(model, (str, os.PathLike)):
+        instead = "what is loaded from it"
     raise TypeError(
         f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
         + (f"; pass {instead}" if instead else "")

@@ -99,12 +99,6 @@ def is_fake_tensor_type(kind: type) -> bool:
     return loaded is not None and kind is loaded.FakeTensor
 
 
-def is_distributed_tensor(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is spread over the ranks of a mesh, and this process has a shard of it."""
-    loaded = sys.modules.get("torch.distributed.tensor") or sys.modules.get("torch.distributed._tensor")
-    return loaded is not None and isinstance(tensor, loaded.DTensor)
-
-
 def modes_without_data() -> list[Any]:
     """Return the modes that are active and whose tensors hold no data of their own: fake and functional ones.
 

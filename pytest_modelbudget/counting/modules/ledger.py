@@ -149,11 +149,6 @@ class Ledger:
         self._threads.clear()
 
     @property
-    def computed_nothing(self) -> bool:
-        """Return whether all operators with MACs ran where they compute nothing."""
-        return bool(self.traced_under) and not (self.unknown or any(macs for _, macs in self.forward.values()))
-
-    @property
     def backward_follows(self) -> bool:
         """Return whether a backward pass will follow, or is running."""
         return bool(self._boundaries)

@@ -34,10 +34,8 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
-    if ledger.computed_nothing:
-        raise MeasurementError(
-            f"no model was measured: {request.name} ran under {ledger.traced_under}, where nothing is computed"
-        )
+    if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
+        raise MeasurementError(f"no model was measured: it ran under {ledger.traced_under}, where nothing is computed")
     unseen = index.unseen_operators() if index.has_scripted_modules() else ()
     for position, operator in (*index.unopened, *unseen):
         ledger.charge_unknown(position, operator)

@@ -93,9 +93,9 @@ def needs_no_macs(func: Any) -> bool:
     """Return whether an operator of torch is known to need no MACs: by its tags, as a view, or by name."""
     name = registry.implemented_name(schema_of(func).name)
     namespace = name.partition("::")[0]
-    if name in WITHOUT_MACS or name.removesuffix("_") in WITHOUT_MACS or name in foreign.WITHOUT_MACS:
+    if name in WITHOUT_MACS or name.removesuffix("_") in WITHOUT_MACS:
         return True
-    if namespace in foreign.NAMESPACES_WITHOUT_MACS:
+    if name in foreign.NAMES_WITHOUT_MACS or namespace in foreign.NAMESPACES_WITHOUT_MACS:
         return True
     return namespace == "aten" and (
         func.is_view or torch.Tag.pointwise in func.tags or torch.Tag.view_copy in func.tags

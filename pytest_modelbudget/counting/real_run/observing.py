@@ -36,6 +36,7 @@ from pytest_modelbudget.counting.real_run.observation import Observation
 from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.threads import followed_threads
 from pytest_modelbudget.counting.torch_private import graph_task_id
+from pytest_modelbudget.measurement import MeasurementError
 
 _one_at_a_time = threading.RLock()
 
@@ -273,10 +274,10 @@ class _Observer:
             self._keep(method)
 
     def _keep(self, call: Call) -> None:
-        if call.ledger.computed_nothing:
-            self._seen.traced_under.add(call.ledger.traced_under)
-        else:
+        try:
             self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
+        except MeasurementError:
+            self._seen.traced_under.add(call.ledger.traced_under)
 
 
 def _runs_backward() -> bool:

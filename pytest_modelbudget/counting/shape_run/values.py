@@ -6,7 +6,6 @@ that answers the call, or None where the values that it needs are not known.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -62,18 +61,16 @@ def pack_padded_sequence(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | 
 def varlen_attention(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``varlen_attn(q, k, v, starts of q, starts of k)``: attention of one sequence after the other."""
     query, key, value, *starts = args[:5]
-    if any(one is None or not is_known(one) for one in starts):
+    if not all(one is not None and is_known(one) for one in starts):
         return None
-    spans = zip(*(itertools.pairwise(one.tolist()) for one in starts), strict=True)
-
-    def attend(q: tuple[int, int], k: tuple[int, int]) -> torch.Tensor:
-        parts = [one[slice(*at)].transpose(0, 1) for one, at in ((query, q), (key, k), (value, k))]
-        parts[1:] = [part.repeat_interleave(len(parts[0]) // len(part), 0) for part in parts[1:]]
-        return torch.nn.functional.scaled_dot_product_attention(*parts).transpose(0, 1)
+    lengths = [one.diff().tolist() for one in starts]
 
     def answer(_: Any) -> Any:
+        parts = zip(query.split(lengths[0]), key.split(lengths[1]), value.split(lengths[1]), strict=True)
+        grouped = [[part.transpose(0, 1) for part in one] for one in parts]
+        found = [torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True) for q, k, v in grouped]
         log_sum = query.new_empty((query.shape[1], query.shape[0]), dtype=torch.float)
-        return torch.cat([attend(q, k) for q, k in spans]), log_sum, torch.zeros(2, dtype=torch.uint64)
+        return torch.cat(found, 1).transpose(0, 1), log_sum, torch.zeros(2, dtype=torch.uint64)
 
     return answer
 

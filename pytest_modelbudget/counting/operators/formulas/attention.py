@@ -10,6 +10,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import torch
+
 from pytest_modelbudget.counting.operators.registry import Shape, counts
 from pytest_modelbudget.counting.torch_private import nested_sizes
 
@@ -117,24 +119,15 @@ def cudnn_attention_backward(
     return 2 * cudnn_attention(query, key, value, bias, cum_q, cum_k)
 
 
-@counts("torch_attn::_varlen_attn", takes_tensors=True)
-def varlen_attention(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int | None:
-    """Count ``varlen_attn`` by its sequences; paged keys do not tell theirs."""
-    return None if cum_k is None else _sequence_first(query, key, value, cum_q, cum_k)
-
-
-@counts("torch_attn::_varlen_attn_out", takes_tensors=True)
-def varlen_attention_out(result: Any, *args: Any, **kwargs: Any) -> int | None:
-    """Count the form that writes into its first argument."""
-    return varlen_attention(*args, **kwargs)
-
-
+@counts("torch_attn::_varlen_attn", "torch_attn::_varlen_attn_out", takes_tensors=True)
 @counts("torch_attn::_varlen_attn_backward", takes_tensors=True)
-def varlen_attention_backward(
-    grad: Any, query: Any, key: Any, value: Any, output: Any, logsumexp: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any
-) -> int:
-    """Count the four products of the backward: twice the forward."""
-    return 2 * _sequence_first(query, key, value, cum_q, cum_k)
+def varlen_attention(*args: Any, **_: Any) -> int | None:
+    """Count ``varlen_attn`` by the starts of its sequences; twice for the backward, which takes more tensors."""
+    tensors = [one for one in args if isinstance(one, torch.Tensor)]
+    floats = [one for one in tensors if one.is_floating_point()]
+    starts = [one for one in tensors if not one.is_floating_point()][:2]
+    once = _sequence_first(*floats[len(floats) > 3 :][:3], *starts) if len(starts) == 2 else None
+    return once and once * (1 + (len(floats) > 4))
 
 
 def _padded(tokens: Any) -> tuple[int, int]:
