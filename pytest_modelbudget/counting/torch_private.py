@@ -75,6 +75,7 @@ sharing_methods = [
 ]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
+class_of_script_object: Callable[[Any], Any] = methodcaller("_type")
 coo_indices: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_indices")
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")

@@ -25,15 +25,14 @@ def weights_in_graph(module: Any) -> Iterator[tuple[str, str, list[torch.Tensor]
     As ``packed_weights`` does. A frozen graph does not tell weights from other constants.
     """
     graph: Any = getattr(module, "inlined_graph", None)
-    script = module._c
     objects: dict[str, tuple[str, Any]] = {}
     yielded: set[str] = set()
     for node in _nodes(graph):
-        objects = objects or {next(graph.inputs()).debugName(): ("", script)}
+        objects = objects or {next(graph.inputs()).debugName(): ("", module)}
         if node.kind() == "prim::GetAttr":
             path, owner = objects.get(node.input().debugName(), ("", None))
             if owner is not None and node.output().type().kind() == "ClassType":
-                found = owner.getattr(node.s("name"))
+                found = getattr(owner, node.s("name"))
                 inside = f"{path}{node.s('name')}."
                 if _is_packed(node.output()) and inside not in yielded:
                     yielded.add(inside)
@@ -43,7 +42,7 @@ def weights_in_graph(module: Any) -> Iterator[tuple[str, str, list[torch.Tensor]
             kind = node.kindOf("value")
             if kind == "ival" and _is_packed(node.output()):
                 yield "", name_of(node.ival("value")), contents(node.ival("value"))
-            elif kind in ("t", "ts") and not script.hasattr("training"):
+            elif kind in ("t", "ts") and not hasattr(module, "training"):
                 yield "", "", [node.t("value")] if kind == "t" else node.ts("value")
 
 

@@ -15,12 +15,13 @@ from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import (
     coo_indices,
     coo_values,
-    is_fake_tensor_type,
     mkldnn_layout,
     storage_identity,
     storage_of,
 )
 
+_BESIDE = ("SCB", "quant_state")
+"""What parameters of bitsandbytes keep beside packed elements: scales, and perhaps the shape that they stand for."""
 _PER_CHANNEL = (torch.per_channel_affine, torch.per_channel_affine_float_qparams)
 
 
@@ -63,15 +64,15 @@ def plain_parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
         yield tensor
         if tensor.is_quantized and tensor.qscheme() in _PER_CHANNEL:
             yield from (tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points())
-        if kind not in PLAIN_TYPES and not is_fake_tensor_type(kind):
-            yield from _tensors_among(vars(tensor))
+        if kind not in PLAIN_TYPES:
+            yield from _tensors_among({name: getattr(tensor, name, None) for name in _BESIDE})
 
 
 def logical_size(tensor: torch.Tensor) -> int:
     """Return how many elements a weight has: unpacked where they are packed, and those of this rank's shard."""
     if hasattr(tensor, "device_mesh"):  # of a DTensor
         return sum(map(logical_size, _wrapped_by(tensor)))
-    packed = getattr(tensor, "quant_state", None)  # of bitsandbytes, whose parameters hold two elements in one
+    packed = getattr(tensor, "quant_state", None)
     return prod(getattr(packed, "shape", tensor.shape))
 
 

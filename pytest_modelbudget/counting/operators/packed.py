@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.operators.registry import Shape
+from pytest_modelbudget.counting.torch_private import class_of_script_object
 
 
 def packed_shapes(holder: Any) -> list[Shape]:
@@ -42,4 +43,4 @@ def _inside(holder: Any) -> Any:
 
 def name_of(holder: Any) -> str:
     """Return what stands among the unknown operators for a packed object that does not open."""
-    return f"weights::{holder._type().name()}"
+    return f"weights::{class_of_script_object(holder).name()}"
