@@ -98,9 +98,13 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
     """Yield what an error other than an excess says, and the remedy."""
     model = verdict.model
     if problem.kind == "not_measured":
+        unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
         remedy = (
             "the model was measured without inputs: pass args=, kwargs= or input_size="
             if measurement.macs is None
+            else f"a scripted graph does not tell which part runs {unplaced}: limit the whole, or the model before it"
+            " is scripted"
+            if problem.module and unplaced
             else "observing runs no backward pass: use the model_budget fixture"
         )
         yield f"{model}: {problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
