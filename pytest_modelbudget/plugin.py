@@ -244,7 +244,7 @@ class OnController:
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
-            self.session.failed.add(report.nodeid)
+            self.session.failed.setdefault(report.nodeid, report.longrepr)
         elif report.skipped and hasattr(report, "context"):  # of a subtest
             self.session.skipped_in_part.add(report.nodeid)
         self.session.attach(report)

@@ -16,8 +16,10 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.measuring import init, measure_all
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run
 from pytest_modelbudget.reports.comparison import as_text
+from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
+from pytest_modelbudget.reports.lines import left_out
 from pytest_modelbudget.reports.markdown import of_comparison, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import merge
@@ -136,7 +138,9 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        print("\n".join(f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)))
+        lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)]
+        wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
+        print("\n".join([*lines, *wrong, *filter(None, [left_out(run)])]))
     elif options.format == "count":
         print(violations(run))
     else:

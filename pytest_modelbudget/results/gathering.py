@@ -14,12 +14,13 @@ from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verd
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
-from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult
+from pytest_modelbudget.results.run import FailedTest, Incomplete, ModelResult, Result, Run, Stale, TestResult
 
 
 def gather(
     tests: Mapping[str, TestResult],
     *,
+    failed: Mapping[str, str] | None = None,
     lost_workers: Iterable[str] = (),
     internal_errors: Iterable[str] = (),
     incomplete: Mapping[Incomplete, str] | None = None,
@@ -31,7 +32,7 @@ def gather(
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
     Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
-    without inputs with one that ran.
+    without inputs with one that ran. ``failed`` has what the reports of failed tests say first.
     """
     found = (
         ModelResult(result, (test,), tests[test].excused and bool(result.verdict.excusable))
@@ -53,10 +54,24 @@ def gather(
         outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
         incomplete=tuple(incomplete or ()),
         details=incomplete or {},
+        failed=tuple(_failed(tests, failed or {})),
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(sorted(tests, key=_natural)),
         left_out=tuple(sorted(left_out, key=_natural)),
     )
+
+
+def _failed(tests: Mapping[str, TestResult], failed: Mapping[str, str]) -> Iterator[FailedTest]:
+    """Yield the tests under a budget that failed, but for those of which a model says why."""
+    for test in sorted(tests.keys() & failed.keys(), key=_natural):
+        found = tests[test]
+        if any(result.verdict.errors for result in found.results):
+            continue
+        if found.failure:
+            yield FailedTest(test, found.failure.partition("\n")[0])
+        else:
+            kind = failed[test].partition(":")[0]
+            yield FailedTest(test, "AssertionError" if kind.startswith("assert ") else kind, by_itself=True)
 
 
 def joined(found: Iterable[ModelResult]) -> tuple[tuple[ModelResult, ...], tuple[tuple[int, int], ...]]:
@@ -105,6 +120,7 @@ def merge(runs: Sequence[Run]) -> Run:
         reported=tuple(reported),
         left_out=tuple(sorted(left_out, key=_natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
+        failed=tuple(one for run in runs for one in run.failed),
     )
 
 

@@ -129,6 +129,17 @@ class Stale(Struct, frozen=True):
     declared: bool = False
 
 
+class FailedTest(Struct, frozen=True):
+    """A test under a budget that failed although no model that it measured says why.
+
+    ``error`` is the first line of a failure of the plugin, and for a test that failed ``by_itself`` the exception.
+    """
+
+    test: str
+    error: str
+    by_itself: bool = False
+
+
 class Run(Struct, frozen=True):
     """Everything that one run of pytest found.
 
@@ -138,7 +149,7 @@ class Run(Struct, frozen=True):
     observed tests ran outside of any module, by node id. ``flops_per_mac`` is the
     convention in use. ``reported`` are the tests under a budget that ran, ``left_out`` those that were collected and
     left out, as the tests of other shards are. ``details`` tell what some of the reasons in ``incomplete`` are about:
-    the file that was not collected, the test that was skipped.
+    the file that was not collected, the test that was skipped. ``failed`` are tests under a budget.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -153,6 +164,7 @@ class Run(Struct, frozen=True):
     reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     details: Mapping[Incomplete, str] = {}
+    failed: tuple[FailedTest, ...] = ()
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:

@@ -125,6 +125,15 @@ def say_once(report: pytest.TestReport) -> None:
         crash.message = crash.message.partition("\n")[0]
 
 
+def headline(longrepr: Any) -> str:
+    """Return the first line of what a failed report shows: the exception, and what it says.
+
+    Without it that line could be found only by its place in the text of the whole report.
+    """
+    crash = getattr(longrepr, "reprcrash", None)
+    return str(longrepr if crash is None else crash.message).partition("\n")[0]
+
+
 def encoding_of(terminal: pytest.TerminalReporter) -> str:
     """Return the encoding of the screen.
 

@@ -99,7 +99,7 @@ def tell_github(config: pytest.Config, run: Run) -> list[str]:
     if config.getoption("modelbudget_github") == "off" or os.environ.get("GITHUB_ACTIONS") != "true":
         return []
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and (run.models or run.stale or run.lost_workers):
+    if summary and (run.models or run.stale or markdown.violations(run)):
         path = Path(summary)
         room = _SUMMARY_AT_MOST - (path.stat().st_size if path.exists() else 0)
         text = markdown.of_run(run)
