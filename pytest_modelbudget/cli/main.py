@@ -61,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     merged = commands.add_parser(
         "merge",
         help="join the JSON reports of the shards of a run",
-        description="Join the JSON reports of the shards of a run. The exit code is 1 where a shard is missing.",
+        description="Join the JSON reports of the shards of a run, and judge what only all of them show. The exit code "
+        "is 1 where a shard is missing, an entry is stale, or two shards gave one name to two models.",
     )
     merged.add_argument("reports", metavar="REPORT", nargs="+", help="the JSON report of a shard")
     merged.add_argument("--output", metavar="FILE", help="where to write the joined report (default: standard output)")
@@ -161,9 +162,11 @@ def _merge(options: argparse.Namespace) -> int:
             Path(options.output).write_text(text, encoding="utf-8")
         except OSError as error:
             raise SourceError(f"{options.output}: cannot be written: {error.strerror}") from None
-    if run.left_out:
-        print(f"modelbudget: a shard is missing: {', '.join(run.left_out)} ran in none of these", file=sys.stderr)
-    return int(bool(run.left_out))
+    missing = [f"a shard is missing: {', '.join(run.left_out)} ran in none of these"] if run.left_out else []
+    wrong = [*missing, *(fault.headline for fault in faults(run))]
+    for line in wrong:
+        print(f"modelbudget: {line}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 def _formatted(found: list[Comparison], kind: str) -> str:

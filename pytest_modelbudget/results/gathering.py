@@ -93,8 +93,9 @@ def joined(found: Iterable[ModelResult]) -> tuple[tuple[ModelResult, ...], tuple
 def merge(runs: Sequence[Run]) -> Run:
     """Return the run of which these are the shards.
 
-    Tests that some shard left out and none ran are still ``left_out``: the run of a shard is missing. What a shard did
-    not measure is stale only where no other measured it. Raises ValueError for two conventions.
+    Tests that some shard left out and none ran are still ``left_out``, and so are declared models that no shard was
+    asked for: the run of a shard is missing. What a shard did not measure is stale only where no other measured it.
+    Raises ValueError for two conventions.
     """
     if len({run.flops_per_mac for run in runs}) > 1:
         raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
@@ -106,7 +107,10 @@ def merge(runs: Sequence[Run]) -> Run:
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
     if not left_out:
         reasons.pop("deselected", None)
-    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in _stale_names(run) for run in runs)]
+    unmeasured = [{(one.name, one.inputs) for one in run.stale} for run in runs]
+    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in names for names in unmeasured)]
+    if reasons:
+        left_out |= {f"{one.place.path}::{one.name}" for one in stale if one.declared and one.place and one.severity}
     return Run(
         models=models,
         contradicting=contradicting,
@@ -122,10 +126,6 @@ def merge(runs: Sequence[Run]) -> Run:
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
         failed=tuple(one for run in runs for one in run.failed),
     )
-
-
-def _stale_names(run: Run) -> set[tuple[str, tuple[str, ...] | None]]:
-    return {(one.name, one.inputs) for one in run.stale}
 
 
 _SEVERITIES: Mapping[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}
