@@ -15,7 +15,7 @@ from pytest_modelbudget.results import Run
 class Fault:
     """Something that fails a run, what it is about, and where that stands; the first line says what is wrong."""
 
-    kind: Literal["lost worker", "internal error", "stale", "name", "failed", "hidden", "prune"]
+    kind: Literal["lost worker", "internal error", "stale", "mark", "name", "failed", "hidden", "prune"]
     about: str
     place: Place
     message: str
@@ -43,6 +43,11 @@ def faults(run: Run) -> Iterator[Fault]:
         yield Fault("internal error", str(number), nowhere, said)
     for stale in run.missing:
         yield Fault("stale", stale.name, stale.place or nowhere, unmeasured_entry(stale))
+    for mark in run.unmet:
+        model = f' called "{mark.model}"' if mark.model else ""
+        said = f"budget declared at {mark.place}, but none of the tests of {mark.node} measured a model{model}"
+        remedy = "Let one of them call a model, or put the mark on the tests that do."
+        yield Fault("mark", mark.node, mark.place or nowhere, f"{said}\n{remedy}")
     for one, other in run.contradictions:
         yield Fault("name", other.name, _file(other.tests[0]), contradiction(one, other))
 

@@ -54,12 +54,29 @@ class Result(Struct, frozen=True):
         return unfold(msgspec.json.decode(self.encoded, type=FoldedMeasurement))
 
 
+class SharedMark(Struct, frozen=True, omit_defaults=True):
+    """A mark of a class or module, by its node id, and the pattern of the models that it speaks of, if it has one.
+
+    ``met`` tells that a test measured such a model, or that nobody knows: it failed, or was skipped.
+    """
+
+    node: str
+    place: Place | None = None
+    model: str | None = None
+    met: bool = False
+
+    def is_of(self, test: str) -> bool:
+        """Return whether a test, by its node id, has the mark."""
+        return test.startswith(f"{self.node}::")
+
+
 class TestResult(Struct, frozen=True, omit_defaults=True):
     """What one test found.
 
     ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it gave up before its end, ``unused`` that
     it asked for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any
     module. ``failure`` is what the test has to be reported as failed with, whatever becomes of its reports on the way.
+    ``marks`` are those of its class and module.
     """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
@@ -70,6 +87,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
     unused: bool = False
     outside: tuple[OperatorCost, ...] = ()
     failure: str = ""
+    marks: tuple[SharedMark, ...] = ()
 
 
 class ModelResult(Struct, frozen=True):
@@ -165,6 +183,7 @@ class Run(Struct, frozen=True):
     left_out: tuple[str, ...] = ()
     details: Mapping[Incomplete, str] = {}
     failed: tuple[FailedTest, ...] = ()
+    marks: tuple[SharedMark, ...] = ()
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:
@@ -175,6 +194,13 @@ class Run(Struct, frozen=True):
     def complete(self) -> bool:
         """Whether the run shows everything that the project's tests measure."""
         return not self.incomplete
+
+    @property
+    def unmet(self) -> tuple[SharedMark, ...]:
+        """The marks of classes and modules of which all tests ran, and none measured a model."""
+        if not {"selected", "stopped", "collection failed", "worker lost"}.isdisjoint(self.incomplete):
+            return ()
+        return tuple(one for one in self.marks if not one.met and not any(map(one.is_of, self.left_out)))
 
     @property
     def missing(self) -> tuple[Stale, ...]:
