@@ -151,7 +151,7 @@ def matches(path: Path, patterns: Iterable[str]) -> bool:
 
 
 def report_of_run_failure(
-    name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["call", "teardown"]
+    name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["setup", "call", "teardown"]
 ) -> pytest.TestReport:
     """Return the report of an item that was never collected: what is wrong with the run as a whole.
 

@@ -17,16 +17,31 @@ from pytest_modelbudget.session.state import Session
 
 def report_run_failures(session: Session, run: Run, pytest_session: pytest.Session) -> None:
     """Report everything that is wrong with the run as a whole."""
-    failed_before = pytest_session.testsfailed
+    failed_before, unable = pytest_session.testsfailed, dict[str, str]()
     for number, fault in enumerate([*_failures(session, run)], start=1):
-        failed = report_of_run_failure(fault.name, _excinfo(fault, session.config), "call")
+        reports = [
+            report_of_run_failure(fault.name, _excinfo(fault, session.config) if when == "call" else None, when)
+            for when in ("setup", "call", "teardown")
+        ]
         session.reports_a_run_failure = True
-        for report in (failed, report_of_run_failure(fault.name, None, "teardown")):
-            session.config.hook.pytest_runtest_logreport(report=report)
+        for report in reports:
+            unable |= dict(_report(session.config, report))
         session.reports_a_run_failure = False
-        forget_last_failed(session.config, failed)
+        forget_last_failed(session.config, reports[1])
         if pytest_session.testsfailed < failed_before + number:  # a hook has taken this one back too
             pytest_session.testsfailed = failed_before + number
+    session.notes += [f"{plugin} could not take {error}" for plugin, error in unable.items()]
+
+
+def _report(config: pytest.Config, report: pytest.TestReport) -> Iterator[tuple[str, str]]:
+    """Give a report to each plugin by itself, and yield those that raise: some know no tests but the collected ones."""
+    manager, hook = config.pluginmanager, config.hook.pytest_runtest_logreport
+    plugins = [found.plugin for found in reversed(hook.get_hookimpls())]
+    for plugin in plugins:
+        try:
+            manager.subset_hook_caller(hook.name, [one for one in plugins if one is not plugin])(report=report)
+        except Exception as error:
+            yield str(manager.get_name(plugin)), f"the report of {report.nodeid}: {type(error).__name__}: {error}"
 
 
 def _failures(session: Session, run: Run) -> Iterator[Fault]:
