@@ -15,7 +15,7 @@ import msgspec
 
 from pytest_modelbudget.budgets import Check, Place, Problem
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.faults import Fault, failed_tests, faults
+from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.github import said
 from pytest_modelbudget.reports.wording import WordsForInputs, words_for_inputs
 from pytest_modelbudget.results import ModelResult, Run
@@ -56,7 +56,9 @@ def code_quality(run: Run) -> str:
     """Return GitLab's code quality report: what is wrong, each with a fingerprint that does not depend on its value."""
     words = words_for_inputs(run.models)
     found = [_finding(model, words, problem) for model in run.models for problem in model.verdict.problems]
-    return _json([*found, *(_finding_of_run(fault) for fault in (*faults(run), *failed_tests(run)))])
+    for fault in (*faults(run), *failed_tests(run)):
+        found.append(_entry(fault.headline, fault.kind.replace(" ", "_"), fault.name, fault.place, "major"))
+    return _json(found)
 
 
 def benchmark(run: Run) -> str:
@@ -95,10 +97,6 @@ def _finding(model: ModelResult, words: WordsForInputs, problem: Problem) -> dic
     identity = "\n".join((model.name, words[model.name, model.inputs], problem.kind, problem.subject))
     description = f"{_name(model, words)}: {said(problem, model)}"
     return _entry(description, problem.kind, identity, place, "major" if problem.severity == "error" else "minor")
-
-
-def _finding_of_run(fault: Fault) -> dict[str, object]:
-    return _entry(fault.headline, fault.kind.replace(" ", "_"), fault.name, fault.place, "major")
 
 
 def _entry(description: str, kind: str, identity: str, place: Place, severity: str) -> dict[str, object]:

@@ -130,7 +130,8 @@ def merge(runs: Sequence[Run]) -> Run:
     unmeasured = [{(one.name, one.inputs) for one in run.stale} for run in runs]
     stale = [one for one in runs[0].stale if all((one.name, one.inputs) in names for names in unmeasured)]
     if reasons:
-        left_out |= {f"{one.place.path}::{one.name}" for one in stale if one.declared and one.place and one.severity}
+        unrun = [one for one in stale if one.declared and one.severity == "error"]
+        left_out |= {f"{one.place.path}::{one.name}" for one in unrun if one.place}
     return Run(
         models=models,
         contradicting=contradicting,

@@ -17,14 +17,7 @@ from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
 Incomplete = Literal[
-    "selected",
-    "arguments",
-    "not collected",
-    "deselected",
-    "skipped",
-    "stopped",
-    "collection failed",
-    "worker lost",
+    "selected", "arguments", "not collected", "deselected", "skipped", "stopped", "collection failed", "worker lost"
 ]
 """Why a run does not show everything that the project's tests measure.
 

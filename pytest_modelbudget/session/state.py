@@ -107,7 +107,7 @@ class Session:
 
     ``table_data`` is the project's table as builtins: the controller reads it once, and hands it to its workers.
     ``tests`` holds on the controller what each test found, by node id; ``found`` is that too, encoded, where the test
-    ran and until its last report has it. ``failed`` has what the first report of each failure
+    ran and until its last report has it. ``failed`` has what the first report of each failed test
     shows.
     """
 
