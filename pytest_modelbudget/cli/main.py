@@ -19,7 +19,7 @@ from pytest_modelbudget.reports.comparison import as_text
 from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
-from pytest_modelbudget.reports.lines import left_out
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.markdown import of_comparison, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import merge
@@ -141,7 +141,7 @@ def _show(options: argparse.Namespace) -> int:
     if options.format == "text":
         lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)]
         wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
-        print("\n".join([*lines, *wrong, *filter(None, [left_out(run)])]))
+        print("\n".join([*lines, *wrong, *filter(None, [not_measured(run)])]))
     elif options.format == "count":
         print(violations(run))
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pytest_modelbudget.budgets import Place, Problem
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.faults import failed_tests, faults
-from pytest_modelbudget.reports.lines import left_out
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.wording import compared, excess, no_module, steeper, without_formula
 from pytest_modelbudget.results import ModelResult, Run
 
@@ -23,7 +23,7 @@ def workflow_commands(run: Run, folder: str = "") -> list[str]:
     found = [*_errors(run, folder)]
     if len(found) > _SHOWN:
         found[_SHOWN - 1 :] = [_command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
-    return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := left_out(run)) else [])
+    return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := not_measured(run)) else [])
 
 
 def _errors(run: Run, folder: str) -> Iterator[str]:

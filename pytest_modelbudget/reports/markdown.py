@@ -13,7 +13,7 @@ from pytest_modelbudget.reports.changes import because, change_in_percent, telli
 from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
-from pytest_modelbudget.reports.lines import left_out
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed
 from pytest_modelbudget.results import ModelResult, Run
@@ -40,7 +40,7 @@ def of_run(run: Run, longest: int = LONGEST) -> str:
     for kind, words in (("within", "within budget and unchanged"), ("unbudgeted", "without a budget")):
         quiet = [row.result for row in rows if _is_quiet(row) and kind_of(row) == kind]
         tail += [f"{counted(len(quiet), 'model')} {words}: {_names(quiet)}.", ""] if quiet else []
-    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := left_out(run)) else [])]
+    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := not_measured(run)) else [])]
     models = [row.result for row in told]
     why = [_why(model.name, _reasons(model)) for model in models if model.differences or model.verdict.over]
     wrong = [f"- {escaped(fault.headline)}" for fault in (*faults(run), *failed_tests(run))]

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from pytest_modelbudget.reports.junit import PREFIX, properties
-from pytest_modelbudget.reports.lines import left_out, notes
+from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, decode, gather
 from pytest_modelbudget.session.completeness import incomplete, uncollected
@@ -74,7 +74,7 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     for line in lines:
         terminal.write(line.text)
         terminal.write_line(line.status, **({line.colour: True} if line.colour else {}))
-    if not_measured := left_out(run, width):
-        terminal.write_line(not_measured)
+    if missing := not_measured(run, width):
+        terminal.write_line(missing)
     for annotation in tell_github(config, run):
         terminal.write_line(annotation)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_modelbudget.reports.faults import failed_tests
 from pytest_modelbudget.reports.faults import faults as faults_of_run
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.lines import is_less, left_out
+from pytest_modelbudget.reports.lines import is_less, not_measured
 from pytest_modelbudget.reports.message import unmeasured_entry
 from pytest_modelbudget.reports.wording import counted, outside_of_modules, why_incomplete
 from pytest_modelbudget.results import Run
@@ -53,7 +53,7 @@ def _as_sentence(state: State, message: str) -> Fault:
 def _notes(run: Run) -> Iterator[Fault]:
     if run.incomplete:
         yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
-    if line := left_out(run):
+    if line := not_measured(run):
         yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
     new = tuple(model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named)
     if new:
