@@ -90,20 +90,25 @@ def measure(
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
     task.given_as = inputs.given_as(input_size)
+    outcome = _measured_alone(task)
+    # Out here, where no context that ends can give an exception another context.
+    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+
+
+def _measured_alone(task: Task) -> Measurement | Exception:
+    __tracebackhide__ = True
     _check_nobody_waits()
     changes = Changes()
     with _one_at_a_time, unseen_by_function_modes():
         try:
             if dispatch_mode_stack_length():
                 changes.enter(disable_current_modes())
-            outcome = _measure(task, changes)
+            return _measure(task, changes)
         finally:
             try:
                 changes.take_back()
             finally:
                 changes.take_back()  # an interrupt may come before the first has begun
-    # Out here, where no context that ends can give an exception another context.
-    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
 
 
 def _check_nobody_waits() -> None:
