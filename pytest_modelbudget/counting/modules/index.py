@@ -13,7 +13,13 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from pytest_modelbudget.counting.modules.graphs import unseen_operators
 from pytest_modelbudget.counting.modules.outputs import Shapes, ShapesOf
-from pytest_modelbudget.counting.modules.weights import Storages, logical_size, packed_weights
+from pytest_modelbudget.counting.modules.weights import (
+    is_plain,
+    logical_size,
+    new_bytes,
+    new_bytes_of_any,
+    packed_weights,
+)
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import held_by, own_buffers, own_parameters, submodules
 
@@ -115,7 +121,7 @@ class ModuleIndex:
         self._counts, self._held = _contents(tables)
         self.has_lazy_tensors = False
         self._kinds: tuple[list[bool], list[torch.dtype]] = [], []
-        self._storages = Storages()
+        self._storages: set[int] = set()
         self.parameters = self._count_distinct(tables[1::3], (), are_parameters=True)
         self.buffers = self._count_distinct(tables[2::3], self.parameters, are_parameters=False)
         self.unopened = [*self._count_packed()]
@@ -130,7 +136,9 @@ class ModuleIndex:
         """Count the tensors of a kind, but for those already known, each for the first module that holds it."""
         found: list[torch.Tensor] = []
         seen = set(map(id, known))
-        (trainable, dtypes), new_bytes = self._kinds, self._storages.new_bytes
+        trainable, dtypes = self._kinds
+        plain: list[torch.Tensor] = []
+        holders: list[ModuleNode] = []
         for node, by_name in zip(self.nodes, tables, strict=True):
             for tensor in by_name.values() if by_name else ():
                 if tensor is None or id(tensor) in seen:
@@ -145,11 +153,17 @@ class ModuleIndex:
                 if type(tensor) in _LAZY_TYPES:
                     self.has_lazy_tensors = True
                     continue
-                node.weight_bytes += new_bytes(tensor)
+                if is_plain(tensor):
+                    plain.append(tensor)
+                    holders.append(node)
+                else:
+                    node.weight_bytes += new_bytes_of_any(tensor, self._storages)
                 if are_parameters:
                     numel = tensor.numel() if type(tensor) in PLAIN_TYPES else logical_size(tensor)
                     node.params += numel
                     node.trainable_params += numel if trains else 0
+        for node, size in zip(holders, new_bytes(plain, self._storages), strict=True):
+            node.weight_bytes += size
         return found
 
     def _count_packed(self) -> Iterator[tuple[int, str]]:
@@ -170,7 +184,7 @@ class ModuleIndex:
                 opened += tensors
                 holder = self.nodes[self.position_below(position, path)]
                 for tensor in tensors:
-                    size = self._storages.new_bytes(tensor)
+                    size = new_bytes_of_any(tensor, self._storages)
                     holder.weight_bytes += size
                     holder.params += tensor.numel() if size else 0
 

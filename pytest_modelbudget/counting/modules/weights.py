@@ -22,30 +22,32 @@ from pytest_modelbudget.counting.torch_private import (
 
 _BESIDE = ("SCB", "quant_state")
 """What parameters of bitsandbytes keep beside packed elements: scales, and perhaps the shape that they stand for."""
+_QUANTIZED = frozenset((torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4))
 _PER_CHANNEL = (torch.per_channel_affine, torch.per_channel_affine_float_qparams)
 
 
-class Storages:
-    """The bytes of distinct storages, which tensors may share. Whoever asks keeps the tensors alive meanwhile."""
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has one storage, and nothing else."""
+    return type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and tensor.dtype not in _QUANTIZED
 
-    def __init__(self) -> None:
-        self._known: set[int] = set()
 
-    def new_bytes(self, tensor: torch.Tensor) -> int:
-        """Return the bytes behind a tensor of any kind that no earlier one has."""
-        if type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and not tensor.is_quantized:
-            return self._new_bytes(tensor)
-        return sum(map(self._new_bytes, plain_parts(tensor)))
+def new_bytes(plain: list[torch.Tensor], known: set[int]) -> Iterator[int]:
+    """Yield for each plain tensor the bytes of its storage, or 0 where that is ``known`` by then.
 
-    def _new_bytes(self, plain: torch.Tensor) -> int:
-        if plain.layout is mkldnn_layout:  # it has no storage that anybody could share
-            return plain.numel() * plain.element_size()
-        storage = storage_of(plain)
-        identity = storage_identity(storage)
-        if identity in self._known:
-            return 0
-        self._known.add(identity)
-        return storage.nbytes()
+    Whoever asks keeps the tensors alive meanwhile. All at once, since every weight of every model comes here.
+    """
+    storages = [*map(storage_of, plain)]
+    sizes = map(torch.UntypedStorage.nbytes, storages)
+    for identity, size in zip(map(storage_identity, storages), sizes, strict=True):
+        yield 0 if identity in known else size
+        known.add(identity)
+
+
+def new_bytes_of_any(tensor: torch.Tensor, known: set[int]) -> int:
+    """Return the bytes behind a tensor of any kind whose storages are not ``known`` yet."""
+    if tensor.layout is mkldnn_layout:  # it has no storage that anybody could share
+        return tensor.numel() * tensor.element_size()
+    return sum(new_bytes([*plain_parts(tensor)], known))
 
 
 def plain_parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -1,7 +1,7 @@
 """Other dtypes, layouts and modes: the count is that of the same product in float32, whatever runs it.
 
 Complex: one complex multiply-accumulate is one MAC. Sparse by dense: one MAC for each stored element and column.
-Quantised modules keep packed weights, which are no Parameters: their params are 0.
+Quantised modules keep packed weights, which are no Parameters: they count all the same, and none of them trains.
 """
 
 from __future__ import annotations
@@ -183,6 +183,8 @@ fn(
 @quantised.case(
     lambda: rand(4, 16),
     macs=4 * (16 * 32 + 32 * 8),
+    params=16 * 32 + 32 + 32 * 8 + 8,
+    trainable=0,
     why="N*in*out in int8",
     varies={"mode": "quantised modules have no training mode", "meta": "packed weights cannot move to meta"},
     needs_values="packed weights are no tensors",
@@ -197,6 +199,8 @@ def dynamic_linear() -> nn.Module:
 @quantised.case(
     lambda: rand(2, 3, 8, 8),
     macs=2 * 36 * 4 * 27 + 2 * 144 * 5,
+    params=4 * 27 + 4 + 144 * 5 + 5,
+    trainable=0,
     why="convolution and linear in int8",
     varies={"mode": "quantised modules have no training mode", "meta": "packed weights cannot move to meta"},
     needs_values="quantised tensors have scales, which are values",
