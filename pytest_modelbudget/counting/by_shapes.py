@@ -23,6 +23,7 @@ from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
 from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
 from pytest_modelbudget.counting.shape_run.building import build_without_weights
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
+from pytest_modelbudget.counting.shape_run.elsewhere import replace_weights_elsewhere
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
@@ -103,6 +104,9 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
     index = ModuleIndex(built)
+    _check_one_device(task, index)
+    if replace_weights_elsewhere(changes, index, run.new_tensor):
+        index = ModuleIndex(built)
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
@@ -115,7 +119,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     roots = _existed_before(index) if task.is_factory else [built]
     roots += hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
-    _check_shapes_suffice(task, index, attributes)
+    _check_shapes_suffice(task, attributes)
     ledger = Ledger(index)
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
     run.begin_forward([*index.parameters, *floats], ledger)
@@ -201,13 +205,17 @@ def _has_shapes(module: torch.nn.Module) -> bool:
     return False
 
 
-def _check_shapes_suffice(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
-    """End the run where there is what only one run could read, or where tensors are on several devices."""
+def _check_one_device(task: Task, index: ModuleIndex) -> None:
+    """End the run where weights and inputs are on several devices: which operators may mix them, kernels know."""
+    given = () if task.only_sizes else input_tensors.tensors_of(task.inputs)
+    devices = {tensor.device for tensor in (*index.parameters, *given)}
+    if len(devices - {torch.device("meta")}) > 1:
+        raise ShapeRunStop("the weights and the inputs are on several devices")
+
+
+def _check_shapes_suffice(task: Task, attributes: AttributeSnapshot) -> None:
+    """End the run where there is what only one run could read."""
     iterators = attributes.held_iterators()
     if iterators and not task.runs_once:
         task.runs_once = True
         raise ShapeRunStop(f"a {type(iterators[0]).__name__} can be read only once, and is left to a real run")
-    devices = {tensor.device for tensor in (*index.parameters, *input_tensors.tensors_of(task.inputs))}
-    devices.discard(torch.device("meta"))
-    if len(devices) > 1:  # the run has one: whether operators may mix them is left to the kernels
-        raise ShapeRunStop("the weights and the inputs are on several devices")

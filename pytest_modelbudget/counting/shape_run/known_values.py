@@ -47,8 +47,7 @@ class KnownValues:
         self._weights: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
         self.stale: set[int] = set()
-        self._held: list[torch.Tensor] = []
-        self._storages: list[torch.UntypedStorage] = []
+        self._held: tuple[list[torch.Tensor], list[torch.UntypedStorage]] = [], []
 
     def ignore_values_of(self, weights: Iterable[torch.Tensor]) -> None:
         """Treat real tensors as if they had shapes alone from here on."""
@@ -57,8 +56,7 @@ class KnownValues:
         self._weights.update(zip(map(id, weights), specs_of_weights(weights), strict=True))
         self._unknown.update(zip(map(address_of_storage, weights), storages, strict=True))
         self._unknown.pop(0, None)  # of what has no memory, on meta or because it is empty
-        self._held += weights
-        self._storages += storages
+        self._held = [*self._held[0], *weights], [*self._held[1], *storages]
 
     def put_weights_back(self) -> bool:
         """Return whether a weight was given other data past the dispatcher, and put its own back."""
@@ -67,10 +65,11 @@ class KnownValues:
             if storage.nbytes() != size:
                 storage.resize_(size)
                 changed = True
-        now = list(map(storage_of, self._held))
-        if all(map(is_, now, self._storages)):
+        weights, storages = self._held
+        now = list(map(storage_of, weights))
+        if all(map(is_, now, storages)):
             return changed
-        for weight, own, other in zip(self._held, self._storages, now, strict=True):
+        for weight, own, other in zip(weights, storages, now, strict=True):
             if own is not other:
                 spec = self._weights[id(weight)]
                 whole = torch.empty(0, dtype=spec.dtype, device=own.device)
@@ -125,8 +124,7 @@ class KnownValues:
         self._unknown.clear()
         self.stale.clear()
         self._exported.clear()
-        self._held.clear()
-        self._storages.clear()
+        self._held = [], []
 
     def call_key(  # noqa: C901 - one loop, for nothing runs more often
         self, args: Any, kwargs: dict[str, Any] | None, *, always: bool = False
