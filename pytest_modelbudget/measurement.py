@@ -49,7 +49,8 @@ class Measurement(Struct, frozen=True):
     ``macs`` and ``flops`` are ``None`` without inputs, ``training_macs`` and ``training_flops`` without
     ``backward=True``. ``named`` tells a name that the user gave from one that was taken from the class. ``run`` is
     ``"shape"`` or ``"real"``, or ``None`` where nothing was run. ``unknown`` lists the operators that have no formula;
-    with any of them the measurement is a lower bound and ``complete`` is false.
+    with any of them the measurement is a lower bound and ``complete`` is false. ``unplaced`` are those of the operators
+    that a scripted module runs for a part of it, and whose part nothing tells.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Measurement(Struct, frozen=True):
     unknown: tuple[OperatorCost, ...] = ()
     run: Literal["shape", "real"] | None = None
     named: bool = False
+    unplaced: tuple[OperatorCost, ...] = ()
 
     def values(self) -> dict[str, int | None]:
         """Return the value of every metric by its name; ``None`` where it was not measured."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.guards import guard_of
 from pytest_modelbudget.session.ignored_locks import refuse_others_beside
@@ -80,8 +81,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    from pytest_modelbudget import hookspecs
-
     pluginmanager.add_hookspecs(hookspecs)
 
 
@@ -104,8 +103,7 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     """Measure a model and hold it against its budget.
 
     ``model_budget(model, args=(), kwargs=None, *, input_size=None, name=None, backward=False, **limits)`` returns the
-    Measurement, or raises BudgetExceeded naming every metric that is over. ``model`` is a module, or a factory that
-    is built without allocating its weights.
+    Measurement, or raises BudgetExceeded naming every metric that is over. ``model`` is a module, or a factory of one.
     """
     from pytest_modelbudget.session.fixture import ModelBudget
 
@@ -251,14 +249,13 @@ class OnController:
         self.session.internal_errors.append(str(excinfo.value))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        collection = self.session.collection
-        collection.failed += [report.nodeid] if report.failed else []
-        collection.skipped += [report.nodeid] if report.skipped else []
+        self.session.collection.failed += [report.nodeid] * report.failed
+        self.session.collection.skipped += [report.nodeid] * report.skipped
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed:
-            self.session.failed.add(report.nodeid)
+            self.session.failed.setdefault(report.nodeid, report.longrepr)
         elif report.skipped and hasattr(report, "context"):  # of a subtest
             self.session.skipped_in_part.add(report.nodeid)
         self.session.attach(report)
@@ -296,9 +293,12 @@ class OnController:
             report_run_failures(self.session, run, session)
         return result
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         # What is wrong with the run is no test: it counts as a failure, and has no letter in the line of progress.
-        return ("failed" if report.failed else "", "", "") if self.session.reports_a_run_failure else None
+        word = "" if self.session.reports_a_run_failure else "FAILED"
+        is_ours = report.nodeid.startswith("modelbudget::")
+        return ("failed" if report.failed else "", "", word) if is_ours else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.session.in_use:

@@ -13,7 +13,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-UNSET = ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS")
+UNSET = ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS", "TF_BUILD")
 
 
 @pytest.fixture(scope="session", autouse=True)

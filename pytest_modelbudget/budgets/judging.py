@@ -67,9 +67,9 @@ def judge_scaling(
     The problems belong to the ``last`` of them alone.
     """
     found = [*scaling_of(exponents, points)]
-    problems = [problem for _, problem in found if problem is not None and last]
-    scaling = tuple(one for one, _ in found)
-    return structs.replace(verdict, scaling=scaling, problems=in_order((*verdict.problems, *problems)))
+    problems = [problem for problem in verdict.problems if problem.kind != "unbudgeted"]  # the exponents are a budget
+    problems += [problem for _, problem in found if problem is not None and last]
+    return structs.replace(verdict, scaling=tuple(one for one, _ in found), problems=in_order(problems))
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

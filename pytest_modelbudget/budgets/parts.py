@@ -24,7 +24,7 @@ def checks_of_parts(
             one for one in measurement.modules.walk() if any(matches(n, pattern) for n in (one.name, *one.aliases))
         ]
         for module in found:
-            checks += _checks_of_module(module, budget, before.get(module.name))
+            checks += _checks_of_module(module, budget, before.get(module.name), _is_told(measurement, module))
         if not found:
             places = [limit.place for limit in (*budget.limits.values(), *budget.warns.values())]
             names = [one.name for one in modules if one.name]
@@ -40,10 +40,16 @@ def matches(name: str, pattern: str) -> bool:
     return alike and all(map(fnmatchcase, names, patterns))
 
 
-def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None) -> Iterator[Check]:
+def _is_told(measurement: Measurement, module: ModuleCost) -> bool:
+    """Return whether all that a part runs is known to be its own: a scripted module above may run some of it."""
+    scripted = {operator.module for operator in measurement.unplaced}
+    return not any(one != module.name and f"{module.name}.".startswith(one and f"{one}.") for one in scripted)
+
+
+def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_told: bool) -> Iterator[Check]:
     for metric in METRICS:
         limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
-        value = getattr(module.total, metric)
+        value = getattr(module.total, metric) if is_told or METRICS[metric].needs == "weights" else None
         known = None if before is None or value is None else getattr(before, metric)
         growth = growth if known is not None else None
         allowed = None if growth is None or known is None else growth.allowed(known, budget.floors.get(metric))

@@ -19,8 +19,10 @@ from pytest_modelbudget.budgets.growth import Growth, parse_growth
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run, write
 from pytest_modelbudget.reports.comparison import as_text
+from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.markdown import of_comparison, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import merge
@@ -78,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     merged = commands.add_parser(
         "merge",
         help="join the JSON reports of the shards of a run",
-        description="Join the JSON reports of the shards of a run. The exit code is 1 where a shard is missing.",
+        description="Join the JSON reports of the shards of a run, and judge what only all of them show. The exit code "
+        "is 1 where a shard is missing, an entry is stale, or two shards gave one name to two models.",
     )
     merged.add_argument("reports", metavar="REPORT", nargs="+", help="the JSON report of a shard")
     merged.add_argument("--output", metavar="FILE", help="where to write the joined report (default: standard output)")
@@ -155,7 +158,9 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        print("\n".join(f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)))
+        lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)]
+        wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
+        print("\n".join([*lines, *wrong, *filter(None, [not_measured(run)])]))
     elif options.format == "count":
         print(violations(run))
     else:
@@ -173,9 +178,11 @@ def _merge(options: argparse.Namespace) -> int:
         print(text, end="")
     else:
         write(Path(options.output), text)
-    if run.left_out:
-        print(f"modelbudget: a shard is missing: {', '.join(run.left_out)} ran in none of these", file=sys.stderr)
-    return int(bool(run.left_out))
+    missing = [f"a shard is missing: {', '.join(run.left_out)} ran in none of these"] if run.left_out else []
+    wrong = [*missing, *(fault.headline for fault in faults(run))]
+    for line in wrong:
+        print(f"modelbudget: {line}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 def _measure(options: argparse.Namespace) -> int:

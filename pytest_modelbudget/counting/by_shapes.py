@@ -45,9 +45,13 @@ def measure_by_shapes(task: Task, changes: Changes) -> Measurement | ShapeRunFai
         with changes:
             keep_process_state(changes)
             outcome = _one_run(task, changes, autograd=False)
-        if isinstance(outcome, Measurement) or not outcome.needs_autograd:
+        if isinstance(outcome, Measurement):
+            if not outcome.unknown:
+                return outcome  # autograd may know what an operator without a formula consists of
+        elif not outcome.needs_autograd:
             return outcome
-        outcome.forget()
+        else:
+            outcome.forget()
     return measure_with_autograd(task, changes)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_modelbudget.counting.containers import attributes_in, items_in
 from pytest_modelbudget.counting.modules.index import escaped
 from pytest_modelbudget.counting.torch_private import keystr, tree_flatten_with_path, tree_map
 from pytest_modelbudget.measurement import TensorSpec
@@ -69,12 +70,9 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
             found[id(item)] = item
         elif id(item) in seen or item is None or isinstance(item, (str, bytes, int, float, type, nn.Module)):
             continue
-        elif isinstance(item, Mapping):
-            pending.extend(item.values())
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            pending.extend(item)
-        elif hasattr(item, "__dict__"):
-            pending.extend(vars(item).values())
+        else:
+            held = items_in(item)
+            pending.extend((attributes_in(item) or {}).values() if held is None else held)
         seen.add(id(item))
     return list(found.values())
 

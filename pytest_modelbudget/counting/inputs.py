@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from numbers import Integral
 from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_modelbudget.counting.containers import attributes_in
 from pytest_modelbudget.counting.input_tensors import Inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.torch_private import compiled_original
@@ -20,25 +23,33 @@ from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
+_INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
+
+
 def check_model(model: Any) -> None:
-    """Raise ``TypeError`` unless ``model`` is a module or a factory."""
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        return
+    """Raise ``TypeError`` unless ``model`` is a module or a factory: a class, a function, or what wraps one."""
     if inspect.ismethod(model) and isinstance(model.__self__, nn.Module):
         name = model.__name__
         raise TypeError(f'{name} is a method of {class_name(model.__self__)}: pass the model, and method="{name}"')
-    if not isinstance(model, nn.Module) and not callable(model):
-        raise TypeError(
-            f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
-        )
+    if isinstance(model, (nn.Module, type, partial)) or inspect.isroutine(model):
+        return
+    if inspect.getattr_static(model, "__wrapped__", None) is not None:
+        return
+    attributes = (attributes_in(model) or {}).items()
+    held = [f"{name} ({class_name(one)})" for name, one in attributes if isinstance(one, nn.Module)]
+    instead = _INSTEAD.get(type(model).__name__) or (f"one of its modules: {', '.join(held)}" if held else "")
+    if isinstance(model, (str, os.PathLike)):
+        instead = "what is loaded from it"
+    raise TypeError(
+        f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
+        + (f"; pass {instead}" if instead else "")
+    )
 
 
 def check_built(model: Any, factory: Any) -> nn.Module:
     """Return what a factory returned, or raise ``TypeError`` where that is no module."""
     if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"the factory {factory_name(factory) or factory!r} returned {_type_name(model)}, not an nn.Module"
-        )
+        raise TypeError(f"{factory_label(factory, 'the factory')} returned {_type_name(model)}, not an nn.Module")
     return model
 
 
@@ -151,13 +162,18 @@ def _is_shape(value: Sequence[Any]) -> bool:
     return all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in value)
 
 
+def given_as(input_size: Any) -> str:
+    """Return how inputs are written where these were: in a call, or where a project declares or scales a model."""
+    first = next(iter(input_size.values() if isinstance(input_size, Mapping) else input_size or ()), None)
+    return "inputs = " if isinstance(first, InputSpec) else "input_size="
+
+
 def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
     """Return inputs for specs: floats without values, integers that are zero, and booleans that are true.
 
     Without a dtype an input has that of the model's floating-point weights.
     """
-    weights = (*index.parameters, *index.buffers)
-    of_weights = next((one.dtype for one in weights if one.dtype in _COMPUTED_WITH), torch.get_default_dtype())
+    of_weights = dtype_of_weights(index) or torch.get_default_dtype()
     device = device_of_weights(index)
 
     def made(spec: InputSpec) -> torch.Tensor:
@@ -167,6 +183,11 @@ def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
         return torch.full(spec.shape, int(dtype is torch.bool), dtype=dtype, device=device)
 
     return tuple(map(made, inputs[0])), {key: made(spec) for key, spec in inputs[1].items()}
+
+
+def dtype_of_weights(index: ModuleIndex) -> torch.dtype | None:
+    """Return the dtype in which the weights compute, if there are any."""
+    return next((one.dtype for one in (*index.parameters, *index.buffers) if one.dtype in _COMPUTED_WITH), None)
 
 
 def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:
@@ -199,10 +220,12 @@ def factory_name(factory: Any) -> str | None:
     return str.__str__(name) if isinstance(name, str) and str.isidentifier(name) else None
 
 
-def factory_label(factory: Any) -> str:
-    """Return what to call a factory in a message."""
+def factory_label(factory: Any, otherwise: str = "the model") -> str:
+    """Return what to call a factory in a message; lambdas have no name."""
+    if isinstance(factory, partial):
+        return f"partial({factory_label(factory.func, '...')})"
     name = factory.__name__ if isinstance(factory, type) else factory_name(factory)
-    return name or "the model"
+    return name or otherwise
 
 
 def model_class(model: nn.Module) -> str:

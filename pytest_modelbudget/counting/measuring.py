@@ -15,7 +15,7 @@ from pytest_modelbudget.counting import inputs
 from pytest_modelbudget.counting.by_shapes import measure_by_shapes, measure_with_autograd
 from pytest_modelbudget.counting.errors import is_interrupt
 from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_real_run
-from pytest_modelbudget.counting.notes import add_notes
+from pytest_modelbudget.counting.notes import add_notes, differing_dtypes
 from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
@@ -89,20 +89,26 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
+    task.given_as = inputs.given_as(input_size)
+    outcome = _measured_alone(task)
+    # Out here, where no context that ends can give an exception another context.
+    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+
+
+def _measured_alone(task: Task) -> Measurement | Exception:
+    __tracebackhide__ = True
     _check_nobody_waits()
     changes = Changes()
     with _one_at_a_time, unseen_by_function_modes():
         try:
             if dispatch_mode_stack_length():
                 changes.enter(disable_current_modes())
-            outcome = _measure(task, changes)
+            return _measure(task, changes)
         finally:
             try:
                 changes.take_back()
             finally:
                 changes.take_back()  # an interrupt may come before the first has begun
-    # Out here, where no context that ends can give an exception another context.
-    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
 
 
 def _check_nobody_waits() -> None:
@@ -155,7 +161,7 @@ def _without_real_run(
             return outcome
         failure = outcome
     if failure.error is None:
-        raise failure.as_exception(obstacle)
+        raise failure.as_exception(obstacle, differing_dtypes(task))
     return failure.error
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
-
-import torch
-from torch import nn
 
 from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.origins import text_of
+from pytest_modelbudget.counting.references import refers_to_a_module
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.measurement import MeasurementError
 
@@ -40,7 +37,7 @@ def _what_was_measured(task: Task) -> str:
         return f"while building {inputs.factory_label(task.model)}"
     specs = ", ".join(map(str, input_tensors.input_specs(task.inputs)))
     note = f"while measuring {task.name or task.built_class}" + (f" with {specs}" if specs else "")
-    return note + ("; input_size includes the batch dimension" if task.only_sizes else "")
+    return note + (f"; {task.given_as.rstrip('= ')} includes the batch dimension" if task.only_sizes else "")
 
 
 def _needs_arguments(error: Exception, task: Task) -> str:
@@ -54,6 +51,8 @@ def _needs_arguments(error: Exception, task: Task) -> str:
     needed = [one for one in parameters if one.default is one.empty and one.kind not in _VARIADIC]
     if not needed:
         return ""
+    if refers_to_a_module(task.model):
+        return f"{inputs.factory_label(task.model)} takes inputs, as a forward does: pass the model that it calls"
     arguments = ", ".join(f"{one.name}={one.name}" if one.kind is one.KEYWORD_ONLY else one.name for one in needed)
     name = inputs.factory_label(task.model)
     return f"{name} needs arguments: pass lambda: {name}({arguments})"
@@ -61,24 +60,21 @@ def _needs_arguments(error: Exception, task: Task) -> str:
 
 def _other_dtypes(error: Exception, task: Task) -> str:
     """Explain how to give inputs of other dtypes, where the exception speaks of dtypes."""
-    message = text_of(error)
     if task.inputs is None or not isinstance(error, (RuntimeError, TypeError, IndexError)):
         return ""
-    tensors = input_tensors.tensors_of(task.inputs)
-    if task.only_sizes and _INTEGERS_WANTED.search(message):
-        sizes = "x".join(map(str, tensors[0].shape)) if tensors else "1x128"
-        return (
-            "input_size gives floating-point inputs unless it says otherwise; give integers, such as token ids, as "
-            f'input_size="{sizes} int64"'
-        )
-    dtype = _dtype_of_weights(task.model)
-    others = any(tensor.is_floating_point() and tensor.dtype is not dtype for tensor in tensors)
-    if dtype is None or not others or not _DTYPES_DIFFER.search(message):
+    message = text_of(error)
+    floats = [one for one in input_tensors.tensors_of(task.inputs) if one.is_floating_point()]
+    if floats and _INTEGERS_WANTED.search(message):
+        spec = f'{task.given_as}"{"x".join(map(str, floats[0].shape))} int64"'
+        return f"integers are wanted, such as token ids: give {spec if task.only_sizes else 'int64'}"
+    differing = differing_dtypes(task) if _DTYPES_DIFFER.search(message) else ""
+    return differing and f"{differing}: give inputs of the dtype of the weights"
+
+
+def differing_dtypes(task: Task) -> str:
+    """Return the dtypes of inputs and weights where they differ: ``input bfloat16, weights float32``."""
+    dtypes = {one.dtype for one in input_tensors.tensors_of(task.inputs)} if task.inputs is not None else set()
+    others = sorted(str(dtype) for dtype in dtypes if dtype is not task.dtype_of_weights)
+    if task.dtype_of_weights is None or not others:
         return ""
-    return f"the weights are {str(dtype).removeprefix('torch.')}: give floating-point inputs of that dtype"
-
-
-def _dtype_of_weights(model: Any) -> torch.dtype | None:
-    if not isinstance(model, nn.Module):
-        return None
-    return next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), None)
+    return f"input {', '.join(others)}, weights {task.dtype_of_weights}".replace("torch.", "")

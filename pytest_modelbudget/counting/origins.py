@@ -100,9 +100,11 @@ class ShapeRunFailure:
             self.error = None
         self._check()
 
-    def as_exception(self, obstacle: str) -> MeasurementError:
-        """Return the exception to raise where values were asked for, and no real run is possible."""
+    def as_exception(self, obstacle: str, dtypes: str) -> MeasurementError:
+        """Return the exception to raise where values were asked for, or dtypes differ, and no real run is possible."""
         where = f"\n  at {self.line}" if self.line else ""
+        if dtypes and "dtypes" in self.operation:
+            return MeasurementError(f"{self.operation}: {dtypes}{where}")
         return MeasurementError(
             f"the model asks for values that a run on shapes does not have: {self.operation}{where}\n"
             f"A real run would have them, but {obstacle}.\n"

@@ -19,14 +19,17 @@ from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.torch_private import seen_by_function_modes
 
+_PARALLEL = nn.parallel.DistributedDataParallel
+
 
 class Task:
     """What one call of ``measure`` asks for.
 
     ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes or specs, and are made once the
-    model is built. ``method`` is the name of the method to run. ``built_class`` is the class of the model, and
-    ``weight_bytes`` the size of its weights, once they are known. ``runs_once``: the model or its inputs hold what can
-    be read only once, as iterators.
+    model is built. ``method`` is the name of the method to run. ``given_as`` is how such inputs are written where they
+    were. ``built_class`` is the class of the model, ``weight_bytes`` the size of its weights, and ``dtype_of_weights``
+    the dtype in which they compute, once they are known. ``runs_once``: the model or its inputs hold what can be read
+    only once, as iterators.
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Task:
         self.only_sizes = only_sizes
         self.method = method
         self.name = name
+        self.given_as = "input_size="
+        self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward
         self.flops_per_mac = flops_per_mac
         self.built_class = None if self.is_factory else inputs.model_class(model)
@@ -68,6 +73,7 @@ class Task:
     def settle_inputs(self, index: ModuleIndex) -> None:
         """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
         inputs.method_of(index.nodes[ROOT].module, self.method)
+        self.dtype_of_weights = inputs.dtype_of_weights(index)
         if self._specs is not None:
             self.inputs = inputs.with_dtypes(self._specs, index)
 
@@ -80,6 +86,9 @@ class Task:
     def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
+        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
+        for one in parallel:  # whose own forward readies all ranks for a backward pass
+            vars(one)["forward"] = one.module  # until the run puts all attributes back
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
@@ -94,9 +103,13 @@ class Task:
             return
         outputs = [tensor for tensor in input_tensors.tensors_of(out) if tensor.requires_grad]
         outputs = [tensor for tensor in outputs if tensor.is_floating_point() or tensor.is_complex()]
+        leaves = leaves_of(outputs)
         if outputs:
             ones = [torch.ones_like(output) for output in outputs]
             with ledger.backward_pass(), changes:
-                set_gradients_aside(changes, leaves_of(outputs))
+                set_gradients_aside(changes, leaves)
                 with seen_by_function_modes():
-                    torch.autograd.backward(outputs, ones)
+                    if parallel:  # without the hooks of its weights, which speak to all ranks
+                        torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
+                    else:
+                        torch.autograd.backward(outputs, ones)

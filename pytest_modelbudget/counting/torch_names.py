@@ -95,6 +95,7 @@ REQUIRED = (
     PrivateName("torch._C._current_graph_task_id", "a forward that runs again in the backward looks like a model"),
     PrivateName("torch._mkldnn", "MKL-DNN tensors are mistaken for sparse ones"),
     PrivateName("torch._neg_view", "tensors whose values are still to be negated are mistaken for others"),
+    PrivateName("torch.ScriptObject._type", "packed weights that do not open have no name"),
     *each("the stored elements of sparse tensors are not counted", "torch.Tensor._indices", "torch.Tensor._values"),
     PrivateName("torch.Tensor._nested_tensor_size", "fused attention on nested tensors is not counted"),
 )

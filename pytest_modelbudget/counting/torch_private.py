@@ -76,6 +76,7 @@ sharing_methods = [
 ]
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
+class_of_script_object: Callable[[Any], Any] = methodcaller("_type")
 coo_indices: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_indices")
 coo_values: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_values")
 nested_sizes: Callable[[torch.Tensor], torch.Tensor] = methodcaller("_nested_tensor_size")
@@ -100,18 +101,14 @@ def is_fake_tensor_type(kind: type) -> bool:
     return loaded is not None and kind is loaded.FakeTensor
 
 
-def is_distributed_tensor(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is spread over the ranks of a mesh, and this process has a shard of it."""
-    loaded = sys.modules.get("torch.distributed.tensor") or sys.modules.get("torch.distributed._tensor")
-    return loaded is not None and isinstance(tensor, loaded.DTensor)
-
-
 def modes_without_data() -> list[Any]:
     """Return the modes that are active and whose tensors hold no data of their own: fake and functional ones.
 
     They answer after all other modes, as does one that traces, but on real tensors that one computes.
     """
-    return [mode for key in _KEYS_OF_MODES_WITHOUT_DATA if (mode := torch._C._get_dispatch_mode(key)) is not None]
+    # Plainly written: the compiler traces through it where torch.cond is called under one of our modes.
+    modes = [torch._C._get_dispatch_mode(key) for key in _KEYS_OF_MODES_WITHOUT_DATA]
+    return [mode for mode in modes if mode is not None]
 
 
 def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ import msgspec
 
 from pytest_modelbudget.budgets import Check, Place, Problem
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.github import said
 from pytest_modelbudget.reports.wording import WordsForInputs, words_for_inputs
 from pytest_modelbudget.results import ModelResult, Run
@@ -62,7 +63,10 @@ def metrics(run: Run) -> str:
 def code_quality(run: Run) -> str:
     """Return GitLab's code quality report: what is wrong, each with a fingerprint that does not depend on its value."""
     words = words_for_inputs(run.models)
-    return _json([_finding(model, words, problem) for model in run.models for problem in model.verdict.problems])
+    found = [_finding(model, words, problem) for model in run.models for problem in model.verdict.problems]
+    for fault in (*faults(run), *failed_tests(run)):
+        found.append(_entry(fault.headline, fault.kind.replace(" ", "_"), fault.name, fault.place, "major"))
+    return _json(found)
 
 
 def benchmark(run: Run) -> str:
@@ -99,11 +103,16 @@ def _name(model: ModelResult, words: WordsForInputs) -> str:
 def _finding(model: ModelResult, words: WordsForInputs, problem: Problem) -> dict[str, object]:
     place = problem.place or Place(model.tests[0].partition("::")[0])
     identity = "\n".join((model.name, words[model.name, model.inputs], problem.kind, problem.subject))
+    description = f"{_name(model, words)}: {said(problem, model)}"
+    return _entry(description, problem.kind, identity, place, "major" if problem.severity == "error" else "minor")
+
+
+def _entry(description: str, kind: str, identity: str, place: Place, severity: str) -> dict[str, object]:
     return {
-        "description": f"{_name(model, words)}: {said(problem, model)}",
-        "check_name": f"modelbudget.{problem.kind}",
+        "description": description,
+        "check_name": f"modelbudget.{kind}",
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
-        "severity": "major" if problem.severity == "error" else "minor",
+        "severity": severity,
         "location": {"path": place.path, "lines": {"begin": place.line or 1}},
     }
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pytest_modelbudget.budgets import Place, Problem
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
-from pytest_modelbudget.reports.lines import left_out
-from pytest_modelbudget.reports.message import unmeasured_entry
+from pytest_modelbudget.reports.faults import failed_tests, faults
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.wording import compared, excess, no_module, steeper, without_formula
 from pytest_modelbudget.results import ModelResult, Run
 
@@ -23,7 +23,7 @@ def workflow_commands(run: Run, folder: str = "") -> list[str]:
     found = [*_errors(run, folder)]
     if len(found) > _SHOWN:
         found[_SHOWN - 1 :] = [_command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
-    return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := left_out(run)) else [])
+    return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := not_measured(run)) else [])
 
 
 def _errors(run: Run, folder: str) -> Iterator[str]:
@@ -33,13 +33,8 @@ def _errors(run: Run, folder: str) -> Iterator[str]:
             if problem not in expected:
                 place = problem.place or Place(model.tests[0].partition("::")[0])
                 yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", said(problem, model))
-    for stale in run.missing:
-        yield _command(stale.place, folder, f"{stale.name}: not measured", unmeasured_entry(stale))
-    for _, other in run.contradictions:
-        place = Place(other.tests[0].partition("::")[0])
-        yield _command(place, folder, f"{other.name}: two models", f"two different models are called {other.name}")
-    for worker in run.lost_workers:
-        yield _command(None, folder, "lost worker", f"worker {worker} was lost, and what its tests measured")
+    for fault in (*faults(run), *failed_tests(run)):
+        yield _command(fault.place, folder, fault.name, fault.message)
 
 
 def said(problem: Problem, model: ModelResult) -> str:

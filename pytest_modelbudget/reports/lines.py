@@ -46,7 +46,7 @@ def notes(texts: Iterable[str], width: int) -> list[Line]:
     return [line for text in texts for line in wrapped(text, width)]
 
 
-def left_out(run: Run, width: int = _NARROW) -> str:
+def not_measured(run: Run, width: int = _NARROW) -> str:
     """Return one line that says what a run that is not complete did not measure, and why; it is empty for others."""
     names = [*dict.fromkeys(one.name for one in run.stale)]
     if run.complete or not names:

@@ -11,9 +11,10 @@ from pytest_modelbudget.budgets import Check
 from pytest_modelbudget.measurement import human, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import because, change_in_percent, telling
+from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
-from pytest_modelbudget.reports.lines import left_out
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed
 from pytest_modelbudget.results import ModelResult, Run
@@ -49,10 +50,12 @@ def of_run(run: Run, longest: int = LONGEST) -> str:
     for kind, words in (("within", "within budget and unchanged"), ("unbudgeted", "without a budget")):
         quiet = [row.result for row in rows if _is_quiet(row) and kind_of(row) == kind]
         tail += [f"{counted(len(quiet), 'model')} {words}: {_names(quiet)}.", ""] if quiet else []
-    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := left_out(run)) else [])]
+    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := not_measured(run)) else [])]
     models = [row.result for row in told]
     why = [_why(model.name, _reasons(model)) for model in models if model.differences or model.verdict.over]
-    head, rows_told = [f"## {_verdict(run, rows)}", ""], [_row(row) for row in told]
+    wrong = [f"- {escaped(fault.headline)}" for fault in (*faults(run), *failed_tests(run))]
+    head = [f"## {_verdict(run, rows)}", "", *([*_some(wrong), ""] if wrong else [])]
+    rows_told = [_row(row) for row in told]
     return _bounded(head, rows_told, _HEADINGS, why, tail, longest)
 
 
@@ -105,19 +108,16 @@ def _most(fits: Callable[[int], bool], highest: int) -> int:
 
 
 def violations(run: Run) -> int:
-    """Return how many models fail, and how many faults the run as a whole has."""
-    return sum(model.fails for model in run.models) + _faults(run)
-
-
-def _faults(run: Run) -> int:
-    return len(run.contradictions) + len(run.lost_workers) + len(run.internal_errors) + len(run.missing)
+    """Return how many models and tests under a budget fail, and how many faults the run as a whole has."""
+    return sum(model.fails for model in run.models) + len([*faults(run), *failed_tests(run)])
 
 
 def _verdict(run: Run, rows: Sequence[Row]) -> str:
-    faults, failing = _faults(run), [row for row in rows if row.fails]
-    if failing or faults:
+    wrong, failing = len([*faults(run)]), [row for row in rows if row.fails]
+    if failing or wrong or run.failed:
         parts = how_many(failing, len(rows))
-        parts += [counted(faults, "fault of the run", "faults of the run")] if faults else []
+        parts += [counted(len(run.failed), "failed test")] if run.failed else []
+        parts += [counted(wrong, "fault of the run", "faults of the run")] if wrong else []
         return f"Failed: {', '.join(parts)}"
     return f"Passed: {', '.join(how_many(rows, len(rows)))}" if rows else "No model was measured"
 
@@ -195,3 +195,7 @@ def _why(name: str, reasons: Iterable[str]) -> str:
 def _names(models: Iterable[ModelResult]) -> str:
     names = [escaped(model.name) for model in models]
     return ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])} + {len(names) - 40} more"
+
+
+def _some(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= 40 else [*lines[:40], f"- + {len(lines) - 40} more"]

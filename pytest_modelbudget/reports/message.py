@@ -8,6 +8,7 @@ from fractions import Fraction
 from tabulate import tabulate
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
+from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.heaviest import where_it_is
@@ -98,9 +99,13 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
     """Yield what an error other than an excess says, and the remedy."""
     model = verdict.model
     if problem.kind == "not_measured":
+        unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
         remedy = (
             "the model was measured without inputs: pass args=, kwargs= or input_size="
             if measurement.macs is None
+            else f"a scripted graph does not tell which part runs {unplaced}: limit the whole, or the model before it"
+            " is scripted"
+            if problem.module and unplaced
             else "observing runs no backward pass: use the model_budget fixture"
         )
         yield f"{model}: {problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
@@ -119,8 +124,8 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         yield f'{model}: is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
         yield (
-            f'{model}: no limit applies, and unbudgeted = "error"; give the call or mark one, '
-            f"or add [tool.modelbudget.models.{model}]"
+            f'{model}: no limit applies, and unbudgeted = "error"; give one to the call, to a mark, or to the model in '
+            f"the table: [{key_path((*ROOT, 'models', model))}]"
         )
 
 

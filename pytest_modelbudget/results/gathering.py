@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import structs
@@ -14,15 +15,25 @@ from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verd
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
-from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult
+from pytest_modelbudget.results.run import (
+    FailedTest,
+    Incomplete,
+    ModelResult,
+    Result,
+    Run,
+    SharedMark,
+    Stale,
+    TestResult,
+)
 
 
 def gather(
     tests: Mapping[str, TestResult],
     *,
+    failed: Mapping[str, str] = MappingProxyType({}),
     lost_workers: Iterable[str] = (),
     internal_errors: Iterable[str] = (),
-    incomplete: Mapping[Incomplete, str] | None = None,
+    incomplete: Mapping[Incomplete, str] = MappingProxyType({}),
     left_out: Iterable[str] = (),
     table: Table | None = None,
     lock: Lock | None = None,
@@ -31,15 +42,16 @@ def gather(
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
     Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
-    without inputs with one that ran.
+    without inputs with one that ran. ``failed`` has what the reports of failed tests say first.
     """
+    tests = {test: tests[test] for test in sorted(tests, key=_natural)}
     found = (
-        ModelResult(result, (test,), tests[test].excused and bool(result.verdict.excusable))
-        for test in sorted(tests, key=_natural)
-        for result in tests[test].results
+        ModelResult(result, (test,), one.excused and bool(result.verdict.excusable))
+        for test, one in tests.items()
+        for result in one.results
     )
     models, contradicting = joined(found)
-    policies = table or Table()
+    policies, unknown = table or Table(), [test for test, one in tests.items() if one.skipped or test in failed]
     return Run(
         models=models,
         contradicting=contradicting,
@@ -49,14 +61,37 @@ def gather(
             *_stale(policies, [model.name for model in models], tests),
             *_stale_in_lock(policies, lock or Lock(), models, accepts=accepts),
         ),
-        unused=tuple(test for test in sorted(tests, key=_natural) if tests[test].unused),
-        outside=tuple((test, tests[test].outside) for test in sorted(tests, key=_natural) if tests[test].outside),
-        incomplete=tuple(incomplete or ()),
-        details=incomplete or {},
+        unused=tuple(test for test, one in tests.items() if one.unused),
+        outside=tuple((test, one.outside) for test, one in tests.items() if one.outside),
+        incomplete=tuple(incomplete),
+        details=dict(incomplete),
+        failed=tuple(_failed(tests, failed)),
+        marks=_joined_marks((mark for one in tests.values() for mark in one.marks), unknown),
         flops_per_mac=policies.flops_per_mac,
-        reported=tuple(sorted(tests, key=_natural)),
+        reported=tuple(tests),
         left_out=tuple(sorted(left_out, key=_natural)),
     )
+
+
+def _failed(tests: Mapping[str, TestResult], failed: Mapping[str, str]) -> Iterator[FailedTest]:
+    """Yield the tests under a budget that failed, but for those of which a model says why."""
+    for test, found in tests.items():
+        if test not in failed or any(result.verdict.errors for result in found.results):
+            continue
+        if found.failure:
+            yield FailedTest(test, found.failure.partition("\n")[0])
+        else:
+            kind = failed[test].partition(":")[0]
+            yield FailedTest(test, "AssertionError" if kind.startswith("assert ") else kind, by_itself=True)
+
+
+def _joined_marks(found: Iterable[SharedMark], unknown: Sequence[str] = ()) -> tuple[SharedMark, ...]:
+    """Return each mark of a class or module once; what ``unknown`` tests would have measured, nobody knows."""
+    met: dict[SharedMark, bool] = {}
+    for mark in found:
+        key = structs.replace(mark, met=False)
+        met[key] = met.get(key, False) or mark.met
+    return tuple(structs.replace(mark, met=is_met or any(map(mark.is_of, unknown))) for mark, is_met in met.items())
 
 
 def joined(found: Iterable[ModelResult]) -> tuple[tuple[ModelResult, ...], tuple[tuple[int, int], ...]]:
@@ -78,8 +113,9 @@ def joined(found: Iterable[ModelResult]) -> tuple[tuple[ModelResult, ...], tuple
 def merge(runs: Sequence[Run]) -> Run:
     """Return the run of which these are the shards.
 
-    Tests that some shard left out and none ran are still ``left_out``: the run of a shard is missing. What a shard did
-    not measure is stale only where no other measured it. Raises ValueError for two conventions.
+    Tests that some shard left out and none ran are still ``left_out``, and so are declared models that no shard was
+    asked for: the run of a shard is missing. What a shard did not measure is stale only where no other measured it.
+    Raises ValueError for two conventions.
     """
     if len({run.flops_per_mac for run in runs}) > 1:
         raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
@@ -91,7 +127,11 @@ def merge(runs: Sequence[Run]) -> Run:
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
     if not left_out:
         reasons.pop("deselected", None)
-    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in _stale_names(run) for run in runs)]
+    unmeasured = [{(one.name, one.inputs) for one in run.stale} for run in runs]
+    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in names for names in unmeasured)]
+    if reasons:
+        unrun = [one for one in stale if one.declared and one.severity == "error"]
+        left_out |= {f"{one.place.path}::{one.name}" for one in unrun if one.place}
     return Run(
         models=models,
         contradicting=contradicting,
@@ -105,11 +145,9 @@ def merge(runs: Sequence[Run]) -> Run:
         reported=tuple(reported),
         left_out=tuple(sorted(left_out, key=_natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
+        failed=tuple(one for run in runs for one in run.failed),
+        marks=_joined_marks(mark for run in runs for mark in run.marks),
     )
-
-
-def _stale_names(run: Run) -> set[tuple[str, tuple[str, ...] | None]]:
-    return {(one.name, one.inputs) for one in run.stale}
 
 
 _SEVERITIES: Mapping[str, Literal["error", "warning"]] = {"error": "error", "warn": "warning"}

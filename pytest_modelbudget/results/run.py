@@ -17,22 +17,14 @@ from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
 Incomplete = Literal[
-    "selected",
-    "arguments",
-    "not collected",
-    "deselected",
-    "skipped",
-    "stopped",
-    "collection failed",
-    "worker lost",
+    "selected", "arguments", "not collected", "deselected", "skipped", "stopped", "collection failed", "worker lost"
 ]
 """Why a run does not show everything that the project's tests measure.
 
 ``selected``: it was asked for single tests, or an option changed what is collected; ``arguments``: it was asked for
 some files or folders; ``not collected``: a file of the project was not; ``deselected``: a filter or a shard left tests
-out;
-``skipped``: a test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were left
-when it ended.
+out; ``skipped``: a test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were
+left when it ended.
 """
 
 
@@ -54,12 +46,29 @@ class Result(Struct, frozen=True):
         return unfold(msgspec.json.decode(self.encoded, type=FoldedMeasurement))
 
 
+class SharedMark(Struct, frozen=True, omit_defaults=True):
+    """A mark of a class or module, by its node id, and the pattern of the models that it speaks of, if it has one.
+
+    ``met`` tells that a test measured such a model, or that nobody knows: it failed, or was skipped.
+    """
+
+    node: str
+    place: Place | None = None
+    model: str | None = None
+    met: bool = False
+
+    def is_of(self, test: str) -> bool:
+        """Return whether a test, by its node id, has the mark."""
+        return test.startswith(f"{self.node}::")
+
+
 class TestResult(Struct, frozen=True, omit_defaults=True):
     """What one test found.
 
     ``excused`` tells that ``xfail`` expected its excesses, ``skipped`` that it gave up before its end, ``unused`` that
     it asked for the fixture and never called it. ``outside`` are operators that an observed test ran outside of any
     module. ``failure`` is what the test has to be reported as failed with, whatever becomes of its reports on the way.
+    ``marks`` are those of its class and module.
     """
 
     __test__: ClassVar[bool] = False  # no test, whatever pytest takes from the name
@@ -70,6 +79,7 @@ class TestResult(Struct, frozen=True, omit_defaults=True):
     unused: bool = False
     outside: tuple[OperatorCost, ...] = ()
     failure: str = ""
+    marks: tuple[SharedMark, ...] = ()
 
 
 class ModelResult(Struct, frozen=True):
@@ -129,6 +139,17 @@ class Stale(Struct, frozen=True):
     declared: bool = False
 
 
+class FailedTest(Struct, frozen=True):
+    """A test under a budget that failed although no model that it measured says why.
+
+    ``error`` is the first line of a failure of the plugin, and for a test that failed ``by_itself`` the exception.
+    """
+
+    test: str
+    error: str
+    by_itself: bool = False
+
+
 class Run(Struct, frozen=True):
     """Everything that one run of pytest found.
 
@@ -138,7 +159,7 @@ class Run(Struct, frozen=True):
     observed tests ran outside of any module, by node id. ``flops_per_mac`` is the
     convention in use. ``reported`` are the tests under a budget that ran, ``left_out`` those that were collected and
     left out, as the tests of other shards are. ``details`` tell what some of the reasons in ``incomplete`` are about:
-    the file that was not collected, the test that was skipped.
+    the file that was not collected, the test that was skipped. ``failed`` are tests under a budget.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -153,6 +174,8 @@ class Run(Struct, frozen=True):
     reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     details: Mapping[Incomplete, str] = {}
+    failed: tuple[FailedTest, ...] = ()
+    marks: tuple[SharedMark, ...] = ()
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:
@@ -163,6 +186,13 @@ class Run(Struct, frozen=True):
     def complete(self) -> bool:
         """Whether the run shows everything that the project's tests measure."""
         return not self.incomplete
+
+    @property
+    def unmet(self) -> tuple[SharedMark, ...]:
+        """The marks of classes and modules of which all tests ran, and none measured a model."""
+        if not {"selected", "stopped", "collection failed", "worker lost"}.isdisjoint(self.incomplete):
+            return ()
+        return tuple(one for one in self.marks if not one.met and not any(map(one.is_of, self.left_out)))
 
     @property
     def missing(self) -> tuple[Stale, ...]:

@@ -11,7 +11,9 @@ from msgspec import Struct
 from pytest_modelbudget.results.folding import FoldedMeasurement
 from pytest_modelbudget.results.run import Run
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+_OLDER: Final = (1,)
+"""Schemas that are read too: they lack what has a default."""
 
 
 class ReportError(Exception):
@@ -38,7 +40,7 @@ def read_report(text: str, shown: str) -> Run:
     """Return the run in the JSON of a report; ``shown`` is its file as people know it. Raises ReportError."""
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, *_OLDER):
             raise ReportError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}")
         return msgspec.json.decode(text, type=Report).run
     except msgspec.DecodeError as error:

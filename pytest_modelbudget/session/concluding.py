@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
+from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.measurement import OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.reports.wording import outside_of_modules
@@ -85,7 +86,7 @@ def _swallowed(lost: Exception) -> BudgetError:
 
 def _unmet(contract: Contract, record: Record) -> BudgetError | None:
     """Return what is wrong with marks that nothing, or nothing they speak of, was measured under."""
-    if not contract.marked:
+    if not contract.own and not record.measured:
         return _uses_nothing(contract, record)
     if not record.measured:
         never = "the test never called model_budget" if record.requested_fixture else "the test called no module"
@@ -95,6 +96,8 @@ def _unmet(contract: Contract, record: Record) -> BudgetError | None:
             never = f"its modules ran under {', '.join(sorted(record.traced_under))}, where nothing is computed"
         ran = f", and {outside_of_modules(record.outside)}" if record.outside else ""
         return BudgetError(f"budget declared, but no model was measured: {never}{ran}")
+    if not contract.marked:
+        return None
     return _selects_nothing(contract, record) or _names_several(contract, record) or _limits_nothing(contract, record)
 
 
@@ -109,8 +112,8 @@ def _names(record: Record) -> list[str]:
 
 
 def _selects_nothing(contract: Contract, record: Record) -> BudgetError | None:
-    for rules in contract.rules:
-        if not any(rules.selects(one.verdict.model, one.original_name) for one in record.measured):
+    for rules in contract.own:
+        if not record.meets(rules):
             measured = ", ".join(_names(record))
             part = any(one.name and rules.selects(one.name) for found in record.measured for one in found.parts())
             hint = f'. That is a module of one: module="{rules.model}" limits it' if part else ""
@@ -140,8 +143,8 @@ def _limits_nothing(contract: Contract, record: Record) -> BudgetError | None:
         return None
     names = _names(record)
     return BudgetError(
-        f"budget declared, but no limit applies to {', '.join(names)}: give the mark one, or add "
-        f"[tool.modelbudget.models.{names[0]}] to {contract.table_path}"
+        f"budget declared, but no limit applies to {', '.join(names)}: give one to the mark, or to the model in "
+        f"{contract.table_path}: [{key_path((*ROOT, 'models', names[0]))}]"
     )
 
 

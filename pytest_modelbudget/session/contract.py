@@ -8,6 +8,7 @@ import pytest
 
 from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.metrics import needing
+from pytest_modelbudget.results.run import SharedMark
 from pytest_modelbudget.session.places import place_of_mark, place_of_test
 from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
 from pytest_modelbudget.session.state import DECLARED, READ, RULES, SESSION, our_marks, our_marks_with_nodes
@@ -18,7 +19,8 @@ class Contract:
     """The rules of a test's marks from the outermost to the closest, and where to show what is wrong with them.
 
     ``marks`` are those that were read, whosever they are; ``uses_fixture`` tells that the test asks for the fixture
-    ``model_budget`` by name, so that nothing is observed.
+    ``model_budget`` by name, so that nothing is observed. ``shared`` are those of the rules that other tests have too,
+    with the mark of the class or module.
     """
 
     rules: tuple[Rules, ...]
@@ -27,12 +29,18 @@ class Contract:
     marks: tuple[pytest.Mark, ...]
     table_path: str = "pyproject.toml"
     refuses_unbudgeted: bool = False
+    shared: tuple[tuple[SharedMark, Rules], ...] = ()
 
     @classmethod
     def without_marks(cls, item: pytest.Item) -> Contract:
         """Return the contract of a test whose marks have not been read."""
         table = item.config.stash[SESSION].table
         return cls((), place_of_test(item), _measures(item), (), table.path, table.unbudgeted == "error")
+
+    @property
+    def own(self) -> list[Rules]:
+        """The rules of marks that no other test has: by itself the test has to measure a model that they speak of."""
+        return [rules for rules in self.rules if not any(rules is other for _, other in self.shared)]
 
     @property
     def marked(self) -> bool:
@@ -51,7 +59,7 @@ def contract_of(item: pytest.Item) -> Contract:
     outer_first = [pair for pair in reversed(read) if pair[1] is not item.stash.get(DECLARED, None)]
     pairs = sorted(outer_first, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
     shared, known = item.config.stash[SESSION].shares_mark, item.stash.setdefault(RULES, {})
-    found = []
+    found, shared_marks = [], []
     for node, mark in pairs:
         place = place_of_mark(mark, node)
         try:
@@ -64,10 +72,13 @@ def contract_of(item: pytest.Item) -> Contract:
             error.place = place
             raise
         found += [rules] if rules else []
+        if rules and node is not item:
+            shared_marks.append((SharedMark(node.nodeid, place, rules.model), rules))
     closest = found[-1].place if found else None
     place = closest if closest is not None and closest.line is not None else place_of_test(item)
     table = item.config.stash[SESSION].table
-    return Contract(tuple(found), place, uses_fixture, tuple(our_marks(item)), table.path, table.unbudgeted == "error")
+    marks, is_strict = tuple(our_marks(item)), table.unbudgeted == "error"
+    return Contract(tuple(found), place, uses_fixture, marks, table.path, is_strict, tuple(shared_marks))
 
 
 def _measures(item: pytest.Item) -> bool:

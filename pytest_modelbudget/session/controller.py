@@ -8,12 +8,12 @@ import pytest
 from msgspec import structs
 
 from pytest_modelbudget.reports.junit import PREFIX, properties
-from pytest_modelbudget.reports.lines import left_out, notes
+from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, decode, gather
 from pytest_modelbudget.session.completeness import incomplete, uncollected
 from pytest_modelbudget.session.locking import writes
-from pytest_modelbudget.session.pytest_private import encoding_of, show_as_failed
+from pytest_modelbudget.session.pytest_private import encoding_of, headline, show_as_failed
 from pytest_modelbudget.session.reporting import tell_github
 from pytest_modelbudget.session.state import Session
 
@@ -24,7 +24,7 @@ def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its report, and add it to the report as properties for the JUnit file."""
     found = decode(report.modelbudget)
     if session.attempts.end(report, found.failure):
-        session.failed.add(report.nodeid)
+        session.failed.setdefault(report.nodeid, found.failure)
         show_as_failed(report, f"{found.failure}\n\n{TURNED}")
     session.tests[report.nodeid] = found
     if session.config.getini("modelbudget_junit"):
@@ -47,6 +47,7 @@ def run_of(session: Session) -> Run:
     config, reasons = session.config, dict(incomplete(session))
     run = gather(
         session.tests,
+        failed={test: headline(shown) for test, shown in session.failed.items()},
         lost_workers=session.lost_workers,
         internal_errors=session.internal_errors,
         incomplete=reasons,
@@ -72,7 +73,7 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
     for line in lines:
         terminal.write(line.text)
         terminal.write_line(line.status, **({line.colour: True} if line.colour else {}))
-    if not_measured := left_out(run, width):
-        terminal.write_line(not_measured)
+    if missing := not_measured(run, width):
+        terminal.write_line(missing)
     for annotation in tell_github(config, run):
         terminal.write_line(annotation)

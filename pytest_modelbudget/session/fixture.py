@@ -37,6 +37,8 @@ class ModelBudget:
     """What the fixture ``model_budget`` is in one test: ``measure``, plus judgement."""
 
     def __init__(self, item: pytest.Item) -> None:
+        import pytest_modelbudget.counting  # noqa: F401 - hypothesis gives a call 200 ms, and this takes seconds
+
         self._guarded = guarded_by_fixture(item)
         self._guarded.record.requested_fixture = True
         self._closed = False

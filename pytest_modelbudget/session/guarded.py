@@ -51,7 +51,7 @@ from pytest_modelbudget.session.pytest_private import (
 from pytest_modelbudget.session.record import Measured, Record
 from pytest_modelbudget.session.state import AT_END, GUARD, SESSION, our_marks
 
-_STOPPED = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
+_STOPPED = (KeyboardInterrupt, pytest.exit.Exception)
 
 
 def guarded_by_marks(item: pytest.Item) -> GuardedTest | None:
@@ -164,7 +164,10 @@ class GuardedTest:
             skipped = self.record.skipped and not (found and self.record.ran_through)
             outside = tuple(self.record.outside)
             failure = "" if self.record.excused else self.record.first_failure
-            result = TestResult(found, self.record.excused, skipped, self.record.unused_fixture, outside, failure)
+            marks = tuple(structs.replace(mark, met=self.record.meets(rules)) for mark, rules in self.contract.shared)
+            result = TestResult(
+                found, self.record.excused, skipped, self.record.unused_fixture, outside, failure, marks
+            )
             self.session.found[report.nodeid] = report.modelbudget = encode(result)  # type: ignore[attr-defined]
 
     def refresh(self) -> None:

@@ -12,6 +12,8 @@ from pytest_modelbudget.files import check_writable, write_whole
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.session.ignored_locks import lock_path
 
+_CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
+"""Variables that services set: most of them, Jenkins, and Azure Pipelines."""
 UPDATE = "--modelbudget-update"
 PRUNE = "--modelbudget-prune"
 
@@ -80,10 +82,11 @@ def _text_of(path: Path, shown: str) -> str | None:
 
 
 def _refuse_in_ci(shown: str) -> None:
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+    found = [name for name in _CI if os.environ.get(name, "").lower() not in ("", "0", "false")]
+    if found:
         raise pytest.UsageError(
-            f"{shown}: CI is set, and a baseline is accepted by a person. Run this on your machine, and commit the "
-            f"file: pytest {UPDATE}"
+            f"{shown}: {found[0]} is set, and a baseline is accepted by a person. Run this on your machine, and commit "
+            f"the file: pytest {UPDATE}"
         )
 
 

@@ -133,6 +133,15 @@ def _without_module(line: str) -> str:
     return re.sub(r"^(E +)?pytest_modelbudget\.(\w+\.)*(?=\w+: )", r"\1", line)
 
 
+def headline(longrepr: Any) -> str:
+    """Return the first line of what a failed report shows: the exception, and what it says.
+
+    Without it that line could be found only by its place in the text of the whole report.
+    """
+    crash = getattr(longrepr, "reprcrash", None)
+    return str(longrepr if crash is None else crash.message).partition("\n")[0]
+
+
 def encoding_of(terminal: pytest.TerminalReporter) -> str:
     """Return the encoding of the screen.
 
@@ -150,7 +159,7 @@ def matches(path: Path, patterns: Iterable[str]) -> bool:
 
 
 def report_of_run_failure(
-    name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["call", "teardown"]
+    name: str, excinfo: pytest.ExceptionInfo[BaseException] | None, when: Literal["setup", "call", "teardown"]
 ) -> pytest.TestReport:
     """Return the report of an item that was never collected: what is wrong with the run as a whole.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_modelbudget.budgets import BudgetExceeded, Verdict
+from pytest_modelbudget.budgets import BudgetExceeded, Rules, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
 from pytest_modelbudget.results.difference import Difference
 
@@ -69,6 +69,10 @@ class Record:
     ran_through: bool = False
     unobserved: bool = False
     judged_under: list[pytest.Mark] = field(default_factory=list)
+
+    def meets(self, rules: Rules) -> bool:
+        """Return whether any model was measured that a mark with these rules speaks of."""
+        return any(rules.selects(one.verdict.model, one.original_name) for one in self.measured)
 
     @property
     def never_called_fixture(self) -> bool:

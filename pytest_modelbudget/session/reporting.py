@@ -111,7 +111,7 @@ def tell_github(config: pytest.Config, run: Run) -> list[str]:
         return []
     commands = workflow_commands(run, _below_repository(config))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and (run.models or run.stale or run.lost_workers):
+    if summary and (run.models or run.stale or markdown.violations(run)):
         text = markdown.of_run(run)
         try:
             with Path(summary).open("a", encoding="utf-8") as file:

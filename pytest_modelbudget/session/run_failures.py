@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, Place
-from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
+from pytest_modelbudget.reports.faults import Fault, faults
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.session.controller import TURNED
 from pytest_modelbudget.session.places import raise_at
@@ -17,48 +17,45 @@ from pytest_modelbudget.session.state import Session
 
 def report_run_failures(session: Session, run: Run, pytest_session: pytest.Session) -> None:
     """Report everything that is wrong with the run as a whole."""
-    failed_before = pytest_session.testsfailed
-    for number, (name, place, message) in enumerate([*_failures(session, run)], start=1):
-        failed = report_of_run_failure(name, _excinfo(BudgetError(message), place, session.config), "call")
+    failed_before, unable = pytest_session.testsfailed, dict[str, str]()
+    for number, fault in enumerate([*_failures(session, run)], start=1):
+        reports = [
+            report_of_run_failure(fault.name, _excinfo(fault, session.config) if when == "call" else None, when)
+            for when in ("setup", "call", "teardown")
+        ]
         session.reports_a_run_failure = True
-        for report in (failed, report_of_run_failure(name, None, "teardown")):
-            session.config.hook.pytest_runtest_logreport(report=report)
+        for report in reports:
+            unable |= dict(_report(session.config, report))
         session.reports_a_run_failure = False
-        forget_last_failed(session.config, failed)
+        forget_last_failed(session.config, reports[1])
         if pytest_session.testsfailed < failed_before + number:  # a hook has taken this one back too
             pytest_session.testsfailed = failed_before + number
+    session.notes += [f"{plugin} could not take {error}" for plugin, error in unable.items()]
 
 
-def _failures(session: Session, run: Run) -> Iterator[tuple[str, Place, str]]:
-    for worker in run.lost_workers:
-        yield (
-            f"lost worker {worker}",
-            Place("pyproject.toml"),
-            f"worker {worker} was lost, and with it what its tests measured: this run does not show every model",
-        )
-    for number, error in enumerate(run.internal_errors, start=1):
-        last = error.rstrip().rpartition("\n")[2]
-        yield (
-            f"internal error {number}",
-            Place("pyproject.toml"),
-            f"pytest itself failed in a worker, and with it what its tests measured: {last}",
-        )
+def _report(config: pytest.Config, report: pytest.TestReport) -> Iterator[tuple[str, str]]:
+    """Give a report to each plugin by itself, and yield those that raise: some know no tests but the collected ones."""
+    manager, hook = config.pluginmanager, config.hook.pytest_runtest_logreport
+    plugins = [found.plugin for found in reversed(hook.get_hookimpls())]
+    for plugin in plugins:
+        try:
+            manager.subset_hook_caller(hook.name, [one for one in plugins if one is not plugin])(report=report)
+        except Exception as error:
+            yield str(manager.get_name(plugin)), f"the report of {report.nodeid}: {type(error).__name__}: {error}"
+
+
+def _failures(session: Session, run: Run) -> Iterator[Fault]:
     for test, failure in session.attempts.hidden.items():
-        yield f"hidden {test}", Place(test.partition("::")[0]), f"{failure}\n\n{test}: {TURNED}"
+        place = Place(test.partition("::")[0])
+        yield Fault("hidden", test, place, f"{failure}\n\n{test}: {TURNED}")
     if session.prune_refused:
-        yield (
-            "prune",
-            Place("pyproject.toml"),
-            f"nothing was removed from the baseline: {session.prune_refused}",
-        )
-    for stale in run.missing:
-        yield f"stale {stale.name}", stale.place or Place("pyproject.toml"), unmeasured_entry(stale)
-    for one, other in run.contradictions:
-        yield f"name {other.name}", Place(other.tests[0].partition("::")[0]), contradiction(one, other)
+        message = f"nothing was removed from the baseline: {session.prune_refused}"
+        yield Fault("prune", "", Place("pyproject.toml"), message)
+    yield from faults(run)
 
 
-def _excinfo(error: Exception, place: Place, config: pytest.Config) -> pytest.ExceptionInfo[BaseException]:
+def _excinfo(fault: Fault, config: pytest.Config) -> pytest.ExceptionInfo[BaseException]:
     try:
-        raise_at(error, place, config, "modelbudget")
+        raise_at(BudgetError(fault.message), fault.place, config, "modelbudget")
     except Exception as raised:
         return pytest.ExceptionInfo.from_exception(raised)

@@ -107,7 +107,8 @@ class Session:
 
     ``table_data`` is the project's table as builtins: the controller reads it once, and hands it to its workers.
     ``tests`` holds on the controller what each test found, by node id; ``found`` is that too, encoded, where the test
-    ran and until its last report has it.
+    ran and until its last report has it. ``failed`` has what the first report of each failed test
+    shows.
     """
 
     def __init__(self, config: pytest.Config, is_controller: bool, table_data: dict[str, Any] | None) -> None:
@@ -124,7 +125,7 @@ class Session:
         self.lock_text: str | None = None
         self.attempts = Attempts()
         self.found: dict[str, bytes] = {}
-        self.failed: set[str] = set()
+        self.failed: dict[str, Any] = {}
         self.notes: list[str] = []
         self.prune_refused = ""
         self.skipped_in_part: set[str] = set()

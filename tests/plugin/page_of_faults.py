@@ -26,6 +26,8 @@ ELSEWHERE = {
     "plugin/test_shared_mark.py": "A mark that another plugin has too",
     "plugin/test_subtests.py": "Subtests",
     "plugin/test_completeness.py": "Runs that do not show everything",
+    "plugin/test_shared_marks.py": "Marks of a class or module",
+    "plugin/test_failed_tests.py": "Failed tests in reports",
     "plugin/test_pruning.py": "Tests that failed or gave up, and the baseline",
     "plugin/test_gates.py": "What is wrong with the run as a whole",
     "plugin/test_broken_runs.py": "Broken runs",

@@ -233,12 +233,12 @@ def test_weights_alone_are_held_against_any_inputs(run: Run) -> None:
     assert run(test_net=weights.format(220)).ret == pytest.ExitCode.TESTS_FAILED
 
 
-@PLAIN_AND_N2
-def test_ci_accepts_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
-    monkeypatch.setenv("CI", "true")
+@pytest.mark.parametrize(("mode", "variable"), with_workers(["CI", "BUILD_NUMBER", "TF_BUILD"], "CI"))
+def test_ci_accepts_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, mode: list[str], variable: str) -> None:
+    monkeypatch.setenv(variable, "17")
     result = run(*mode, "--modelbudget-update", test_net=net())
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: {LOCK}: CI is set, *: pytest --modelbudget-update"])
+    result.stderr.fnmatch_lines([f"ERROR: {LOCK}: {variable} is set, *: pytest --modelbudget-update"])
 
 
 EDITS = {

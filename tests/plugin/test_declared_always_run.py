@@ -215,3 +215,15 @@ def test_an_item_of_a_group_of_workers_was_run(run: Run, project: Path) -> None:
     )
     result = run("-n2", "--dist=loadgroup", pyproject=TABLE.replace("1K", "1M"), test_a=FINE, subprocess=True)
     result.assert_outcomes(passed=2)
+
+
+@PLAIN_AND_N2
+def test_github_is_told_what_a_part_leaves_out(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "summary.md"))
+    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    line = "Not measured, since the run was asked for tests/deep: net"
+    result.stdout.fnmatch_lines([f"::notice title=model budgets::{line}"])
+    assert line in (project / "summary.md").read_text()

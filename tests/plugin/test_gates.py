@@ -159,3 +159,59 @@ def test_reports_that_are_made_anew_say_what_was_found(run: Run, pytester: pytes
     )
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*BudgetExceeded: Net: macs 22.00 K > 1 K*", "good *ok*"])
+
+
+_KNOWS_ONLY_COLLECTED_TESTS = {
+    "logreport": """
+        known = {}
+        def pytest_itemcollected(item): known[item.nodeid] = item
+        def pytest_collection_finish(session): known.update((item.nodeid, item) for item in session.items)
+        def pytest_runtest_logreport(report): known[report.nodeid]
+        """,
+    "first": """
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logreport(report):
+            if report.nodeid.startswith("modelbudget"): raise RuntimeError("unknown test")
+        """,
+    "around": """
+        import pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_logreport(report):
+            if report.nodeid.startswith("modelbudget"): raise RuntimeError("unknown test")
+            return (yield)
+        """,
+    "status": """
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_report_teststatus(report):
+            if report.nodeid.startswith("modelbudget"): raise RuntimeError("unknown test")
+        """,
+    "by phases": """
+        cases = {}
+        def pytest_runtest_logreport(report):
+            if report.when == "setup": cases[report.nodeid] = []
+            cases[report.nodeid].append(report.outcome)
+        """,
+}
+"""How pytest-nunit (by phases) and hooks in conftests take the reports of tests."""
+
+
+@pytest.mark.parametrize(("mode", "hook"), with_workers(_KNOWS_ONLY_COLLECTED_TESTS, "around", "by phases"))
+def test_hooks_that_know_only_collected_tests_hide_nothing(
+    run: Run, pytester: pytest.Pytester, mode: list[str], hook: str
+) -> None:
+    pytester.makeconftest(dedent(_KNOWS_ONLY_COLLECTED_TESTS[hook]))
+    result = run(
+        *mode,
+        "--junitxml=junit.xml",
+        test_one="""
+        def test_small(model_budget): model_budget(Net(), X, name="net")
+        def test_large(model_budget): model_budget(Net(300), X, name="net")
+        """,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED modelbudget::name net - *", "*1 failed, 2 passed*"])
+    if hook not in ("by phases", "status"):
+        result.stdout.fnmatch_lines(["*could not take the report of modelbudget::name net: *Error:*"])
+    assert counts(pytester.path / "junit.xml") == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}

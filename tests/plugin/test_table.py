@@ -60,7 +60,9 @@ def test_without_a_pyproject_marks_bring_their_own_limits(run: Run) -> None:
 def test_without_a_pyproject_a_bare_mark_fails(run: Run, mode: list[str]) -> None:
     result = run(*mode, test_net=NET)
     result.stdout.fnmatch_lines(
-        ["*no limit applies to Net: give the mark one, or add [[]tool.modelbudget.models.Net] to pyproject.toml*"]
+        [
+            "*no limit applies to Net: give one to the mark, or to the model in pyproject.toml: [[]tool.modelbudget.models.Net]*"
+        ]
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
@@ -236,3 +238,24 @@ def test_help_and_markers_show_what_there_is(run: Run) -> None:
     shown = run("--help")
     shown.stdout.fnmatch_lines(["model budgets:", "*--modelbudget-config=PATH*", "*modelbudget_junit (bool)*"])
     run("--markers").stdout.fnmatch_lines(["@pytest.mark.budget(*", "@pytest.mark.modelbudget(*"])
+
+
+@PLAIN_AND_N2
+def test_exponents_are_a_budget(run: Run, mode: list[str]) -> None:
+    table = """
+    [tool.modelbudget]
+    unbudgeted = "error"
+    [tool.modelbudget.models.net]
+    factory = "models:Net"
+    inputs = "{1,2,4}x100"
+    scaling = { macs = "linear" }
+    [tool.modelbudget.models."a.head"]
+    factory = "models:Head"
+    inputs = "1x10"
+    """
+    scaled = 'def test_net(model_budget): model_budget.scaling(Net(), "{1,2}x100", name="other", macs="linear")'
+    result = run(*mode, pyproject=table, test_net=scaled, subprocess=True)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ['*no limit applies, *or to the model in the table: [[]tool.modelbudget.models."a.head"]']
+    )

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import pytest_modelbudget
 from pytest_modelbudget.results import Run, gather
@@ -36,8 +37,15 @@ def test_what_is_no_report_is_refused(text: str) -> None:
 
 
 def test_another_schema_is_refused() -> None:
-    with pytest.raises(ReportError, match="has schema 2, and this version of the plugin knows 1"):
-        read_report('{"schema": 2}', "x.json")
+    with pytest.raises(ReportError, match="has schema 3, and this version of the plugin knows 2"):
+        read_report('{"schema": 3}', "x.json")
+
+
+def test_a_report_of_the_first_schema_is_read() -> None:
+    older = json.loads(write_report(RUN))
+    older["schema"] = 1
+    del older["run"]["details"], older["run"]["failed"]
+    assert read_report(json.dumps(older, separators=(",", ":")), "x.json") == structs.replace(RUN, details={})
 
 
 def test_the_schema_that_is_shipped_is_that_of_the_types() -> None:

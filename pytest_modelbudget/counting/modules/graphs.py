@@ -19,26 +19,20 @@ def _nodes(graph: Any) -> Iterator[Any]:
             yield from _nodes(block)
 
 
-def _graph_of(module: nn.Module) -> Any:
-    return getattr(module, "inlined_graph", None)
-
-
-def weights_in_graph(module: nn.Module) -> Iterator[tuple[str, str, list[torch.Tensor] | None]]:
+def weights_in_graph(module: Any) -> Iterator[tuple[str, str, list[torch.Tensor] | None]]:
     """Yield the packed objects that a scripted module uses, and the constants of a frozen one, whose weights they are.
 
     As ``packed_weights`` does. A frozen graph does not tell weights from other constants.
     """
-    script: Any = module
-    is_frozen = not script._c.hasattr("training")
+    graph: Any = getattr(module, "inlined_graph", None)
     objects: dict[str, tuple[str, Any]] = {}
     yielded: set[str] = set()
-    for node in _nodes(_graph_of(module)):
-        if not objects:
-            objects[next(script.inlined_graph.inputs()).debugName()] = "", script._c
+    for node in _nodes(graph):
+        objects = objects or {next(graph.inputs()).debugName(): ("", module)}
         if node.kind() == "prim::GetAttr":
             path, owner = objects.get(node.input().debugName(), ("", None))
             if owner is not None and node.output().type().kind() == "ClassType":
-                found = owner.getattr(node.s("name"))
+                found = getattr(owner, node.s("name"))
                 inside = f"{path}{node.s('name')}."
                 if _is_packed(node.output()) and inside not in yielded:
                     yielded.add(inside)
@@ -48,7 +42,7 @@ def weights_in_graph(module: nn.Module) -> Iterator[tuple[str, str, list[torch.T
             kind = node.kindOf("value")
             if kind == "ival" and _is_packed(node.output()):
                 yield "", name_of(node.ival("value")), contents(node.ival("value"))
-            elif kind in ("t", "ts") and is_frozen:
+            elif kind in ("t", "ts") and not hasattr(module, "training"):
                 yield "", "", [node.t("value")] if kind == "t" else node.ts("value")
 
 
@@ -62,7 +56,7 @@ def unseen_operators(module: nn.Module) -> Iterator[str]:
 
     Graphs that were frozen for inference hold them: ``prim::mkldnn_convolution``. So do those that fork.
     """
-    for node in _nodes(_graph_of(module)):
+    for node in _nodes(getattr(module, "inlined_graph", None)):
         kind = str(node.kind())
         known = kind.lower().startswith(("prim::mkldnn", "mkldnn::", "tensorrt::"))
         if known or kind == "prim::fork" or kind.endswith("Group"):  # another thread, kernels fused to one

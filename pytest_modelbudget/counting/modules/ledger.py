@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pytest_modelbudget.counting.modules.flat import FlatGraphs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.operators.registry import find_formula
 from pytest_modelbudget.counting.torch_private import (
@@ -26,7 +27,8 @@ class Ledger:
 
     ``running`` is the stack of the modules that are running, innermost last, by their positions. ``branches`` are the
     ledgers of other threads that run a part of the forward, by the thread's identity. ``traced_under`` is the mode of
-    others, if any, under which operators with MACs ran that computed nothing.
+    others, if any, under which operators with MACs ran that computed nothing. ``unplaced`` are operators in ``flat``
+    graphs that do not tell which part they belong to.
     """
 
     __slots__ = (
@@ -36,29 +38,35 @@ class Ledger:
         "_threads",
         "backward",
         "branches",
+        "flat",
         "forward",
         "index",
         "running",
         "traced_under",
         "unknown",
+        "unplaced",
     )
 
     def __init__(self, index: ModuleIndex, module: int = ROOT) -> None:
         self.index = index
+        self.flat = FlatGraphs(index)
         self.running = [module]
         self.branches: dict[int, Ledger] = {}
         self._threads: list[Ledger] = []
         self.forward: Tally = {}
         self.backward: Tally = {}
         self.unknown: Tally = {}
+        self.unplaced: set[tuple[int, str]] = set()
         self.traced_under = ""
         self._in_backward = False
         self._boundaries: list[int] = []
         self._modules: list[int] = []
 
-    def charge(self, name: str, macs: int | None) -> None:
+    def charge(self, name: str, macs: int | None, operands: Any = ()) -> None:
         """Add one call of an operator to the module that runs it; ``macs`` is None where it is unknown."""
         module = self._module_of_backward() if self._in_backward else self.running[-1]
+        if module in self.flat.positions and not self._in_backward and macs:
+            module = self._part_of(module, name, operands)
         tally = self.unknown if macs is None else self.backward if self._in_backward else self.forward
         entry = tally.get((module, name))
         if entry is None:
@@ -66,6 +74,16 @@ class Ledger:
         else:
             entry[0] += 1
             entry[1] += macs or 0
+
+    def _part_of(self, module: int, name: str, operands: Any) -> int:
+        """Return the part of a module whose operator its graph runs; the module itself, if nothing tells."""
+        part = self.flat.part_that_runs(self.running, operands)
+        if part is None:
+            self.unplaced.add((module, name))
+        if self._boundaries:  # autograd has made the node of this operator already
+            self._boundaries.append(autograd_sequence_number() - 1)
+            self._modules.append(module if part is None else part)
+        return module if part is None else part
 
     def charge_unknown(self, module: int, name: str) -> None:
         """Add one call of something that was not counted, to the module at a position."""
@@ -77,6 +95,7 @@ class Ledger:
 
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
+        self.unplaced |= other.unplaced
         for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):
             for key, (calls, macs) in theirs.items():
                 tally = mine.setdefault(key, [0, 0])
@@ -112,7 +131,8 @@ class Ledger:
                 tally = mine.setdefault((positions[module], name), [0, 0])
                 tally[0] += calls
                 tally[1] += macs
-        self.index = index
+        self.index, self.flat = index, moved.flat
+        self.unplaced = {(positions[module], name) for module, name in self.unplaced}
         self.forward, self.backward, self.unknown = moved.forward, moved.backward, moved.unknown
 
     def branch(self, thread: int, module: int) -> Ledger:
@@ -127,11 +147,6 @@ class Ledger:
             ledger.join()
             self.add(ledger)
         self._threads.clear()
-
-    @property
-    def computed_nothing(self) -> bool:
-        """Return whether all operators with MACs ran where they compute nothing."""
-        return bool(self.traced_under) and not (self.unknown or any(macs for _, macs in self.forward.values()))
 
     @property
     def backward_follows(self) -> bool:

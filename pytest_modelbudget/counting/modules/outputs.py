@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.containers import items_in
 from pytest_modelbudget.counting.torch_private import unseen_by_function_modes
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -30,7 +31,7 @@ def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:
         if not output.is_nested:
             yield tuple([size if type(size) is int else -1 for size in output.shape])
     elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
-        for part in dict.values(output) if isinstance(output, dict) else output:
+        for part in items_in(output) or ():
             yield from _shapes(part, level + 1)
 
 
@@ -41,7 +42,7 @@ def unfinished_parts(output: Any, level: int = 0) -> Iterator[Any]:
     if isinstance(output, (Iterator, AsyncIterator, Awaitable)):
         yield output
     elif isinstance(output, (tuple, list, dict)) and level < _DEEPEST:
-        for part in dict.values(output) if isinstance(output, dict) else output:
+        for part in items_in(output) or ():
             yield from unfinished_parts(part, level + 1)
 
 

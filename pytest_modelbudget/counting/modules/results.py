@@ -8,6 +8,7 @@ from operator import add
 from typing import Any, Literal
 
 import torch
+from msgspec.structs import replace
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -33,10 +34,8 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
 
 def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
     """Return the measurement of a run."""
-    if ledger.computed_nothing:
-        raise MeasurementError(
-            f"no model was measured: {request.name} ran under {ledger.traced_under}, where nothing is computed"
-        )
+    if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
+        raise MeasurementError(f"no model was measured: it ran under {ledger.traced_under}, where nothing is computed")
     unseen = index.unseen_operators() if index.has_scripted_modules() else ()
     for position, operator in (*index.unopened, *unseen):
         ledger.charge_unknown(position, operator)
@@ -48,7 +47,9 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
         for (position, _), (_, count) in ledger.backward.items():
             training[position] += count
     root = _tree(index, macs, training, request)
-    return _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
+    found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
+    unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
+    return replace(found, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced))
 
 
 def _measurement(

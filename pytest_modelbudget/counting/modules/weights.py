@@ -15,15 +15,13 @@ from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import (
     coo_indices,
     coo_values,
-    is_distributed_tensor,
-    is_fake_tensor_type,
     mkldnn_layout,
     storage_identity,
     storage_of,
 )
 
-_SPARSE_ROWS = (torch.sparse_csr, torch.sparse_bsr)
-_SPARSE_COLUMNS = (torch.sparse_csc, torch.sparse_bsc)
+_BESIDE = ("SCB", "quant_state")
+"""What parameters of bitsandbytes keep beside packed elements: scales, and perhaps the shape that they stand for."""
 _PER_CHANNEL = (torch.per_channel_affine, torch.per_channel_affine_float_qparams)
 
 
@@ -58,23 +56,23 @@ def plain_parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
             yield from plain_parts(part)
     elif tensor.layout is torch.sparse_coo:
         yield from (coo_indices(tensor), coo_values(tensor))
-    elif tensor.layout in _SPARSE_ROWS:
+    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         yield from (tensor.crow_indices(), tensor.col_indices(), tensor.values())
-    elif tensor.layout in _SPARSE_COLUMNS:
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
         yield from (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
     else:
         yield tensor
         if tensor.is_quantized and tensor.qscheme() in _PER_CHANNEL:
             yield from (tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points())
-        if kind not in PLAIN_TYPES and not is_fake_tensor_type(kind):
-            yield from _tensors_among(vars(tensor))
+        if kind not in PLAIN_TYPES:
+            yield from _tensors_among({name: getattr(tensor, name, None) for name in _BESIDE})
 
 
 def logical_size(tensor: torch.Tensor) -> int:
     """Return how many elements a weight has: unpacked where they are packed, and those of this rank's shard."""
-    if is_distributed_tensor(tensor):
+    if hasattr(tensor, "device_mesh"):  # of a DTensor
         return sum(map(logical_size, _wrapped_by(tensor)))
-    packed = getattr(tensor, "quant_state", None)  # of bitsandbytes, whose parameters hold two elements in one
+    packed = getattr(tensor, "quant_state", None)
     return prod(getattr(packed, "shape", tensor.shape))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils import flop_counter
 
-from pytest_modelbudget.counting.operators import registry
+from pytest_modelbudget.counting.operators import foreign, registry
 from pytest_modelbudget.counting.operators.formulas import find_formula
 from pytest_modelbudget.counting.operators.without_macs import WITHOUT_MACS
 from pytest_modelbudget.counting.torch_private import is_composite, overload_packet_of, schema_of, tree_map
@@ -92,11 +92,11 @@ class OperatorFacts:
 def needs_no_macs(func: Any) -> bool:
     """Return whether an operator of torch is known to need no MACs: by its tags, as a view, or by name."""
     name = registry.implemented_name(schema_of(func).name)
-    if name in WITHOUT_MACS or (name.endswith("_") and name[:-1] in WITHOUT_MACS):
-        return True
     namespace = name.partition("::")[0]
-    if namespace == "prims":
-        return True  # decompositions end in them; products stay aten's
+    if name in WITHOUT_MACS or name.removesuffix("_") in WITHOUT_MACS:
+        return True
+    if name in foreign.NAMES_WITHOUT_MACS or namespace in foreign.NAMESPACES_WITHOUT_MACS:
+        return True
     return namespace == "aten" and (
         func.is_view or torch.Tag.pointwise in func.tags or torch.Tag.view_copy in func.tags
     )

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 _WRAPPERS = frozenset(("wrap", "wrap_activation_checkpoint", "tag_activation_checkpoint", "wrap_with_set_grad_enabled"))
+_CONTROL_FLOW = frozenset(("associative_scan", "cond", "map_impl", "scan", "while_loop"))
 _WITHOUT_MACS = frozenset(("print", "with_effects"))
 
 
@@ -26,12 +27,10 @@ def run(
     its MACs, or None where those are unknown.
     """
     name = func.name()
-    if name == "cond":
-        predicate, true_branch, false_branch, operands = args
+    if name in _CONTROL_FLOW:
         if backward_follows:
-            charge("higher_order::cond", None)  # its backward is compiled, and no mode sees that
-        with counting:
-            return (true_branch if bool(predicate) else false_branch)(*operands)
+            charge(f"higher_order::{name}", None)  # its backward is compiled, and no mode sees that
+        return func(*[_counted(one, counting) if callable(one) else one for one in args], **kwargs)
     if name in ("flex_attention", "flex_attention_backward"):
         out = func(*args, **kwargs)
         query, key, value = (tuple(tensor.shape) for tensor in args[:3])
@@ -45,3 +44,11 @@ def run(
     if name not in _WITHOUT_MACS:
         charge(f"higher_order::{name}", None)
     return out
+
+
+def _counted(function: Callable[..., Any], counting: AbstractContextManager[Any]) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        with counting:
+            return function(*args)
+
+    return run

@@ -7,30 +7,19 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.operators.registry import Shape
+from pytest_modelbudget.counting.torch_private import class_of_script_object
 
 
 def packed_shapes(holder: Any) -> list[Shape]:
-    """Return the shapes of the weights that a packed object holds, in order.
-
-    It is a packed weight, or its state leads to some, in tuples and lists of any nesting. Those that do not open are
-    left out.
-    """
-    if isinstance(holder, (tuple, list)):
-        return [shape for item in holder for shape in packed_shapes(item)]
-    if not isinstance(holder, torch.ScriptObject):
-        return []
-    if hasattr(holder, "unpack"):
-        shape = _unpacked_shape(holder)
-        return [] if shape is None else [shape]
-    try:
-        state = holder.__getstate__()
-    except (AttributeError, RuntimeError, TypeError):
-        return []
-    return packed_shapes(state)
+    """Return the shapes of the weights that packed objects hold, in order, without biases; none where one is closed."""
+    return [tuple(tensor.shape) for tensor in contents(holder) or () if tensor.dim() > 1]
 
 
 def contents(holder: Any) -> list[torch.Tensor] | None:
-    """Return the tensors that a packed object holds, as it holds them; None where it does not open."""
+    """Return the tensors that packed objects hold, as they hold them; None where one does not open.
+
+    A packed weight gives them, or its state leads to some, in tuples and lists of any nesting.
+    """
     if isinstance(holder, torch.Tensor):
         return [holder]
     if isinstance(holder, (tuple, list)):
@@ -39,29 +28,19 @@ def contents(holder: Any) -> list[torch.Tensor] | None:
     if not isinstance(holder, torch.ScriptObject):
         return []
     try:
-        if not hasattr(holder, "unpack"):
-            return contents(holder.__getstate__())
-        weight, *others = _unpacked(holder)
+        inside = _inside(holder)
     except (AttributeError, RuntimeError, TypeError):
         return None
-    if weight.dtype is torch.float32 and "LinearPackedParams" in name_of(holder):
-        weight = weight.half()  # it holds half as much as it gives
-    return contents([weight, *others])
+    found = contents(inside)
+    if found and found[0].dtype is torch.float32 and "LinearPackedParams" in name_of(holder):
+        found[0] = found[0].half()  # it holds half as much as it gives
+    return found
+
+
+def _inside(holder: Any) -> Any:
+    return holder.unpack() if hasattr(holder, "unpack") else holder.__getstate__()
 
 
 def name_of(holder: Any) -> str:
     """Return what stands among the unknown operators for a packed object that does not open."""
-    return f"weights::{holder._type().name()}"
-
-
-def _unpacked(packed: Any) -> tuple[Any, ...] | list[Any]:
-    opened = packed.unpack()
-    return opened if isinstance(opened, (tuple, list)) else (opened,)
-
-
-def _unpacked_shape(packed: Any) -> Shape | None:
-    try:
-        weight = _unpacked(packed)[0]
-    except RuntimeError:
-        return None
-    return tuple(weight.shape) if isinstance(weight, torch.Tensor) else None
+    return f"weights::{class_of_script_object(holder).name()}"

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from pytest_modelbudget.counting.operators.foreign import COUNTED_LIKE
 from pytest_modelbudget.counting.torch_private import coo_values, mkldnn_layout
 
 Shape = tuple[int, ...]
@@ -20,14 +21,15 @@ F = TypeVar("F", bound=Callable[..., "int | None"])
 
 
 class SparseShape(tuple[int, ...]):
-    """The shape of a sparse tensor, which also knows how many elements are stored."""
+    """The shape of a sparse tensor, which also knows how many elements are stored, and in which ``tensor``."""
 
     stored: int
+    tensor: torch.Tensor | None
 
-    def __new__(cls, shape: Shape, stored: int) -> SparseShape:
+    def __new__(cls, shape: Shape, stored: int, tensor: torch.Tensor | None = None) -> SparseShape:
         """Return ``shape`` with its number of stored elements."""
         self = super().__new__(cls, shape)
-        self.stored = stored
+        self.stored, self.tensor = stored, tensor
         return self
 
 
@@ -109,7 +111,7 @@ def implemented_name(name: str) -> str:
 def find_formula(name: str) -> Formula | None:
     """Return the formula of a qualified operator name; an in-place variant has that of its functional form."""
     name = implemented_name(name)
-    known = _formulas.get(name)
+    known = _formulas.get(name) or _formulas.get(COUNTED_LIKE.get(name, ""))
     return known or (_formulas.get(name[:-1]) if name.endswith("_") else None)
 
 
@@ -130,4 +132,4 @@ def shape_of(value: Any) -> Any:
     if value.layout is torch.strided or value.layout is mkldnn_layout or value.is_meta:
         return tuple(value.shape)
     values = coo_values(value) if value.layout is torch.sparse_coo else value.values()
-    return SparseShape(tuple(value.shape), values.numel())
+    return SparseShape(tuple(value.shape), values.numel(), value)

@@ -9,17 +9,6 @@ are those that only call others. A name stands for all overloads and for its in-
 from __future__ import annotations
 
 _NAMES = {
-    "_c10d_functional": """
-        _wrap_tensor_autograd all_gather_into_tensor all_gather_into_tensor_coalesced all_gather_into_tensor_out
-        all_reduce all_reduce_coalesced all_to_all_single batch_p2p_ops broadcast irecv isend
-        reduce_scatter_tensor reduce_scatter_tensor_coalesced reduce_scatter_tensor_out wait_tensor
-    """,
-    "_c10d_functional_autograd": """
-        all_gather_into_tensor all_to_all_single reduce_scatter_tensor
-    """,
-    "_dtensor": """
-        mesh_get_process_group shard_dim_alltoall
-    """,
     "_quantized": """
         _wrapped_linear_prepack add conv2d_prepack conv3d_prepack conv_transpose1d_prepack
         conv_transpose2d_prepack conv_transpose3d_prepack linear_prepack linear_prepack_fp16
@@ -138,44 +127,15 @@ _NAMES = {
         upsample_nearest2d_backward upsample_nearest3d upsample_nearest3d_backward upsample_trilinear3d
         upsample_trilinear3d_backward var var_mean where xlogy zero zeros zeros_like
     """,
-    "c10d": """
-        _allgather_base _reduce_scatter_base allgather allgather_coalesced allgather_into_tensor_coalesced allreduce
-        allreduce_coalesced alltoall alltoall_base barrier broadcast check_for_nan gather gather_into_tensor_
-        monitored_barrier recv recv_any_source reduce reduce_scatter reduce_scatter_tensor_coalesced scatter send
-    """,
-    "debug_mode_ops": """
-        annotate
-    """,
-    "debugprims": """
-        load_tensor
-    """,
-    "export": """
-        access_subclass_inner_tensor
-    """,
     "inductor": """
         _reinterpret_tensor accumulate_grad resize_storage_bytes
-    """,
-    "inductor_prims": """
-        inductor_reserve_rng_state
-    """,
-    "mkl": """
-        _mkl_reorder_linear_weight
     """,
     "mkldnn": """
         _get_mkldnn_serialized_md _nbytes _reorder_convolution_transpose_weight _reorder_convolution_weight
         _reorder_linear_weight _reorder_mkldnn_rnn_layer_weight data_ptr
     """,
-    "mkldnn_prepacked": """
-        conv2d_prepack
-    """,
     "onednn": """
         linear_prepack_fp16 qadd qadd_relu qbatch_norm2d qconv_prepack qlinear_prepack qmul
-    """,
-    "profiler": """
-        _record_function_enter _record_function_enter_new _record_function_exit
-    """,
-    "quantization": """
-        _Bfloat16QuantizedToFloat _FloatToBfloat16Quantized
     """,
     "quantized": """
         add add_out add_relu add_relu_out add_scalar add_scalar_out add_scalar_relu add_scalar_relu_out
@@ -193,17 +153,6 @@ _NAMES = {
         make_quantized_cell_params make_quantized_cell_params_dynamic max_pool1d max_pool2d mul mul_out mul_relu
         mul_relu_out mul_scalar mul_scalar_out mul_scalar_relu mul_scalar_relu_out prelu relu6 sigmoid softmax
         threshold
-    """,
-    "rngprims": """
-        philox_rand
-    """,
-    "sparse": """
-        qlinear_prepack
-    """,
-    "static_runtime": """
-        VarTupleUnpack clamp_nan_to_num create_owned_ref dequantize_copy dict_unpack embedding_bag
-        expand_dims_copy flatten_copy fused_equally_split layer_norm permute_copy reshape_copy select_tensor
-        signed_log1p to_copy to_maybe_copy_out
     """,
     "symm_mem": """
         _barrier _low_contention_all_gather _low_contention_all_gather_ce_multicast

@@ -85,10 +85,9 @@ class RealRun(DispatchMode):
         storages = self._storages
         out = func(*args, **kwargs) if storages is None else _run_and_save(storages, facts, func, args, kwargs)
         if facts.formula is not None or facts.is_unknown:
-            charge = self._charge_outside if self.ledger is None else self.ledger.charge
             with untraced():
                 macs = macs_of_call(facts, args, kwargs, out) if facts.formula is not None else None
-            charge(facts.name, macs)
+            self._charge(facts.name, macs, args)
         elif self.ledger is None and self._note_outside is not None:
             self._note_outside()
         return out
@@ -97,6 +96,12 @@ class RealRun(DispatchMode):
     def measures(self) -> bool:
         """Whether this is a run of ``measure``, which puts back what it changes, and no observation."""
         return self._storages is not None
+
+    def _charge(self, name: str, macs: int | None, operands: Any = ()) -> None:
+        if self.ledger is None:
+            self._charge_outside(name, macs)
+        else:
+            self.ledger.charge(name, macs, operands)
 
     def in_other_threads(self, function: Callable[..., Any], ledger: Ledger | None = None) -> Callable[..., Any]:
         """Return a function that another thread is to run so that it is counted, for the module that is running now."""
@@ -127,7 +132,7 @@ class RealRun(DispatchMode):
             args,
             kwargs,
             counting=self,
-            charge=self._charge_outside if ledger is None else ledger.charge,
+            charge=self._charge,
             backward_follows=ledger is not None and ledger.backward_follows,
         )
 

@@ -34,8 +34,10 @@ from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.real_run.observation import Observation
 from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.restoring.changes import Changes
+from pytest_modelbudget.counting.restoring.kernels import switch_opt_einsum_off
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import graph_task_id
+from pytest_modelbudget.measurement import MeasurementError
 
 _one_at_a_time = threading.RLock()
 
@@ -54,6 +56,7 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
     try:
         with Changes() as changes:
             run_compiled_code_eagerly(changes)
+            switch_opt_einsum_off(changes)
             follow_calls(changes, call_between(observer.enter, observer.leave))
             follow_threads(changes, observer.in_other_threads, observer.unseen)
             changes.enter_mode(observer.mode)
@@ -272,10 +275,10 @@ class _Observer:
             self._keep(method)
 
     def _keep(self, call: Call) -> None:
-        if call.ledger.computed_nothing:
-            self._seen.traced_under.add(call.ledger.traced_under)
-        else:
+        try:
             self._seen.models.calls_of(call.model).add(call.result(self._flops_per_mac))
+        except MeasurementError:
+            self._seen.traced_under.add(call.ledger.traced_under)
 
 
 def _runs_backward() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_modelbudget.counting.containers import attributes_in, builtin_kind, items_in
 from pytest_modelbudget.counting.restoring.contents import HeldIterator, Undo, has_slots, saved_content, saved_slots
 
 _NEVER_FOLLOWED = frozenset(
@@ -124,7 +125,7 @@ class AttributeSnapshot:
         if issubclass(kind, nn.Module):
             items = self._save_object(value, value.__dict__)
             return [*items, *self._save_slots(value)] if kind in self._slotted else items
-        if issubclass(kind, (dict, list, set, deque, tuple, frozenset)):
+        if builtin_kind(kind) is not None:
             items = self._save_container(value)
             if kind in _CONTAINERS or kind in (tuple, frozenset):
                 return items
@@ -140,15 +141,17 @@ class AttributeSnapshot:
 
     def _save_container(self, value: Any) -> Iterable[Any]:
         """Save the items of a container of Python's own kinds, and return them."""
+        kind, items = type(value), items_in(value) or []
         if isinstance(value, dict):
-            self._mappings.append((value, dict(value)))
-            if type(value) is OrderedDict:
-                self._follow_functions(value.values())
-            return value.values()
-        if isinstance(value, (tuple, frozenset)):
-            return value
-        items = list(value)
-        self._sequences.append((value, items))
+            before = dict(builtin_kind(kind).items(value))
+            if kind in (OrderedDict, defaultdict):
+                self._mappings.append((value, before))
+            else:
+                self._undo.append(partial(_refill_mapping, value, before))
+            if kind is OrderedDict:
+                self._follow_functions(items)
+        elif not isinstance(value, (tuple, frozenset)):
+            self._sequences.append((value, items))
         return items
 
     def _save_other(self, value: Any) -> Iterable[Any]:
@@ -161,11 +164,8 @@ class AttributeSnapshot:
 
     def _save_attributes(self, value: Any) -> list[Any]:
         """Save the attributes of an object, also those in slots, and return them."""
-        try:
-            attributes = object.__getattribute__(value, "__dict__")  # past the methods of its class
-        except AttributeError:
-            attributes = None
-        items = list(self._save_object(value, attributes)) if type(attributes) is dict else []
+        attributes = attributes_in(value)
+        items = [] if attributes is None else list(self._save_object(value, attributes))
         return items + self._save_slots(value)
 
     def _save_slots(self, value: Any) -> list[Any]:
@@ -248,8 +248,7 @@ class AttributeSnapshot:
         for mapping, before in self._changed_mappings or ():
             _refill_mapping(mapping, before)
         for sequence, items in self._sequences:
-            if len(sequence) != len(items) or not all(map(is_, sequence, items)):
-                _refill_sequence(sequence, items)
+            _refill_sequence(sequence, items)
         self._restore_classes()
         with ExitStack() as all_of_them:  # also where one raises
             for undo in self._undo:
@@ -285,14 +284,17 @@ def _package_of(kind: type) -> str:
 
 
 def _refill_mapping(mapping: Any, items: dict[Any, Any]) -> None:
-    """Put the items back, past the methods of a subclass."""
-    kind = OrderedDict if isinstance(mapping, OrderedDict) else dict
+    """Put the items back, past the methods of a subclass, unless they are as before."""
+    kind = builtin_kind(type(mapping))
+    if [*kind.__iter__(mapping)] == [*items] and all(map(is_, kind.values(mapping), items.values())):
+        return
     kind.clear(mapping)
     for key, value in items.items():
         kind.__setitem__(mapping, key, value)
 
 
 def _refill_sequence(sequence: Any, items: list[Any]) -> None:
-    kind: Any = next(one for one in (list, set, deque) if isinstance(sequence, one))
-    kind.clear(sequence)
-    (kind.update if kind is set else kind.extend)(sequence, items)
+    kind, now = builtin_kind(type(sequence)), items_in(sequence) or []
+    if len(now) != len(items) or not all(map(is_, now, items)):
+        kind.clear(sequence)
+        (kind.update if kind is set else kind.extend)(sequence, items)

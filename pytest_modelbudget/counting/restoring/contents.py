@@ -146,19 +146,28 @@ def saved_slots(value: Any) -> tuple[list[Any], Undo | None]:
     names = _slots_of(type(value))
     if not names:
         return [], None
-    missing = object()
-    before = {name: getattr(value, name, missing) for name in names}
+    before = {name: _read_slot(value, name) for name in names}
 
     def undo() -> None:
         for name, item in before.items():
-            if getattr(value, name, missing) is item:
+            if _read_slot(value, name) is item:
                 continue
-            if item is missing:
+            if item is _MISSING:
                 object.__delattr__(value, name)
             else:
                 object.__setattr__(value, name, item)  # also where the class is frozen
 
-    return [item for item in before.values() if item is not missing], undo
+    return [item for item in before.values() if item is not _MISSING], undo
+
+
+_MISSING = object()
+
+
+def _read_slot(value: Any, name: str) -> Any:
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return _MISSING
 
 
 def _slots_of(kind: type) -> list[str]:

@@ -30,9 +30,16 @@ def unfuse_kernels(changes: Changes, backward: bool) -> None:
             _switch(changes, get, put, False)
         cuda = torch.backends.cuda
         _switch(changes, cuda.math_sdp_enabled, cuda.enable_math_sdp, True)  # which the caller may have switched off
+    switch_opt_einsum_off(changes)
     changes.replace(torch, "cond", _eager_cond)
     if compiler_is_loaded():  # otherwise torch.compile was never used in this process
         changes.enter(eager_stance())
+
+
+def switch_opt_einsum_off(changes: Changes) -> None:
+    """Contract from left to right: the library that finds a better order is not installed everywhere."""
+    backend = torch.backends.opt_einsum
+    _switch(changes, lambda: backend.enabled, partial(setattr, backend, "enabled"), False)
 
 
 def _switch(changes: Changes, get: Callable[[], bool], put: Callable[[bool], Any], value: bool) -> None:

@@ -66,6 +66,23 @@ def one_hot(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     return lambda func: torch.eq(x.unsqueeze(-1), torch.arange(classes)).long()
 
 
+def varlen_attention(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
+    """Answer ``varlen_attn(q, k, v, starts of q, starts of k)``: attention of one sequence after the other."""
+    query, key, value, *starts = args[:5]
+    if not all(one is not None and is_known(one) for one in starts):
+        return None
+    lengths = [one.diff().tolist() for one in starts]
+
+    def answer(_: Any) -> Any:
+        parts = zip(query.split(lengths[0]), key.split(lengths[1]), value.split(lengths[1]), strict=True)
+        grouped = [[part.transpose(0, 1) for part in one] for one in parts]
+        found = [torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True) for q, k, v in grouped]
+        log_sum = query.new_empty((query.shape[1], query.shape[0]), dtype=torch.float)
+        return torch.cat(found, 1).transpose(0, 1), log_sum, torch.zeros(2, dtype=torch.uint64)
+
+    return answer
+
+
 def leave_to_the_run(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Leave a write to the run itself: it may make a tensor known again, and needs no handler otherwise."""
     return None
@@ -75,6 +92,7 @@ VALUE_HANDLERS: dict[str, Callable[[Any, Any, IsKnown], Answer | None]] = {
     "aten::index": index,
     "aten::masked_select": masked_select,
     "aten::_pack_padded_sequence": pack_padded_sequence,
+    "torch_attn::_varlen_attn": varlen_attention,
     "aten::fill_": leave_to_the_run,
     "aten::zero_": leave_to_the_run,
     "aten::copy_": leave_to_the_run,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
 
+from pytest_modelbudget.reports.faults import failed_tests
+from pytest_modelbudget.reports.faults import faults as faults_of_run
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.lines import is_less, left_out
-from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
+from pytest_modelbudget.reports.lines import is_less, not_measured
+from pytest_modelbudget.reports.message import unmeasured_entry
 from pytest_modelbudget.reports.wording import counted, outside_of_modules, why_incomplete
 from pytest_modelbudget.results import Run
-
-_STATES: Final[dict[Literal["error", "warning"] | None, State]] = {"error": "bad", "warning": "warn", None: "plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +30,13 @@ def faults(run: Run) -> list[Fault]:
 
 
 def _faults(run: Run) -> Iterator[Fault]:
-    for worker in run.lost_workers:
-        yield Fault("bad", f"Worker {worker} was lost, and with it what its tests measured.")
-    for error in run.internal_errors:
-        last = error.rstrip().rpartition("\n")[2]
-        yield Fault("bad", f"pytest itself failed in a worker, and with it what its tests measured: {last}", (error,))
-    for one, other in run.contradictions:
-        title, _, rest = contradiction(one, other).partition("\n")
-        yield Fault("bad", f"{title[0].upper()}{title[1:]}", (rest,))
+    for fault in faults_of_run(run):
+        yield _as_sentence("bad", fault.message)
+    for failed in failed_tests(run):
+        yield Fault("bad", failed.message)
     for stale in run.stale if run.complete else ():
-        state = _STATES[stale.severity]
-        title, _, rest = unmeasured_entry(stale).partition("\n")
-        yield Fault(state, f"{title[0].upper()}{title[1:]}", (rest,) if stale.severity else ())
+        if stale.severity != "error":
+            yield _as_sentence("warn" if stale.severity else "plain", unmeasured_entry(stale))
     if run.unused:
         yield Fault("warn", f"model_budget was asked for and never called in {_tests(run.unused)}.", run.unused)
     for test, operators in run.outside:
@@ -51,10 +45,15 @@ def _faults(run: Run) -> Iterator[Fault]:
     yield from _notes(run)
 
 
+def _as_sentence(state: State, message: str) -> Fault:
+    title, *rest = message.split("\n", 1)
+    return Fault(state, f"{title[0].upper()}{title[1:]}", tuple(rest))
+
+
 def _notes(run: Run) -> Iterator[Fault]:
     if run.incomplete:
         yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
-    if line := left_out(run):
+    if line := not_measured(run):
         yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
     new = tuple(model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named)
     if new:

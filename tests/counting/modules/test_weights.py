@@ -245,7 +245,7 @@ def test_packed_weights_that_do_not_open_are_said(monkeypatch: pytest.MonkeyPatc
     def closed(_: Any) -> Any:
         raise RuntimeError("it does not open")
 
-    monkeypatch.setattr(packed, "_unpacked", closed)
+    monkeypatch.setattr(packed, "_inside", closed)
     for found in (measure(dynamic()), measure(dynamic(), row())):
         assert ("weights::LinearPackedParamsBase", "0._packed_params") in [
             (one.name, one.module) for one in found.unknown

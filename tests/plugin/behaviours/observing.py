@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -352,3 +353,41 @@ def test_a_name_for_one_model_whose_calls_differ():
     net(X)
     net.requires_grad_(False)
     net(X.expand(4, 100))
+
+
+# expect xfailed: modelbudget.Net.macs = 22000
+@pytest.mark.xfail(raises=SystemExit)
+@pytest.mark.budget(macs="22K")
+def test_an_exit_that_xfail_expects():
+    Net()(X)
+    sys.exit(3)
+
+
+# expect failed: SystemExit: 3
+# and: modelbudget.Net.macs = 22000
+@pytest.mark.budget(macs="1K")
+def test_an_exit_after_an_excess():
+    Net()(X)
+    sys.exit(3)
+
+
+# expect failed: no model was measured
+@pytest.mark.xfail(raises=SystemExit)
+@pytest.mark.budget(macs="22K")
+def test_an_exit_before_anything_was_measured():
+    sys.exit(3)
+
+
+# expect failed: Net: macs 22.00 K > 1 K
+@pytest.mark.xfail(raises=SystemExit)
+@pytest.mark.budget(macs="1K")
+def test_an_exit_does_not_excuse_an_excess():
+    Net()(X)
+    sys.exit(3)
+
+
+# expect passed: modelbudget.Net.macs = 22000
+@pytest.mark.budget(macs="22K")
+def test_an_exit_that_the_test_catches():
+    with pytest.raises(SystemExit):
+        raise SystemExit(Net()(X).shape[0])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 from .models import Backbone, Net, X
 
@@ -68,3 +70,35 @@ def test_a_part_of_one_of_two_models():
 @pytest.mark.budget(module="first", training_macs="1G")
 def test_a_part_that_was_not_measured_so(model_budget):
     model_budget(Net, name="net")
+
+
+class Attention(nn.Module):
+    """Net, and a product without a weight: the scores of each row of X with each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x):
+        y = self.net(x)
+        return y @ y.T
+
+
+# expect failed: GraphModule: net.first macs 20.00 K > 19 K
+@pytest.mark.budget(module="net.first", macs="19K")
+def test_a_part_of_an_exported_model():
+    torch.export.export(Attention(), (X,)).module()(X)
+
+
+# expect failed: Attention: net macs is limited
+# and: a scripted graph does not tell which part runs aten::mm: limit the whole
+# and: modelbudget.Attention.macs = 22010
+@pytest.mark.budget(module="net", macs="44K", params="23K")
+def test_a_part_of_a_scripted_model_that_may_run_more():
+    torch.jit.script(Attention())(X)
+
+
+# expect passed: modelbudget.Net[first].macs = 20000
+@pytest.mark.budget(module="first", macs="20K")
+def test_a_part_of_a_scripted_model_that_runs_weights_alone():
+    torch.jit.script(Net())(X)

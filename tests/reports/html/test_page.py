@@ -173,8 +173,8 @@ def test_the_faults_of_a_run() -> None:
     assert "a filter or a shard left tests out; a test under a budget" in text
     assert "Not measured, since a filter or a shard left tests out: old<b>." in text
     complete = faults(structs.replace(RUN, incomplete=()))
-    assert "No test measured a model called old<b>, which pyproject.toml:30" in complete[3].title
-    assert complete[3].state == "bad"
+    assert "No test measured a model called old<b>, which pyproject.toml:30" in complete[2].title
+    assert complete[2].state == "bad"
     new = with_verdict(BY_NAME["exactly"], structs.replace(BY_NAME["exactly"].verdict, baseline="new"))
     assert [fault.details for fault in faults(Run((new,)))] == [("exactly",)]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+import torch
+
 from pytest_modelbudget.counting.operators.registry import Shape, counts
 from pytest_modelbudget.counting.torch_private import nested_sizes
 
@@ -115,6 +117,17 @@ def cudnn_attention_backward(
 ) -> int:
     """Count the four products of the backward: twice the forward."""
     return 2 * cudnn_attention(query, key, value, bias, cum_q, cum_k)
+
+
+@counts("torch_attn::_varlen_attn", "torch_attn::_varlen_attn_out", takes_tensors=True)
+@counts("torch_attn::_varlen_attn_backward", takes_tensors=True)
+def varlen_attention(*args: Any, **_: Any) -> int | None:
+    """Count ``varlen_attn`` by the starts of its sequences; twice for the backward, which takes more tensors."""
+    tensors = [one for one in args if isinstance(one, torch.Tensor)]
+    floats = [one for one in tensors if one.is_floating_point()]
+    starts = [one for one in tensors if not one.is_floating_point()][:2]
+    once = _sequence_first(*floats[len(floats) > 3 :][:3], *starts) if len(starts) == 2 else None
+    return once and once * (1 + (len(floats) > 4))
 
 
 def _padded(tokens: Any) -> tuple[int, int]:

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from pytest_modelbudget.counting.operators.registry import Shape, counts
+from pytest_modelbudget.counting.operators.formulas.sparse import pairs_that_meet
+from pytest_modelbudget.counting.operators.registry import Shape, SparseShape, counts
 
 
 def product(a: Shape, b: Shape) -> int:
     """Return the MACs of (..., m, k) @ (..., k, n); a sparse operand counts its stored elements instead of m*k or k*n.
 
-    Every stored element of a sparse ``a`` meets the n columns of ``b`` once; every one of ``b`` the m rows of ``a``.
+    Every stored element of a sparse ``a`` meets the n columns of ``b`` once; every one of ``b`` the m rows of ``a``; of
+    two sparse ones the pairs count that meet.
     """
     stored_a, stored_b = getattr(a, "stored", None), getattr(b, "stored", None)
+    if isinstance(a, SparseShape) and isinstance(b, SparseShape):
+        return pairs_that_meet(a.tensor, b.tensor)
     if stored_a is not None:
         return int(stored_a) * b[-1]
     if stored_b is not None:

@@ -10,11 +10,16 @@ from typing import Any
 from pytest_modelbudget.counting.operators.registry import counts
 
 
-@counts("aten::_sparse_sparse_matmul", "aten::_sparse_mm", takes_tensors=True)
-def sparse_sparse(a: Any, b: Any, *_: Any, **__: Any) -> int:
-    """Count (m, k) @ (k, n): for each k, stored elements in column k of ``a`` times those in row k of ``b``."""
+def pairs_that_meet(a: Any, b: Any) -> int:
+    """Return for each k of (m, k) @ (k, n) the stored elements in column k of ``a`` times those in row k of ``b``."""
     columns, rows = a.to_sparse_coo().coalesce().indices()[1], b.to_sparse_coo().coalesce().indices()[0]
     return int((columns.bincount(minlength=a.shape[1]) * rows.bincount(minlength=a.shape[1])).sum())
+
+
+@counts("aten::_sparse_sparse_matmul", "aten::_sparse_mm", takes_tensors=True)
+def sparse_sparse(a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Count the pairs that meet."""
+    return pairs_that_meet(a, b)
 
 
 @counts("aten::_sparse_mm_reduce_impl", takes_tensors=True)
