@@ -126,18 +126,15 @@ class KnownValues:
         self._exported.clear()
         self._held = [], []
 
-    def call_key(  # noqa: C901 - one loop, for nothing runs more often
-        self, args: Any, kwargs: dict[str, Any] | None, *, always: bool = False
-    ) -> tuple[bool, Any]:
+    def call_key(self, args: Any, kwargs: dict[str, Any] | None, *, always: bool = False) -> tuple[bool, Any]:
         """Return whether any tensor of a call has unknown values, and what the result of the call depends on.
 
         The latter is None for real tensors with known values, unless it is ``always`` wanted: their calls are seldom
         remembered. Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
         """
-        unknown = False
-        weights, unknown_addresses = self._weights, self._unknown
+        unknown = has_real = False
+        weights = self._weights
         parts: list[Any] = [_default_dtype(), self._flags]
-        has_real = False
         for arg in args:
             kind = type(arg)
             if kind is plain_tensor or kind is parameter:
@@ -145,21 +142,9 @@ class KnownValues:
                 if weight is not None:
                     unknown = True
                     parts.append(weight)
-                    continue
-                try:
-                    address = address_of_storage(arg)
-                except RuntimeError:
-                    check_has_spec(arg)  # it has no storage, and more than a shape
-                    raise
-                if FIRST <= address < BEHIND or address in unknown_addresses or (not address and arg.is_meta):
+                elif self._add_unknown_tensor(arg, parts):
                     unknown = True
-                    dtype = arg.dtype
-                    parts += (arg.shape, arg.stride(), arg.storage_offset(), dtype)
-                    if self.has_bits or dtype in _COMPLEX:
-                        self.has_bits = True  # a view of a complex tensor may be negated
-                        parts.append(bits_of(arg))
                 else:
-                    check_has_spec(arg)
                     has_real = True
                     parts.append(arg)
             elif kind is int or arg is None:
@@ -178,6 +163,23 @@ class KnownValues:
         if has_real:
             return unknown, _with_specs(parts) if unknown or always else None
         return unknown, tuple(parts)
+
+    def _add_unknown_tensor(self, tensor: torch.Tensor, parts: list[Any]) -> bool:
+        """Return whether a tensor has no known values, and add what a result depends on to ``parts`` if so."""
+        try:
+            address = address_of_storage(tensor)
+        except RuntimeError:
+            check_has_spec(tensor)  # it has no storage, and more than a shape
+            raise
+        if FIRST <= address < BEHIND or address in self._unknown or (not address and tensor.is_meta):
+            dtype = tensor.dtype
+            parts += (tensor.shape, tensor.stride(), tensor.storage_offset(), dtype)
+            if self.has_bits or dtype in _COMPLEX:
+                self.has_bits = True  # a view of a complex tensor may be negated
+                parts.append(bits_of(tensor))
+            return True
+        check_has_spec(tensor)
+        return False
 
     def _add_keyword_keys(self, kwargs: dict[str, Any], parts: list[Any]) -> bool:
         """Add what a result depends on to ``parts``; return whether any of it is unknown."""
