@@ -9,11 +9,9 @@ import torch
 
 from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
-from pytest_modelbudget.counting.model_code import needs_real_tensors
 from pytest_modelbudget.counting.modules.calls import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.outputs import Shapes, shapes_of_output
 from pytest_modelbudget.counting.modules.results import measurement, weights_only
 from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
@@ -25,9 +23,11 @@ from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
 from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
 from pytest_modelbudget.counting.shape_run.building import build_without_weights
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
+from pytest_modelbudget.counting.shape_run.elsewhere import replace_weights_elsewhere
 from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, without_data
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
+from pytest_modelbudget.counting.shape_run.tensors import without_data
 from pytest_modelbudget.counting.signals import handlers_to_put_back
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import follow_threads
@@ -108,6 +108,9 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
     index = ModuleIndex(built)
+    _check_one_device(task, index)
+    if replace_weights_elsewhere(changes, index, run.new_tensor):
+        index = ModuleIndex(built)
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
@@ -120,14 +123,16 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     roots = _existed_before(index) if task.is_factory else [built]
     roots += hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
-    _check_shapes_suffice(task, index, attributes)
+    _check_shapes_suffice(task, attributes)
     ledger = Ledger(index)
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
     run.begin_forward([*index.parameters, *floats], ledger)
     changes.undo_by(run.put_data_back)
     changes.undo_by(attributes.restore)
-    device = inputs.device_of_weights(index)
-    positional, keyword = input_tensors.map_tensors(lambda x: without_data(x, run.new_tensor, device), task.inputs)
+    ignore = run.known_values.ignore_values_of
+    positional, keyword = input_tensors.map_tensors(
+        lambda x: without_data(x, run.new_tensor, lambda array: ignore([array])), task.inputs
+    )
     run.hold(attributes.tensors)
     with changes:
         _follow(task, run, changes, ledger, attributes, autograd)
@@ -142,12 +147,13 @@ def _follow(
     task: Task, run: ShapeRun, changes: Changes, ledger: Ledger, attributes: AttributeSnapshot, autograd: bool
 ) -> None:
     """Put in place what counts."""
-    held = [tensor for tensor in (*ledger.index.parameters, *attributes.tensors) if type(tensor) is not ShapeTensor]
+    held = [tensor for tensor in (*ledger.index.parameters, *attributes.tensors) if not is_reserved(tensor)]
     set_gradients_aside(changes, held)
     if not autograd:
         run.below_autograd.enter(changes)
+        run.refuse_modes(changes)
     changes.enter_mode(run)
-    attribute_calls(changes, ledger, task.backward, _shapes_of_output)
+    attribute_calls(changes, ledger, task.backward)
     follow_threads(changes, run.refuse_threads, run.stop)
 
 
@@ -198,28 +204,22 @@ def _has_shapes(module: torch.nn.Module) -> bool:
     """Return whether a module itself holds a parameter or buffer that is a shape tensor."""
     for held in (own_parameters(module), own_buffers(module)):
         for tensor in held.values() if held else ():
-            if type(tensor) is ShapeTensor:
+            if tensor is not None and is_reserved(tensor):
                 return True
     return False
 
 
-def _shapes_of_output(output: Any) -> Shapes:
-    if type(output) is ShapeTensor:
-        return (output._spec.shape,)
-    if type(output) is tuple:
-        parts = [part for part in output if part is not None]
-        shapes = tuple([part._spec.shape for part in parts if type(part) is ShapeTensor])
-        if len(shapes) == len(parts):
-            return shapes
-    return shapes_of_output(output)
+def _check_one_device(task: Task, index: ModuleIndex) -> None:
+    """End the run where weights and inputs are on several devices: which operators may mix them, kernels know."""
+    given = () if task.only_sizes else input_tensors.tensors_of(task.inputs)
+    devices = {tensor.device for tensor in (*index.parameters, *given)}
+    if len(devices - {torch.device("meta")}) > 1:
+        raise ShapeRunStop("the weights and the inputs are on several devices")
 
 
-def _check_shapes_suffice(task: Task, index: ModuleIndex, attributes: AttributeSnapshot) -> None:
-    """End the run where there is what only one run could read, or code that asks for what only real tensors have."""
+def _check_shapes_suffice(task: Task, attributes: AttributeSnapshot) -> None:
+    """End the run where there is what only one run could read."""
     iterators = attributes.held_iterators()
     if iterators and not task.runs_once:
         task.runs_once = True
         raise ShapeRunStop(f"a {type(iterators[0]).__name__} can be read only once, and is left to a real run")
-    factory = task.model if task.is_factory else None
-    if needs_real_tensors(index.classes, attributes.helpers(), attributes.functions, task.method, factory=factory):
-        raise ShapeRunStop("the model's code looks at what only real tensors have, such as their exact types")

@@ -21,7 +21,7 @@ from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
 from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.bypassing import note_exports
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import hooks_around
@@ -118,4 +118,4 @@ def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:
 
 
 def _has_no_data(tensor: torch.Tensor) -> bool:
-    return tensor.is_meta or type(tensor) is ShapeTensor
+    return tensor.is_meta or is_reserved(tensor)

@@ -27,7 +27,6 @@ check(REQUIRED)
 OpOverload = torch._ops.OpOverload
 schema_of: Callable[[Any], Any] = attrgetter("_schema")
 overload_packet_of: Callable[[Any], Any] = attrgetter("_overloadpacket")
-local_scalar_dense = torch.ops.aten._local_scalar_dense
 _COMPOSITE = "CompositeImplicitAutograd"
 
 
@@ -51,9 +50,11 @@ else:
 
 # -- tensors -----------------------------------------------------------------------------------------------------------
 
-disabled_torch_function: Any = torch._C._disabled_torch_function_impl
 DisableTorchDispatch = torch._C._DisableTorchDispatch
-make_wrapper_subclass: Any = torch.Tensor._make_wrapper_subclass
+address_of_storage: Callable[[torch.Tensor], int] = torch._C._data_address  # type: ignore[attr-defined]
+"""The address where the storage of a tensor begins, 0 where it has no memory."""
+refuse_access: Callable[[torch.Tensor], None] = torch._C._set_throw_on_mutable_data_ptr
+"""Have torch itself refuse whatever hands out or changes the memory of a tensor; that cannot be taken back."""
 storage_identity: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
 storage_of: Callable[[torch.Tensor], torch.UntypedStorage] = torch.Tensor.untyped_storage
 data_of: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
@@ -147,7 +148,7 @@ def seen_by_function_modes() -> AbstractContextManager[Any]:
     return torch._C._EnableTorchFunction()
 
 
-any_dispatch_mode: type = torch.utils._python_dispatch.TorchDispatchMode
+any_dispatch_mode: Any = torch.utils._python_dispatch.TorchDispatchMode
 
 
 class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):

@@ -26,9 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notes": {"input_tensors", "inputs", "origins", "references", "task"},
     "signals": set(),
     "threads": {"restoring"},
-    "type_comparisons": set(),
     "references": {"origins"},
-    "model_code": {"origins", "references", "torch_private", "type_comparisons"},
     "task": {"input_tensors", "inputs", "modules", "progress", "restoring", "torch_private"},
     "operators": {"torch_private"},
     "restoring": {"containers", "errors", "plain_tensors", "torch_private"},
@@ -40,7 +38,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "by_shapes": {
         "input_tensors",
         "inputs",
-        "model_code",
         "modules",
         "origins",
         "progress",

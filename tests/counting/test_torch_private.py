@@ -152,7 +152,7 @@ def roots(node: ast.expr) -> Iterator[str]:
 
 
 ROOTS = {"F", "forward_ad", "func", "init", "model", "module", "nn", "node", "operator", "storage", "tensor", "torch"}
-OUR_OWN = {"_spec", "_base_storage", "_fields"}  # of shape tensors, of named tuples
+OUR_OWN = {"_fields"}  # of named tuples
 
 
 def private_names_of_torch(source: str) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from pytest_modelbudget.counting.errors import is_interrupt
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
@@ -16,7 +18,9 @@ def free_memory() -> float:
     """Return the bytes of memory that this process may still take; infinity where nothing says how much is free."""
     try:
         free: float = psutil.virtual_memory().available
-    except (OSError, RuntimeError, KeyError):  # /proc is hidden, as by a test's fake file system
+    except (OSError, RuntimeError, KeyError) as error:  # /proc is hidden, as by a test's fake file system
+        if is_interrupt(error):  # a TimeoutError is an OSError
+            raise
         free = math.inf
     return max(0, min([free, *_left_by_containers()]))
 
@@ -62,5 +66,7 @@ def _number(path: Path) -> int | None:
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
-    except OSError:
+    except OSError as error:
+        if is_interrupt(error):
+            raise
         return []

@@ -14,6 +14,9 @@ from pytest_modelbudget.counting.torch_private import data_of, set_data_of, stor
 
 shape_of = attrgetter("shape")
 
+_Held = tuple[list[torch.Tensor], list[torch.Tensor], list[torch.UntypedStorage], list[int]]
+"""Tensors, aliases that keep their metadata, their storages, and the sizes of these."""
+
 
 class StorageSnapshot:
     """The data of tensors that existed before the run, copied just before the run first writes into them.
@@ -27,17 +30,14 @@ class StorageSnapshot:
         self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._without_storage: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._created: dict[int, StorageWeakRef] = {}
-        self._held: list[torch.Tensor] = []
-        self._own_data: list[torch.Tensor] = []
-        self._own_storages: list[torch.UntypedStorage] = []
-        self._own_sizes: list[int] = []
+        self._held: _Held = [], [], [], []
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Remember the data of tensors from the start."""
-        self._held = [tensor for tensor in tensors if _has_storage(tensor)]
-        self._own_data = list(map(data_of, self._held))
-        self._own_storages = list(map(storage_of, self._held))
-        self._own_sizes = list(map(torch.UntypedStorage.nbytes, self._own_storages))
+        held = [tensor for tensor in tensors if _has_storage(tensor)]
+        storages = list(map(storage_of, held))
+        # At once, for an interrupt may come between any two steps.
+        self._held = held, list(map(data_of, held)), storages, list(map(torch.UntypedStorage.nbytes, storages))
 
     def note_created(self, tensor: torch.Tensor, own: Iterable[torch.Tensor]) -> None:
         """Note a tensor that the run itself created from its ``own`` arguments: its storage needs no copy.
@@ -93,18 +93,16 @@ class StorageSnapshot:
             saved.clear()
 
     def _restore_held(self) -> None:
-        for storage, size in zip(self._own_storages, self._own_sizes, strict=True):
+        held, own_data, own_storages, own_sizes = self._held
+        for storage, size in zip(own_storages, own_sizes, strict=True):
             if storage.nbytes() != size:
                 storage.resize_(size)
-        same = map(is_, map(storage_of, self._held), self._own_storages)
-        if not all(same) or list(map(shape_of, self._held)) != list(map(shape_of, self._own_data)):
-            for tensor, own in zip(self._held, self._own_data, strict=True):
+        same = map(is_, map(storage_of, held), own_storages)
+        if not all(same) or list(map(shape_of, held)) != list(map(shape_of, own_data)):
+            for tensor, own in zip(held, own_data, strict=True):
                 if not _are_one(tensor, own):
                     set_data_of(tensor, own)
-        self._held = []
-        self._own_data = []
-        self._own_storages = []
-        self._own_sizes = []
+        self._held = [], [], [], []
 
 
 def _has_storage(tensor: torch.Tensor) -> bool:

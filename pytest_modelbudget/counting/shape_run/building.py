@@ -1,4 +1,4 @@
-"""Build a model without its weights: a factory runs as usual, and every weight is a shape tensor."""
+"""Build a model without its weights: a factory runs as usual, and no weight has values."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import nn
 from torch.nn import init
 
 from pytest_modelbudget.counting.restoring.changes import Changes
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 
 
 def build_without_weights(changes: Changes, stop: Callable[[str], NoReturn]) -> None:
-    """Let a factory build shape tensors for weights.
+    """Let a factory build weights without values.
 
-    The functions of ``torch.nn.init`` return shape tensors untouched; some of them loop until values fit. Tracing,
-    scripting and exporting run where no dispatch mode sees them, so they call ``stop``.
+    The functions of ``torch.nn.init`` return tensors without values untouched; some of them loop until values fit.
+    Tracing, scripting and exporting run where no dispatch mode sees them, so they call ``stop``.
     """
     for name, function in [*vars(init).items()]:
         if name.endswith("_") and not name.startswith("__") and callable(function):
-            changes.replace(init, name, _leaving_shape_tensors(function))
+            changes.replace(init, name, _leaving_reserved_memory(function))
     for place, names in ((torch.jit, ("script", "trace", "trace_module")), (torch.export, ("export",))):
         for name in names:
             changes.replace(place, name, _stopping(getattr(place, name), stop))
@@ -36,10 +36,10 @@ def _stopping(function: Callable[..., Any], stop: Callable[[str], NoReturn]) -> 
     return convert
 
 
-def _leaving_shape_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+def _leaving_reserved_memory(function: Callable[..., Any]) -> Callable[..., Any]:
     def initialize(*args: Any, **kwargs: Any) -> Any:
         tensor = args[0] if args else kwargs.get("tensor")
-        if type(tensor) is ShapeTensor:
+        if isinstance(tensor, torch.Tensor) and is_reserved(tensor):
             return tensor
         if "trunc_normal" in function.__name__ and isinstance(tensor, torch.Tensor):
             with torch.no_grad():

@@ -1,8 +1,8 @@
 """Guard what reads or writes the data of a real tensor past the dispatcher, where no mode sees it.
 
-Weights and real tensors that unknown values were written into have data too, and it is not theirs: it is stale, or was
-never initialized. What asks for it must end the run, as it does on shape tensors. And what is handed to others, such as
-NumPy arrays, may be written there: it has to be copied before, to be put back.
+Real tensors that unknown values were written into have data that is stale. What asks for it must end the run, as what
+asks for reserved memory does, which torch itself refuses for the most part. And what is handed to others, such as NumPy
+arrays, may be written there: it has to be copied before, to be put back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -18,7 +18,7 @@ from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 from pytest_modelbudget.counting.torch_private import (
     DisableTorchDispatch,
     data_of,
@@ -44,6 +44,7 @@ READERS = ((torch, "tensor_split"), (torch.Tensor, "tensor_split"), (torch.jit.S
 """What may read the memory of the arguments after its first."""
 
 Note = Callable[[torch.Tensor, str, bool], None]
+Stop = Callable[[str], NoReturn]
 
 
 def guard_values(changes: Changes, note: Note) -> None:
@@ -94,6 +95,8 @@ def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() == thread:
+            if name == "__deepcopy__" and is_reserved(self) and type(self) in PLAIN_TYPES:
+                return _deep_copy(self, *args)
             with DisableTorchDispatch(), unseen_by_function_modes():
                 note(self, name, exports)
         return original(self, *args, **kwargs)
@@ -101,15 +104,31 @@ def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:
     return method
 
 
+def _deep_copy(tensor: torch.Tensor, memo: dict[int, Any]) -> Any:
+    """Return a deep copy by an operator that the run answers; torch's own would allocate what it copies."""
+    if id(tensor) in memo:
+        return memo[id(tensor)]
+    if not tensor.is_leaf:
+        raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support deepcopy")  # as torch
+    with torch.no_grad():
+        twin = tensor.detach().clone()
+    kind: Any = type(tensor)
+    if kind is torch.Tensor:
+        twin.requires_grad_(tensor.requires_grad)
+    else:
+        twin = kind(twin, requires_grad=tensor.requires_grad)
+    twin.__dict__.update(tensor.__dict__)
+    memo[id(tensor)] = twin
+    return twin
+
+
 def _guarded_assignment(name: str, thread: int, note: Note) -> property:
-    """Guard the attribute that gives a tensor the data of another, of which a shape tensor has none."""
+    """Guard the attribute that gives a tensor the data of another."""
 
     def assign(self: torch.Tensor, data: torch.Tensor) -> None:
         if threading.get_ident() == thread:
             with DisableTorchDispatch(), unseen_by_function_modes():
                 note(self, name, False)
-                if type(data) is ShapeTensor and type(self) is not ShapeTensor:
-                    note(data, "set_data", False)
         set_data_of(self, data)
 
     return property(data_of, assign)
@@ -119,7 +138,7 @@ def _guarded_below_dispatch(original: Callable[..., Any], name: str, thread: int
     """Guard a method that takes an alias of the tensor, which would have no data in a mode."""
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread or type(self) not in (ShapeTensor, *PLAIN_TYPES):
+        if threading.get_ident() != thread or type(self) not in PLAIN_TYPES:
             return original(self, *args, **kwargs)
         with DisableTorchDispatch(), unseen_by_function_modes():
             note(self, name, True)
@@ -140,7 +159,7 @@ def _unseen(original: Callable[..., Any], _name: str, thread: int, _note: Note) 
 
 def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
     def read(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == thread:
+        if threading.get_ident() == thread and (name != "__call__" or _makes_lists(args[0])):
             with DisableTorchDispatch(), unseen_by_function_modes():
                 for given in (*args[1:], *kwargs.values()):
                     for one in given if isinstance(given, (list, tuple)) else (given,):
@@ -149,3 +168,8 @@ def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: 
         return original(*args, **kwargs)
 
     return read
+
+
+def _makes_lists(function: torch.jit.ScriptFunction[Any, Any]) -> bool:
+    """Return whether a scripted function makes a list of a tensor, which reads its memory."""
+    return "::tolist" in str(function.inlined_graph)

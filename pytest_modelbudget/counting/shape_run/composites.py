@@ -18,8 +18,9 @@ import torch
 
 from pytest_modelbudget.counting.operators.facts import Charge, OperatorFacts
 from pytest_modelbudget.counting.restoring.changes import Changes
-from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, tensors_in
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor
+from pytest_modelbudget.counting.shape_run.outcomes import AliasOfFirst, ArgumentAt, Outcome, tensors_in
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
+from pytest_modelbudget.counting.shape_run.tensors import Spec, spec_of
 from pytest_modelbudget.counting.torch_private import (
     CAN_RUN_BELOW_AUTOGRAD,
     AutoDispatchBelowAutograd,
@@ -28,6 +29,7 @@ from pytest_modelbudget.counting.torch_private import (
     attention_backends_enabled,
     is_any_autocast_enabled,
     local_dispatch_keys,
+    storage_of,
 )
 
 _switched_on: ContextVar[bool] = ContextVar("composites", default=CAN_RUN_BELOW_AUTOGRAD)
@@ -146,13 +148,28 @@ class CompositeTrace:
         """Return the outcome of the call, or None where it left more behind than new shape tensors."""
         own = tensors_in(args, kwargs)
         for target in self.mutated:
-            if type(target) is not ShapeTensor or any(target is tensor for tensor in own):
+            if not is_reserved(target) or any(target is tensor for tensor in own):
                 return None
         result: list[Any] = []
         for leaf in out if isinstance(out, (tuple, list)) else (out,):
-            position = next((index for index, tensor in enumerate(own) if tensor is leaf), None)
-            if position is None and (type(leaf) is not ShapeTensor or leaf.requires_grad):
+            part = _part_of_outcome(leaf, own, args)
+            if part is None:
                 return None
-            result.append(leaf._spec if position is None else ArgumentAt(position))
+            result.append(part)
         whole = result if isinstance(out, list) else tuple(result) if isinstance(out, tuple) else result[0]
         return Outcome(whole, (), tuple(self.charges))
+
+
+def _part_of_outcome(leaf: torch.Tensor, own: list[torch.Tensor], args: Any) -> ArgumentAt | AliasOfFirst | Spec | None:
+    """Return what stands for a result in an outcome; None where an equal call could not repeat it."""
+    position = next((index for index, tensor in enumerate(own) if tensor is leaf), None)
+    if position is not None:
+        return ArgumentAt(position)
+    if leaf.requires_grad or type(leaf) is not torch.Tensor:
+        return None
+    spec, storage = spec_of(leaf), storage_of(leaf)
+    shared = [tensor for tensor in own if storage_of(tensor) is storage]
+    if shared:
+        is_alias = shared[0] is args[0] and leaf.dtype is shared[0].dtype and not spec.bits
+        return AliasOfFirst(spec) if is_alias else None
+    return spec if is_reserved(leaf) else None

@@ -26,16 +26,14 @@ def evaluate(facts: ShapeRunFacts, func: Any, args: Any, kwargs: Any, spec: Call
         if outcome is not None:
             return outcome
     specs = [spec(tensor) for tensor in tensors_in(args, kwargs)]
-    requested = kwargs.get("device")
-    device = _result_device(specs) if requested is None else torch.device(requested)
     if facts.formula is not None:
         _check_operands(facts, specs)
     metas = list(map(_meta_of, specs))
     meta_args, meta_kwargs = _on_meta(metas, args, kwargs)
     out = _run(facts, func, meta_args, meta_kwargs)
-    result = _describe(out, facts, metas, device)
+    result = _describe(out, facts, metas)
     changed = tuple(
-        (position, spec_of(meta, specs[position].device))
+        (position, spec_of(meta))
         for position, meta in enumerate(metas)
         if facts.mutable_arguments
         and (tuple(meta.shape) != specs[position].shape or meta.stride() != specs[position].stride)
@@ -101,14 +99,14 @@ def _on_meta(metas: list[torch.Tensor], args: Any, kwargs: Any) -> tuple[Any, di
     return meta_args, meta_kwargs
 
 
-def _describe(out: Any, facts: ShapeRunFacts, metas: list[torch.Tensor], device: torch.device) -> Any:
+def _describe(out: Any, facts: ShapeRunFacts, metas: list[torch.Tensor]) -> Any:
     """Return the result of a call on meta tensors as an :class:`Outcome` holds it."""
     if isinstance(out, (tuple, list)):
-        described = [_describe(item, facts, metas, device) for item in out]
+        described = [_describe(item, facts, metas) for item in out]
         return described if type(out) is list else tuple(described)
     if isinstance(out, torch.Tensor):
         same = next((position for position, meta in enumerate(metas) if out is meta), None)
-        return spec_of(out, device) if same is None else ArgumentAt(same)
+        return spec_of(out) if same is None else ArgumentAt(same)
     if out is not None and not facts.is_number_from_metadata:
         raise ShapeRunStop(f"the result of {facts.name} is a number that follows from values")
     return out
@@ -147,14 +145,6 @@ def _as_meta(leaf: Any) -> Any:
     return torch.empty_strided(tuple(map(int, leaf.shape)), leaf.stride(), dtype=leaf.dtype, device="meta")
 
 
-def _result_device(specs: list[Spec]) -> torch.device:
-    """Return where the result lives: with the first operand that is not a scalar."""
-    for spec in specs:
-        if spec.shape:
-            return spec.device
-    return specs[0].device if specs else torch.get_default_device()
-
-
 _MIXED_BY_DESIGN = (
     "scaled",
     "grouped",
@@ -172,10 +162,8 @@ _MIXED_BY_DESIGN = (
 
 
 def _check_operands(facts: OperatorFacts, specs: list[Spec]) -> None:
-    """Refuse what real products refuse and meta kernels accept: operands of differing dtypes or devices."""
+    """Refuse what real products refuse and meta kernels accept: operands of differing dtypes."""
     if not facts.name.startswith("aten::") or any(part in facts.name for part in _MIXED_BY_DESIGN):
         return
     if len({spec.dtype for spec in specs}) > 1:
         raise ShapeRunStop(f"{facts.name} was given operands of differing dtypes")
-    if len({spec.device for spec in specs if spec.shape and spec.device.type != "meta"}) > 1:
-        raise ShapeRunStop(f"{facts.name} was given operands on differing devices")

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import gc
 import types
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import torch
-
-from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 from pytest_modelbudget.measurement import MeasurementError
 
 
@@ -49,20 +46,13 @@ def check_none_survives(run: Survivors) -> None:
         return
     alive = run.survivors()
     if alive:
-        is_stale = type(alive[0]) in PLAIN_TYPES
+        is_stale = not is_reserved(alive[0])
         what = "a tensor whose values are not known" if is_stale else "a tensor without data"
         would = "make a later real call wrong" if is_stale else "break a later real call"
         raise MeasurementError(
             f"{what} outlived the measurement, held by {_holder_of(alive[0])}. It would {would}: clear that cache, or "
             "measure an instance that was built before"
         )
-
-
-def tensors_with_storages(storages: Collection[int]) -> list[torch.Tensor]:
-    """Return every plain tensor of the process whose storage is one of those, given by their identities."""
-    plain = [item for item in gc.get_objects() if type(item) in PLAIN_TYPES]
-    dense = [tensor for tensor in plain if tensor.layout is torch.strided and not tensor.is_nested]
-    return [tensor for tensor in dense if storage_identity(storage_of(tensor)) in storages]
 
 
 _FOLLOWED_NO_FURTHER = (

@@ -1,7 +1,7 @@
 """The mode of the shape run: weights and activations have shapes but no data.
 
-A dispatch mode sees every operator. Parameters, floating-point inputs and all that is computed from them are shape
-tensors; everything whose value is determined and small (masks, positions, index tables) stays real and is computed.
+A dispatch mode sees every operator. Parameters, floating-point inputs and all that is computed from them have no
+values; everything whose value is determined and small (masks, positions, index tables) stays real and is computed.
 What an operator does to shapes is found once, on meta tensors, and remembered.
 """
 
@@ -15,23 +15,22 @@ import torch
 from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.modules.ledger import Ledger, note_traced
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
+from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.shape_run import memo, values
 from pytest_modelbudget.counting.shape_run.composites import BelowAutograd, CompositeTrace, decomposes_unusually
 from pytest_modelbudget.counting.shape_run.evaluation import evaluate
 from pytest_modelbudget.counting.shape_run.operator_facts import SHAPE_RUN_FACTS, ShapeRunFacts
 from pytest_modelbudget.counting.shape_run.outcomes import ArgumentAt, Outcome, build_result, tensors_in
+from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 from pytest_modelbudget.counting.shape_run.run_tensors import RunTensors
-from pytest_modelbudget.counting.shape_run.tensors import (
-    ShapeTensor,
-    Spec,
-    change_metadata,
-    is_inexact,
-)
+from pytest_modelbudget.counting.shape_run.tensors import Spec, is_inexact
 from pytest_modelbudget.counting.shape_run.work import SMALL, Work, may_be_much
 from pytest_modelbudget.counting.torch_private import (
     DisableTorchFunction,
     DispatchMode,
     OpOverload,
+    any_dispatch_mode,
     decompose,
     dispatch_mode_stack_length,
     modes_without_data,
@@ -49,7 +48,7 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def __init__(self) -> None:
         DispatchMode.__init__(self)
-        RunTensors.__init__(self)
+        RunTensors.__init__(self, self.stop)
         self.ledger: Ledger | None = None
         self.stopped_by: BaseException | None = None
         self.below_autograd = BelowAutograd()
@@ -60,7 +59,7 @@ class ShapeRun(RunTensors, DispatchMode):
         """Ignore the values of ``weights`` from here on, and charge what runs to ``ledger``."""
         self.ledger = ledger
         self._work.begin_forward()
-        self.known_values.ignore_values_of([tensor for tensor in weights if type(tensor) is not ShapeTensor])
+        self.known_values.ignore_values_of([tensor for tensor in weights if not is_reserved(tensor)])
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
@@ -70,6 +69,18 @@ class ShapeRun(RunTensors, DispatchMode):
     def refuse_threads(self, function: Any) -> NoReturn:
         """End the run where another thread is to run something, which no mode would see."""
         self.stop(f"{getattr(function, '__qualname__', function)}() in another thread")
+
+    def refuse_modes(self, changes: Changes) -> None:
+        """Go above autograd where the model enters a mode: below, it would see other operators than it knows."""
+        enter = any_dispatch_mode.__enter__
+
+        def entered(mode: Any) -> Any:
+            if mode is not self and dispatch_mode_stack_length():  # within operators there is none
+                self.stopped_by = AutogradNeeded("the forward enters a mode of its own")
+                raise self.stopped_by
+            return enter(mode)
+
+        changes.replace(any_dispatch_mode, "__enter__", entered)
 
     def check_not_stopped(self, who: str) -> None:
         """Raise :class:`ShapeRunStop` if the run has stopped, and ``who`` caught the exception that says so."""
@@ -110,8 +121,7 @@ class ShapeRun(RunTensors, DispatchMode):
                     return self._answer_composite(facts, func, args, kwargs or {})
             if facts.runs_unchanged:
                 return self._run_unchanged(facts, func, args, kwargs or {})
-            if self.ledger is None and tracing_state() is not None:
-                raise ShapeRunStop("a trace would keep tensors without data")
+            self._check_no_trace()
             unknown, key = self.known_values.call_key(args, kwargs)
             if not unknown:
                 return self._answer_known(facts, func, args, kwargs or {}, key)
@@ -134,10 +144,28 @@ class ShapeRun(RunTensors, DispatchMode):
         return SHAPE_RUN_FACTS.facts_of(func)
 
     def _run_unchanged(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if facts.is_native:
+            return self._run_native(facts, func, args, kwargs)
         if facts.is_profiling:
             return func(*args, **kwargs)
         with self:
             return decompose(func, args, kwargs)
+
+    def _check_no_trace(self) -> None:
+        if self.ledger is None and tracing_state() is not None:
+            raise ShapeRunStop("a trace would keep tensors without data")
+
+    def _run_native(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Let torch make a view, or change what a tensor looks at: that touches no data."""
+        self._check_no_trace()
+        target = args[0]
+        if type(target) not in PLAIN_TYPES:
+            raise ShapeRunStop(f"tensors of type {type(target).__name__} have operators of their own")
+        if facts.changes_bits:
+            self.known_values.has_bits = True
+        if facts.changes_metadata and not is_reserved(target):
+            self.storages.note_exchange(target)
+        return func(*args, **kwargs)
 
     def _answer_composite(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Answer a composite operator by what it calls, which is remembered as a whole where that is safe."""
@@ -145,6 +173,12 @@ class ShapeRun(RunTensors, DispatchMode):
             raise AutogradNeeded("the forward casts, or is in inference mode")
         flags_of = facts.flags_of
         if flags_of is None:
+            handler = facts.composite_handler
+            answer = handler(args, kwargs, self.known_values.is_known) if handler is not None else None
+            if answer is not None:
+                with self:
+                    return answer(func)
+            self._check_memory_is_not_read(facts.name, args)
             return self._run_with_autograd(func, args, kwargs)
         unknown, key = self.known_values.call_key(args, kwargs)
         if not unknown:
@@ -163,6 +197,13 @@ class ShapeRun(RunTensors, DispatchMode):
             return out
         memo.remember(facts, key, outcome)
         return self._result_of(facts, outcome, args, kwargs)  # where torch makes views, they must not be views already
+
+    def _check_memory_is_not_read(self, name: str, args: Any) -> None:
+        """End the run at what ``tolist`` and the like call first, wherever they were captured: no guard sees those."""
+        read = args[:1] if name == "aten::resolve_conj" else args[1:2] if name == "aten::tensor_split" else ()
+        for one in read:
+            if isinstance(one, torch.Tensor) and not one.dtype.is_complex and self.known_values.has_stale_data(one):
+                raise ShapeRunStop(f"{name}, after which memory is read")
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return self.below_autograd.run_with_autograd(self, func, args, kwargs)
@@ -189,15 +230,11 @@ class ShapeRun(RunTensors, DispatchMode):
             self._write(facts, args, kwargs or {}, outcome)
         result = outcome.result
         if type(result) is Spec:
-            base = args[0] if facts.may_alias else None
-            if base is None or (type(base) is ShapeTensor and base._base_storage is None):
-                return self.new_tensor(result)
+            return self.new_tensor(result)
         return self._result_of(facts, outcome, args, kwargs)
 
     def _result_of(self, facts: ShapeRunFacts, outcome: Outcome, args: Any, kwargs: dict[str, Any] | None) -> Any:
         result = outcome.result
-        if facts.may_alias:
-            return self.views(args[0], result, args, kwargs)
         if type(result) is Spec:
             return self.new_tensor(result)
         if type(result) is ArgumentAt and facts.mutable_arguments == (0,):
@@ -205,16 +242,18 @@ class ShapeRun(RunTensors, DispatchMode):
         return build_result(result, self.new_tensor, args, kwargs or {})
 
     def _write(self, facts: ShapeRunFacts, args: Any, kwargs: dict[str, Any], outcome: Outcome) -> None:
-        """Mark real tensors that are written into as unknown; change the metadata of shape tensors."""
+        """Mark real tensors that are written into as unknown; give those that are resized other memory."""
         for target in self._mutated_tensors(facts, args, kwargs):
-            self.known_values.mark_written(target)
+            if not is_reserved(target):
+                self.known_values.mark_unknown(target)
         if outcome.changed_metadata:
             tensors = tensors_in(args, kwargs)
             for position, spec in outcome.changed_metadata:
-                target = tensors[position]
-                if type(target) is not ShapeTensor:
-                    raise ShapeRunStop(f"{facts.name} changes the shape of a tensor that has data")
-                change_metadata(target, spec)
+                target, memory = tensors[position], storage_of(self.new_tensor(spec))
+                if not is_reserved(target):
+                    self.storages.note_exchange(target)
+                with torch.no_grad():
+                    target.set_(memory, spec.offset, spec.shape, spec.stride)
 
     def _mutated_tensors(self, facts: ShapeRunFacts, args: Any, kwargs: dict[str, Any]) -> list[torch.Tensor]:
         targets = facts.mutated_tensors(args, kwargs)
@@ -284,7 +323,7 @@ class ShapeRun(RunTensors, DispatchMode):
             if type(outcome.result) is Spec and not is_inexact(outcome.result.dtype):
                 out = func(*args, **kwargs)
                 self.storages.note_created(out, ())
-                self.known_values.mark_unknown(storage_of(out))
+                self.known_values.mark_unknown(out)
                 return out
         return self._repeat(facts, outcome, args, kwargs)
 
@@ -293,7 +332,7 @@ class ShapeRun(RunTensors, DispatchMode):
         known = self.known_values
         if facts.needs_values and not facts.mutable_arguments:
             tensors = tensors_in(args, kwargs)
-            if all(type(tensor) is not ShapeTensor and not known.is_overwritten(tensor) for tensor in tensors):
+            if not any(map(known.is_overwritten, tensors)):
                 return func(*args, **kwargs)  # the value of a weight that nothing has written into
         if facts.mutable_arguments and known.mark_known_if_overwritten(args):
             return self._run(facts, func, args, kwargs)

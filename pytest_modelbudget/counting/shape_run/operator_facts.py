@@ -10,7 +10,7 @@ from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFact
 from pytest_modelbudget.counting.shape_run.composites import flags_of
 from pytest_modelbudget.counting.shape_run.outcomes import Outcome
 from pytest_modelbudget.counting.shape_run.rules import SHAPE_RULES
-from pytest_modelbudget.counting.shape_run.values import VALUE_HANDLERS
+from pytest_modelbudget.counting.shape_run.values import COMPOSITE_HANDLERS, VALUE_HANDLERS
 from pytest_modelbudget.counting.torch_private import schema_of
 
 _UNINITIALIZED = frozenset(
@@ -30,20 +30,9 @@ _NUMBER_FROM_METADATA = frozenset(  # operators whose result is a number or flag
     )
 )
 _ENLARGING = frozenset(("aten::diag_embed", "aten::repeat_interleave"))  # by a number, not by a list of sizes
-_ALIASING = frozenset(  # that are no views by their tags, and give one now and then
-    f"aten::{name}"
-    for name in (
-        "_reshape_alias",
-        "chunk",
-        "contiguous",
-        "expand_as",
-        "flatten",
-        "reshape",
-        "to",
-        "type_as",
-        "unflatten",
-    )
-) | {"aten::_unsafe_view"}
+_ALIASING = frozenset(("aten::_reshape_alias", "aten::_unsafe_view"))  # that are no views by their tags
+_NEED_MEMORY = frozenset(("aten::lift_fresh", "aten::resize_", "aten::resize_as_"))
+_CHANGING_BITS = frozenset(f"aten::{name}" for name in ("_conj", "_neg_view", "conj", "imag", "view_as_real"))
 _OVERLOADS_WITH_RULES = frozenset(("", "Scalar", "Tensor", "Tensor_Scalar", "self"))
 _VALUE_TAGS = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
@@ -52,20 +41,25 @@ class ShapeRunFacts(OperatorFacts):
     """The facts of an operator overload, as a shape run needs them.
 
     ``needs_values``: its result or the shape of its result follows from values, by its tags; ``may_need_values``: or
-    it has a ``value_handler``, which answers where the values are known. ``is_random`` and ``is_uninitialized`` have no
-    determined values; ``is_number_from_metadata`` gives a number without needing any. ``may_enlarge``: the result may
-    be larger than the operands, as of ``repeat``; ``may_alias``: or share their data, as a view does.
-    ``runs_unchanged``: it is run on the tensors as they are. ``flags_of`` gives the flags that a composite depends on.
-    ``outcomes`` and ``older_outcomes`` are the two generations of the memo.
+    it has a ``value_handler``, which answers where the values are known, as a ``composite_handler`` does for composite
+    operators. ``is_random`` and ``is_uninitialized`` have no determined values; ``is_number_from_metadata`` gives a
+    number without needing any. ``may_enlarge``: the result may be larger than the operands, as of ``repeat``.
+    ``runs_unchanged``: torch itself answers, because it only calls other operators, or because it ``is_native``: it
+    makes a view or changes what a tensor looks at (``changes_metadata``), and touches no data. ``changes_bits``: it
+    makes tensors whose values are still to be conjugated or negated. ``flags_of`` gives the flags that a composite
+    depends on. ``outcomes`` and ``older_outcomes`` are the two generations of the memo.
     """
 
     __slots__ = (
+        "changes_bits",
+        "changes_metadata",
+        "composite_handler",
         "flags_of",
+        "is_native",
         "is_number_from_metadata",
         "is_profiling",
         "is_random",
         "is_uninitialized",
-        "may_alias",
         "may_enlarge",
         "may_need_values",
         "needs_values",
@@ -86,10 +80,14 @@ class ShapeRunFacts(OperatorFacts):
         self.is_uninitialized = self.name in _UNINITIALIZED
         self.is_number_from_metadata = self.name in _NUMBER_FROM_METADATA
         self.is_profiling = self.name.startswith("profiler::")
-        self.runs_unchanged = self.is_decomposed or self.is_profiling
         takes_sizes = any("List[int]" in str(argument.type) for argument in schema.arguments)
         self.may_enlarge = (takes_sizes or self.name in _ENLARGING) and not self.is_view
-        self.may_alias = self.is_view or self.name in _ALIASING
+        self.changes_metadata = torch.Tag.inplace_view in func.tags or self.name == "aten::set_"
+        looks = self.is_view or self.changes_metadata or self.name in _ALIASING
+        self.is_native = looks and self.name not in _NEED_MEMORY and not (self.is_decomposed or self.needs_values)
+        self.runs_unchanged = self.is_decomposed or self.is_profiling or self.is_native
+        self.changes_bits = self.name in _CHANGING_BITS
+        self.composite_handler = COMPOSITE_HANDLERS.get(self.name)
         rule = SHAPE_RULES.get(f"{self.name}.{schema.overload_name}")
         if rule is None and schema.overload_name in _OVERLOADS_WITH_RULES:
             rule = SHAPE_RULES.get(self.name)

@@ -21,13 +21,23 @@ class ArgumentAt:
         self.position = position
 
 
+class AliasOfFirst:
+    """A result that shares the data of the call's first argument."""
+
+    __slots__ = ("spec",)
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+
 class Outcome:
     """What one call of an operator gives and costs.
 
     ``result`` is what it returns: a spec for each new tensor, an :class:`ArgumentAt` for each that is one of the call's
-    own, plain values as they are, in tuples and lists as the operator returns them. ``changed_metadata`` are the new
-    specs of arguments that the call reshapes in place, by their position among its tensors. ``charges`` are the
-    operators to charge for, ``macs`` the sum of their MACs, and ``numel`` the number of elements of all new tensors.
+    own, an :class:`AliasOfFirst` for each that shares its data, plain values as they are, in tuples and lists as the
+    operator returns them. ``changed_metadata`` are the new specs of arguments that the call resizes, by their position
+    among its tensors. ``charges`` are the operators to charge for, ``macs`` the sum of their MACs, and ``numel`` the
+    number of elements of all new tensors.
     """
 
     __slots__ = ("changed_metadata", "charges", "macs", "numel", "result")
@@ -64,4 +74,7 @@ def build_result(result: Any, new: Callable[[Spec], Any], args: Any, kwargs: dic
         return tuple([new(item) if type(item) is Spec else build_result(item, new, args, kwargs) for item in result])
     if type(result) is list:
         return list(build_result(tuple(result), new, args, kwargs))
+    if type(result) is AliasOfFirst:
+        spec = result.spec
+        return torch.as_strided(args[0], spec.shape, spec.stride, spec.offset)
     return tensors_in(args, kwargs)[result.position] if type(result) is ArgumentAt else result

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import prod
-from typing import Any, NoReturn
-from weakref import ref
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -13,33 +10,40 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, guard_values
+from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, Stop, guard_values
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
-from pytest_modelbudget.counting.shape_run.leftovers import tensors_with_storages
-from pytest_modelbudget.counting.shape_run.outcomes import build_result
 from pytest_modelbudget.counting.shape_run.registrations import Registrations
-from pytest_modelbudget.counting.shape_run.tensors import ShapeTensor, Spec
-from pytest_modelbudget.counting.torch_private import storage_of
+from pytest_modelbudget.counting.shape_run.reserved_memory import RunMemory, is_reserved, tensors_at
+from pytest_modelbudget.counting.shape_run.tensors import CONJUGATED, NEGATED, Spec
+from pytest_modelbudget.counting.torch_private import (
+    address_of_storage,
+    negated_view,
+    refuse_access,
+    storage_identity,
+    storage_of,
+)
+
+as_strided, empty_strided, frombuffer = torch.as_strided, torch.empty_strided, torch.frombuffer
 
 
 class RunTensors:
-    """The shape tensors that a run made, the tensors whose values it knows, and the data that it has to put back."""
+    """The tensors without values that a run made, those whose values it knows, and the data that it has to put back.
 
-    def __init__(self) -> None:
+    ``stop`` ends the run.
+    """
+
+    def __init__(self, stop: Stop) -> None:
         self.storages = StorageSnapshot()
         self.known_values = KnownValues(self._note_stale)
         self.registrations = Registrations()
         self.weights_were_exchanged = False
+        self._stop = stop
         self._hooks = GradientHooks()
-        self._created: list[ref[ShapeTensor]] = []
-        self._stale: dict[int, StorageWeakRef] = {}  # storages that the run created, and wrote unknown values into
-
-    def stop(self, reason: str) -> NoReturn:
-        """End the run."""
-        raise NotImplementedError
+        self._memory = RunMemory()
+        self._stale: dict[int, StorageWeakRef] = {}  # what the run created, and wrote unknown values into, by address
 
     def guard_values(self, changes: Changes) -> None:
-        """From here on, end the run where stale data is read past the dispatcher."""
+        """From here on, end the run where data that is not that of the values is read past the dispatcher."""
         guard_values(changes, self._note_access)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
@@ -52,78 +56,61 @@ class RunTensors:
         self._hooks.restore()
         self.weights_were_exchanged = self.known_values.put_weights_back()
 
-    def new_tensor(self, spec: Spec) -> ShapeTensor:
-        """Return a new shape tensor; :meth:`survivors` returns it as long as it lives.
-
-        This is ``new_shape_tensor`` without the call: nothing else is done so often.
-        """
-        tensor = spec.make()
-        tensor._spec = spec
-        tensor._base_storage = None
-        self._created.append(ref(tensor))
-        return tensor
-
-    def views(self, base: torch.Tensor, result: Any, args: Any, kwargs: dict[str, Any] | None) -> Any:
-        """Return views of ``base``: what is written into them is written into the real tensor below, if there is one.
-
-        ``result`` describes them, as in an :class:`Outcome`.
-        """
-        one = type(result) is Spec
-        out = self.new_tensor(result) if one else build_result(result, self.new_tensor, args, kwargs or {})
-        if type(base) is not ShapeTensor:
-            storage = None if base.is_meta else storage_of(base)
-        elif (storage := base._base_storage) is None:
-            return out
-        for view in (out,) if one or isinstance(out, torch.Tensor) else out:
-            if type(view) is ShapeTensor and view is not base:
-                view._base_storage = storage
+    def new_tensor(self, spec: Spec) -> torch.Tensor:
+        """Return a new tensor without values; torch itself refuses to read or write its memory."""
+        if not spec.span:
+            return empty_strided(spec.shape, spec.stride, dtype=spec.dtype)  # it has no values that could be unknown
+        out = frombuffer(self._memory.buffer, dtype=spec.dtype, count=spec.span)
+        if spec.layout is not None:
+            out = as_strided(out, *spec.layout)
+        if spec.bits:
+            self.known_values.has_bits = True
+            out = torch.conj(out) if spec.bits & CONJUGATED else out
+            out = negated_view(out) if spec.bits & NEGATED else out
+        refuse_access(out)
         return out
 
     def any_survives(self) -> bool:
-        """Return whether :meth:`survivors` may return any tensor."""
-        if [True for created in self._created if created() is not None]:
-            return True
-        return not all(storage.expired() for storage in self._stale.values())
+        """Return whether any tensor of the run still lives, whoever holds it."""
+        return self._memory.has_living_storages() or not all(storage.expired() for storage in self._stale.values())
 
     def survivors(self) -> list[torch.Tensor]:
-        """Return what the run made and still lives: shape tensors, and real ones whose values are not known."""
-        shapes = [tensor for tensor in (created() for created in self._created) if tensor is not None]
-        alive = {identity for identity, storage in self._stale.items() if not storage.expired()}
-        return [*shapes, *tensors_with_storages(alive)] if alive else [*shapes]
+        """Return what the run made and Python objects still hold: without values, or real with others than it has."""
+        return tensors_at(self._living_addresses()) if self.any_survives() else []
+
+    def _living_addresses(self) -> set[int]:
+        return {self._memory.address} | {address for address, storage in self._stale.items() if not storage.expired()}
 
     def take_back(self) -> None:
         """Take what has no data out of the modules that existed before the model was built."""
         self.registrations.take_back()
 
     def bytes_of_weights(self) -> int:
-        """Return what the parameters among the shape tensors that still live would take."""
-        shapes = [tensor for tensor in (created() for created in self._created) if tensor is not None]
-        weights = [tensor._spec for tensor in shapes if isinstance(tensor, torch.nn.Parameter)]
-        return sum(prod(spec.shape) * spec.dtype.itemsize for spec in weights)
+        """Return what the parameters among the tensors that still live would take."""
+        weights = [tensor for tensor in self.survivors() if isinstance(tensor, torch.nn.Parameter)]
+        return sum(tensor.numel() * tensor.element_size() for tensor in weights)
 
     def release_tensors(self) -> None:
         """Let go of the tensors that existed before."""
-        is_unknown = self.known_values.is_unknown
-        self._stale = {identity: storage for identity, storage in self._stale.items() if is_unknown(identity)}
+        stale = self.known_values.stale
+        self._stale = {address: storage for address, storage in self._stale.items() if address in stale}
         self.known_values.release()
 
-    def _note_stale(self, storage: int) -> None:
-        created = self.storages.created(storage)
+    def _note_stale(self, tensor: torch.Tensor) -> None:
+        created = self.storages.created(storage_identity(storage_of(tensor)))
         if created is not None:
-            self._stale[storage] = created
+            self._stale[address_of_storage(tensor)] = created
 
     def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
-        """End the run where data is written past the dispatcher, or read whose values are unknown."""
+        """End the run where data is written past the dispatcher, or read that is not that of the values."""
         if name == ASSIGNED:
-            for one in self.known_values.without_weights([tensor]):
+            for one in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
                 self.storages.note_exchange(one)
-            return
-        if name in REGISTERING_HOOKS:
-            if type(tensor) is not ShapeTensor:
+        elif name in REGISTERING_HOOKS:
+            if not is_reserved(tensor):
                 self._hooks.save(tensor)
-            return
-        if type(tensor) is ShapeTensor or name in WRITING or self.known_values.has_stale_data(tensor):
-            self.stop(f"Tensor.{name}()")
-        if exports:
+        elif name in WRITING or self.known_values.has_stale_data(tensor):
+            self._stop(f"Tensor.{name}()")
+        elif exports:
             self.storages.save_before_write(tensor)
             self.known_values.note_exported(tensor)

@@ -58,6 +58,14 @@ def pack_padded_sequence(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | 
     return lambda func: (x.new_empty((int(lengths.sum()), *rest)), sizes)
 
 
+def one_hot(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
+    """Answer ``one_hot(x, classes)``: torch's own reads the values, to check them."""
+    x, classes = args[0], args[1] if len(args) > 1 else -1
+    if classes < 0 or is_known(x):
+        return None
+    return lambda func: torch.eq(x.unsqueeze(-1), torch.arange(classes)).long()
+
+
 def varlen_attention(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``varlen_attn(q, k, v, starts of q, starts of k)``: attention of one sequence after the other."""
     query, key, value, *starts = args[:5]
@@ -88,5 +96,7 @@ VALUE_HANDLERS: dict[str, Callable[[Any, Any, IsKnown], Answer | None]] = {
     "aten::fill_": leave_to_the_run,
     "aten::zero_": leave_to_the_run,
     "aten::copy_": leave_to_the_run,
-    "aten::set_": leave_to_the_run,
 }
+
+COMPOSITE_HANDLERS = {"aten::one_hot": one_hot}
+"""As above, for composite operators that would read values."""

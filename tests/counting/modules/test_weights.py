@@ -215,7 +215,6 @@ def test_a_slice_is_as_large_as_the_storage_that_it_keeps() -> None:
     assert every_way(Slices(), row()) == {(2 * 640, 4 * 6400 + 4, 640)}
 
 
-@pytest.mark.xfail(reason="the shape run gets plain tensors, which share storages (issue 22)", strict=True)
 def test_a_slice_is_as_large_in_a_factory() -> None:
     class Slice(nn.Module):
         def __init__(self) -> None:

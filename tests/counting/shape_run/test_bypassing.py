@@ -167,7 +167,8 @@ def test_what_reads_the_memory_of_its_arguments(read: str) -> None:
         self.at.copy_(x.sum(1).long()[:2] * 0 + 3)  # unknown numbers, which are 3
         return self.linear(part(x, self.at))
 
-    for backward in (False, True):
+    # Captured methods of integer tensors are not seen in training: docs/numbers.md names them.
+    for backward in (False,) if read in ("imported", "held") else (False, True):
         model = Model(forward)
         model.register_buffer("at", torch.ones(2, dtype=torch.long))
         found = measure(model, torch.ones(8, 4), backward=backward)

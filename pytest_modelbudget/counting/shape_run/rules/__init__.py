@@ -8,7 +8,7 @@ kernels.
 
 from __future__ import annotations
 
-from pytest_modelbudget.counting.shape_run.rules import creation, elementwise, layers, views
+from pytest_modelbudget.counting.shape_run.rules import creation, elementwise, layers
 from pytest_modelbudget.counting.shape_run.rules.table import SHAPE_RULES
 
-__all__ = ["SHAPE_RULES", "creation", "elementwise", "layers", "views"]
+__all__ = ["SHAPE_RULES", "creation", "elementwise", "layers"]

@@ -25,8 +25,7 @@ def new(
         return None
     if not all(type(size) is int and size >= 0 for size in sizes):
         return None
-    where = torch.get_default_device() if device is None else torch.device(device)
-    return intern(tuple(sizes), contiguous_strides(sizes), 0, dtype or torch.get_default_dtype(), where)
+    return intern(tuple(sizes), contiguous_strides(sizes), 0, dtype or torch.get_default_dtype())
 
 
 @rule("scalar_tensor")

@@ -42,7 +42,7 @@ def broadcast(specs: Sequence[Spec], dtype: torch.dtype | None = None) -> Spec |
     for dim in order:
         out[dim] = step
         step *= shape[dim]
-    return intern(shape, tuple(out), 0, dtype or first.dtype, first.device)
+    return intern(shape, tuple(out), 0, dtype or first.dtype)
 
 
 def _iterated_strides(spec: Spec, shape: Sizes) -> Sizes:
@@ -138,7 +138,7 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     """Answer a choice between two tensors."""
     if not (type(condition) is Spec and type(a) is Spec and type(b) is Spec and are_floating(a, b)):
         return None
-    return broadcast((condition, a, b), a.dtype) if condition.device == a.device else None
+    return broadcast((condition, a, b), a.dtype)
 
 
 @rule("masked_fill.Scalar", "masked_fill.Tensor")
@@ -146,7 +146,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """Answer a tensor with a number in some places, which is row-major whatever the tensor is."""
     if not are_floating(x, *[value] if type(value) is Spec else []) or mask.dtype is not torch.bool:
         return None
-    if mask.device != x.device or (value.shape if type(value) is Spec else not is_plain_value(value)):
+    if value.shape if type(value) is Spec else not is_plain_value(value):
         return None
     out = broadcast((x, mask))
     return row_major(out.shape, x) if out is not None else None

@@ -223,8 +223,8 @@ def attention(q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False
     b, h, length, e = q.shape
     stride = (h * length * e, length * e, e, 1) if _heads_first() else (h * length * e, e, h * e, 1)
     saved = torch.float64 if q.dtype is torch.float64 else torch.float32
-    sums = intern((b, h, length), (length * h, 1, h), 0, saved, q.device)
-    return (intern(q.shape, stride, 0, q.dtype, q.device), sums)
+    sums = intern((b, h, length), (length * h, 1, h), 0, saved)
+    return (intern(q.shape, stride, 0, q.dtype), sums)
 
 
 @cache

@@ -47,25 +47,19 @@ def is_dense(spec: Spec) -> bool:
 
 
 def row_major(shape: Sequence[int], like: Spec, dtype: torch.dtype | None = None) -> Spec:
-    """Return the spec of a new row-major tensor with the dtype and device of another."""
-    return intern(tuple(shape), contiguous_strides(shape), 0, dtype or like.dtype, like.device)
+    """Return the spec of a new row-major tensor with the dtype of another."""
+    return intern(tuple(shape), contiguous_strides(shape), 0, dtype or like.dtype)
 
 
 def in_layout_of(x: Spec, dtype: torch.dtype | None = None) -> Spec:
     """Return the spec of a new tensor laid out as another, which is dense."""
-    return intern(x.shape, x.stride, 0, dtype or x.dtype, x.device)
+    return intern(x.shape, x.stride, 0, dtype or x.dtype)
 
 
 def are_floating(*specs: Any) -> bool:
-    """Return whether all are tensors of one floating dtype on one device."""
+    """Return whether all are tensors of one floating dtype."""
     first = specs[0]
-    return all(
-        type(spec) is Spec
-        and spec.dtype is first.dtype
-        and spec.device == first.device
-        and spec.dtype.is_floating_point
-        for spec in specs
-    )
+    return all(type(spec) is Spec and spec.dtype is first.dtype and spec.dtype.is_floating_point for spec in specs)
 
 
 def is_plain_value(value: Any) -> bool:
