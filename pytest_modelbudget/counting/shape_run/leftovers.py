@@ -45,14 +45,14 @@ def check_none_survives(run: Survivors) -> None:
     if not run.any_survives():
         return
     alive = run.survivors()
-    if alive:
-        is_stale = not is_reserved(alive[0])
-        what = "a tensor whose values are not known" if is_stale else "a tensor without data"
-        would = "make a later real call wrong" if is_stale else "break a later real call"
-        raise MeasurementError(
-            f"{what} outlived the measurement, held by {_holder_of(alive[0])}. It would {would}: clear that cache, or "
-            "measure an instance that was built before"
-        )
+    holder = _holder_of(alive[0]) if alive else "what Python does not see, such as a graph of autograd"
+    is_stale = bool(alive) and not is_reserved(alive[0])
+    what = "a tensor whose values are not known" if is_stale else "a tensor without data"
+    would = "make a later real call wrong" if is_stale else "break a later real call"
+    raise MeasurementError(
+        f"{what} outlived the measurement, held by {holder}. It would {would}: clear that cache, or measure an instance "
+        "that was built before"
+    )
 
 
 _FOLLOWED_NO_FURTHER = (
