@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from pytest_modelbudget.counting.containers import attributes_in, items_in
 from pytest_modelbudget.counting.origins import is_user_code
 
 _MOST_ITEMS = 200  # of a table
@@ -41,7 +42,7 @@ def layers_of(value: Any) -> Iterator[Any]:
 
 def items_of(value: Any, depth: int = 3) -> Iterator[Any]:
     """Yield what a table holds, and the tables in it; of anything else, itself."""
-    items = _items_in(value)
+    items = items_in(vars(value) if isinstance(value, types.SimpleNamespace) else value)
     if items is None:
         yield value
     elif depth:
@@ -49,24 +50,10 @@ def items_of(value: Any, depth: int = 3) -> Iterator[Any]:
             yield from items_of(item, depth - 1)
 
 
-def _items_in(value: Any) -> list[Any] | None:
-    """Return the items of a table, past the methods of its class, which may import what they give; otherwise None."""
-    if isinstance(value, types.SimpleNamespace):
-        value = vars(value)
-    if isinstance(value, dict):
-        return [*dict.values(value)]
-    if isinstance(value, list):
-        return [*list.__iter__(value)]
-    return [*tuple.__iter__(value)] if isinstance(value, tuple) else None
-
-
 def attributes_of(value: Any) -> list[Any]:
     """Return what an object or a class has as attributes, without running code of its class."""
-    try:
-        attributes = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return []
-    return [*attributes.values()] if type(attributes) in (dict, types.MappingProxyType) else []
+    attributes = vars(value) if isinstance(value, type) else attributes_in(value)
+    return [*attributes.values()] if attributes else []
 
 
 def names_in(code: types.CodeType) -> Iterator[str]:

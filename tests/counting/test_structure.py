@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "notes": {"input_tensors", "inputs", "origins", "references", "task"},
     "signals": set(),
     "threads": {"restoring"},
-    "references": {"origins"},
+    "references": {"containers", "origins"},
     "task": {"input_tensors", "inputs", "modules", "progress", "restoring", "torch_private"},
     "operators": {"torch_private"},
     "restoring": {"containers", "errors", "plain_tensors", "torch_private"},

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.outputs import ShapesOf, shapes_of_output
+from pytest_modelbudget.counting.modules.outputs import shapes_of_output
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.torch_names import COMPILED_CALL
 from pytest_modelbudget.counting.torch_private import plain_call_of, unseen_by_function_modes
@@ -89,11 +89,10 @@ def _unfollow(follower: _CallDescriptor) -> None:
     _followers[:] = others
 
 
-def attribute_calls(changes: Changes, ledger: Ledger, backward: bool, shapes_of: ShapesOf = shapes_of_output) -> None:
+def attribute_calls(changes: Changes, ledger: Ledger, backward: bool) -> None:
     """Keep the ledger's stack of running modules while the measured model runs, in this thread and those it starts.
 
-    With ``backward``, also note at which autograd nodes one module ends and another begins. ``shapes_of`` reads the
-    shapes of what modules return.
+    With ``backward``, also note at which autograd nodes one module ends and another begins.
     """
     get_ident = threading.get_ident
     thread = get_ident()
@@ -128,7 +127,7 @@ def attribute_calls(changes: Changes, ledger: Ledger, backward: bool, shapes_of:
             if backward and here:
                 ledger.note_module_boundary()
         if node.outputs is None:
-            node.outputs = shapes_of(out)
+            node.outputs = shapes_of_output(out)
         return out
 
     follow_calls(changes, call)

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from pytest_modelbudget.counting.modules.graphs import unseen_operators
-from pytest_modelbudget.counting.modules.outputs import Shapes, ShapesOf
+from pytest_modelbudget.counting.modules.outputs import Shapes, shapes_of_output
 from pytest_modelbudget.counting.modules.weights import (
     is_plain,
     logical_size,
@@ -65,10 +65,10 @@ class ModuleNode:
         self.outputs: Shapes | None = None
         self.params = self.trainable_params = self.weight_bytes = 0
 
-    def note_output(self, output: Any, shapes_of: ShapesOf) -> None:
+    def note_output(self, output: Any) -> None:
         """Keep the shapes of what the first call returned."""
         if self.outputs is None:
-            self.outputs = shapes_of(output)
+            self.outputs = shapes_of_output(output)
 
 
 class ModuleIndex:

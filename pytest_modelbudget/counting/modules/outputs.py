@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 import torch
@@ -11,7 +11,6 @@ from pytest_modelbudget.counting.containers import items_in
 from pytest_modelbudget.counting.torch_private import unseen_by_function_modes
 
 Shapes = tuple[tuple[int, ...], ...]
-ShapesOf = Callable[[Any], Shapes]
 
 _DEEPEST = 8  # levels: an output may hold itself
 

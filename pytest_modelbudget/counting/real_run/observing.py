@@ -19,7 +19,7 @@ from pytest_modelbudget.counting.inputs import model_class
 from pytest_modelbudget.counting.modules.calls import call_between, follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, shapes_of_output, unfinished_parts
+from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
 from pytest_modelbudget.counting.real_run.eagerly import run_compiled_code_eagerly
 from pytest_modelbudget.counting.real_run.methods import (
@@ -111,7 +111,7 @@ class _Observer:
             return
         assert call is not None
         with untraced():
-            call.index.nodes[call.ledger.running.pop()].note_output(out, shapes_of_output)
+            call.index.nodes[call.ledger.running.pop()].note_output(out)
         self._depth -= 1
         if self._depth:
             return

@@ -50,8 +50,8 @@ def check_none_survives(run: Survivors) -> None:
     what = "a tensor whose values are not known" if is_stale else "a tensor without data"
     would = "make a later real call wrong" if is_stale else "break a later real call"
     raise MeasurementError(
-        f"{what} outlived the measurement, held by {holder}. It would {would}: clear that cache, or measure an instance "
-        "that was built before"
+        f"{what} outlived the measurement, held by {holder}. It would {would}: clear that cache, or "
+        "measure an instance that was built before"
     )
 
 
