@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -108,8 +109,10 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
     index = ModuleIndex(built)
-    _check_one_device(task, index)
-    if replace_weights_elsewhere(changes, index, run.new_tensor):
+    devices = set(map(_device_of, (*index.parameters, *index.buffers)))
+    _check_one_device(task, devices)
+    if not devices <= {torch.device("cpu")}:
+        replace_weights_elsewhere(changes, index, run.new_tensor)
         index = ModuleIndex(built)
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
@@ -126,7 +129,8 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     _check_shapes_suffice(task, attributes)
     ledger = Ledger(index)
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
-    run.begin_forward([*index.parameters, *floats], ledger)
+    weights = [*index.parameters, *floats]
+    run.begin_forward([one for one in weights if not is_reserved(one)] if task.is_factory else weights, ledger)
     changes.undo_by(run.put_data_back)
     changes.undo_by(attributes.restore)
     ignore = run.known_values.ignore_values_of
@@ -147,8 +151,8 @@ def _follow(
     task: Task, run: ShapeRun, changes: Changes, ledger: Ledger, attributes: AttributeSnapshot, autograd: bool
 ) -> None:
     """Put in place what counts."""
-    held = [tensor for tensor in (*ledger.index.parameters, *attributes.tensors) if not is_reserved(tensor)]
-    set_gradients_aside(changes, held)
+    held = [*ledger.index.parameters, *attributes.tensors]
+    set_gradients_aside(changes, [one for one in held if not is_reserved(one)] if task.is_factory else held)
     if not autograd:
         run.below_autograd.enter(changes)
         run.refuse_modes(changes)
@@ -169,6 +173,7 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
         return task.build(factory, "building the model without its weights")
 
 
+_device_of = attrgetter("device")
 _OF_EVERY_MODULE = frozenset(torch.nn.Module().__dict__)
 _PLAIN_VALUES = frozenset((bool, float, int, str, torch.Size, type(None)))
 
@@ -209,11 +214,10 @@ def _has_shapes(module: torch.nn.Module) -> bool:
     return False
 
 
-def _check_one_device(task: Task, index: ModuleIndex) -> None:
+def _check_one_device(task: Task, devices: set[torch.device]) -> None:
     """End the run where weights and inputs are on several devices: which operators may mix them, kernels know."""
     given = () if task.only_sizes else input_tensors.tensors_of(task.inputs)
-    devices = {tensor.device for tensor in (*index.parameters, *given)}
-    if len(devices - {torch.device("meta")}) > 1:
+    if len(devices.union(map(_device_of, given)) - {torch.device("meta")}) > 1:
         raise ShapeRunStop("the weights and the inputs are on several devices")
 
 

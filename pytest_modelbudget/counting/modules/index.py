@@ -168,11 +168,12 @@ class ModuleIndex:
 
     def _count_packed(self) -> Iterator[tuple[int, str]]:
         """Count the weights that modules hold in no parameter, and yield those that do not open."""
-        if all(kind.__module__.startswith("torch.nn.modules.") for kind in self.classes):
-            return
+        may_hold_any = {kind for kind in self.classes if not kind.__module__.startswith("torch.nn.modules.")}
         inner: set[int] = set()  # parts of scripted modules: the graph of the outermost has what they use
         opened: list[torch.Tensor] = []
-        for position, node in enumerate(self.nodes):
+        for position, node in enumerate(self.nodes) if may_hold_any else ():
+            if type(node.module) not in may_hold_any:
+                continue
             if isinstance(node.module, torch.jit.ScriptModule):
                 inner.update(node.children)
                 if position in inner:

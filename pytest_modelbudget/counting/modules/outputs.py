@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pytest_modelbudget.counting.containers import items_in
-from pytest_modelbudget.counting.torch_private import unseen_by_function_modes
+from pytest_modelbudget.counting.torch_private import DisableTorchFunction, sees_torch_functions
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -17,12 +17,14 @@ _DEEPEST = 8  # levels: an output may hold itself
 
 def shapes_of_output(output: Any) -> Shapes:
     """Return the shapes of the tensors in what a module returned; symbolic sizes are -1, nested tensors have none."""
-    with unseen_by_function_modes():
-        if isinstance(output, torch.Tensor) and not output.is_nested:
-            sizes = (*output.shape,)
-            if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
-                return (sizes,)
-        return tuple(_shapes(output))
+    if sees_torch_functions():
+        with DisableTorchFunction():
+            return tuple(_shapes(output))
+    if isinstance(output, torch.Tensor) and not output.is_nested:
+        sizes = (*output.shape,)
+        if type(sum(sizes)) is int:  # one tensor, no symbolic size: by far the most common
+            return (sizes,)
+    return tuple(_shapes(output))
 
 
 def _shapes(output: Any, level: int = 0) -> Iterator[tuple[int, ...]]:

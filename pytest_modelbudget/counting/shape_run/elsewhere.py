@@ -18,15 +18,11 @@ from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.shape_run.tensors import Spec, intern, spec_of
 from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, storage_identity, storage_of
 
-_CPU = torch.device("cpu")
 
-
-def replace_weights_elsewhere(changes: Changes, index: ModuleIndex, new_tensor: Callable[[Spec], torch.Tensor]) -> bool:
-    """Replace the weights that are not on the CPU, and return whether there were any; those shared stay shared."""
-    elsewhere = [tensor for tensor in (*index.parameters, *index.buffers) if tensor.device != _CPU]
+def replace_weights_elsewhere(changes: Changes, index: ModuleIndex, new_tensor: Callable[[Spec], torch.Tensor]) -> None:
+    """Replace the weights that are not on the CPU; those that share a storage still do."""
+    elsewhere = [tensor for tensor in (*index.parameters, *index.buffers) if tensor.device != torch.device("cpu")]
     elsewhere = [tensor for tensor in elsewhere if type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided]
-    if not elsewhere:
-        return False
     twins = _twins(elsewhere, new_tensor)
     for node in index.nodes:
         for table in (own_parameters(node.module), own_buffers(node.module)):
@@ -34,7 +30,6 @@ def replace_weights_elsewhere(changes: Changes, index: ModuleIndex, new_tensor: 
                 if id(tensor) in twins:
                     changes.undo_by(partial(table.__setitem__, name, tensor))
                     table[name] = twins[id(tensor)]
-    return True
 
 
 def _twins(tensors: list[torch.Tensor], new_tensor: Callable[[Spec], torch.Tensor]) -> dict[int, torch.Tensor]:

@@ -59,7 +59,7 @@ class ShapeRun(RunTensors, DispatchMode):
         """Ignore the values of ``weights`` from here on, and charge what runs to ``ledger``."""
         self.ledger = ledger
         self._work.begin_forward()
-        self.known_values.ignore_values_of([tensor for tensor in weights if not is_reserved(tensor)])
+        self.known_values.ignore_values_of(weights)
 
     def stop(self, reason: str) -> NoReturn:
         """End the run."""
