@@ -129,6 +129,11 @@ OPTIONAL = (
         "torch._C._to_dlpack_versioned",
         instead="Tensor.__dlpack__",
     ),
+    PrivateName(
+        "torch._C._swap_tensor_impl",
+        "weights that a forward swaps keep the shapes they had",
+        "nothing: none can be swapped",
+    ),
     PrivateName("torch._subclasses.fake_tensor", "operators without a meta kernel have no shapes", "a real run"),
     PrivateName("torch._dynamo", "compiled modules cannot exist", "nothing is switched to eager"),
     PrivateName(

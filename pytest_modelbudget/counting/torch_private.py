@@ -74,6 +74,7 @@ sharing_methods = [
     for name in ("_share_fd_cpu_", "_share_filename_cpu_")
     if hasattr(torch.UntypedStorage, name)
 ]
+swapping_functions = [(torch._C, "_swap_tensor_impl")] if hasattr(torch._C, "_swap_tensor_impl") else []
 mkldnn_layout: torch.layout = torch._mkldnn  # type: ignore[attr-defined]
 negated_view: Callable[[torch.Tensor], torch.Tensor] = torch._neg_view
 class_of_script_object: Callable[[Any], Any] = methodcaller("_type")

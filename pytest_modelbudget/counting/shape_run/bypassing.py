@@ -7,6 +7,7 @@ arrays, may be written there: it has to be copied before, to be put back.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ from pytest_modelbudget.counting.torch_private import (
     dlpack_functions,
     set_data_of,
     sharing_methods,
+    swapping_functions,
     unseen_by_function_modes,
 )
 
@@ -33,6 +35,8 @@ EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage"
 """The methods after which others can read and write the data whenever they like."""
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
+SWAPPED = "swap_tensors"
+"""What puts one tensor in the place of another."""
 ASSIGNED = "data"
 """The attribute that gives a tensor the data of another when it is assigned."""
 GUARDED = (*READING, *WRITING, *REGISTERING_HOOKS, ASSIGNED, "share_memory_", "storage", "untyped_storage")
@@ -56,6 +60,7 @@ def guard_values(changes: Changes, note: Note) -> None:
     _guard_data(changes, note)
     _replace(changes, [(torch.Tensor, name) for name in CONVERTING], note, _guarded)
     _replace(changes, READERS, note, _guarded_reader)
+    _replace(changes, swapping_functions, note, _guarded_swap)
 
 
 def _guard_data(changes: Changes, note: Note) -> None:
@@ -157,9 +162,18 @@ def _unseen(original: Callable[..., Any], _name: str, thread: int, _note: Note) 
     return method
 
 
+def _guarded_swap(original: Callable[..., Any], _name: str, thread: int, note: Note) -> Callable[..., Any]:
+    def swap(first: torch.Tensor, second: torch.Tensor) -> Any:
+        if threading.get_ident() == thread:
+            note(first, SWAPPED, False)
+        return original(first, second)
+
+    return swap
+
+
 def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: Note) -> Callable[..., Any]:
     def read(*args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == thread and (name != "__call__" or _makes_lists(args[0])):
+        if threading.get_ident() == thread and (name != "__call__" or _reads_memory(args[0])):
             with DisableTorchDispatch(), unseen_by_function_modes():
                 for given in (*args[1:], *kwargs.values()):
                     for one in given if isinstance(given, (list, tuple)) else (given,):
@@ -170,6 +184,6 @@ def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: 
     return read
 
 
-def _makes_lists(function: torch.jit.ScriptFunction[Any, Any]) -> bool:
-    """Return whether a scripted function makes a list of a tensor, which reads its memory."""
-    return "::tolist" in str(function.inlined_graph)
+def _reads_memory(function: torch.jit.ScriptFunction[Any, Any]) -> bool:
+    """Return whether a scripted function makes a list or a text of a tensor, which reads its memory."""
+    return re.search("::(tolist|format|str|Print|tensor_split)\\b", str(function.inlined_graph)) is not None

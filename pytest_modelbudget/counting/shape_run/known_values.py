@@ -10,7 +10,7 @@ import torch
 
 from pytest_modelbudget.counting.errors import ShapeRunStop
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.shape_run.reserved_memory import BEHIND, FIRST, is_reserved
+from pytest_modelbudget.counting.shape_run.reserved_memory import BEHIND, FIRST
 from pytest_modelbudget.counting.shape_run.tensors import Spec, bits_of, check_has_spec, spec_of, specs_of_weights
 from pytest_modelbudget.counting.torch_private import (
     address_of_storage,
@@ -34,7 +34,8 @@ class KnownValues:
 
     ``_unknown`` are the storages of real tensors whose values are ignored, as those of weights, or that unknown values
     were written into, by their addresses; the latter are ``stale``. Every view of them is unknown too. ``_weights``
-    are the specs of weights by the tensors' identity, which is quicker to look up. ``_exported`` are the storages whose
+    are the specs of weights by the tensors' identity, which is quicker to look up, until one is given other data or
+    another shape; ``_own_specs`` are those that they had. ``_exported`` are the storages whose
     memory others may read at any time, with their sizes. Storages are held, so that no other takes their address.
     ``has_bits``: there may be tensors whose values are still to be conjugated or negated.
     """
@@ -45,6 +46,7 @@ class KnownValues:
         self._on_unknown = on_unknown
         self._exported: dict[int, tuple[torch.UntypedStorage, int]] = {}
         self._weights: dict[int, Spec] = {}
+        self._own_specs: dict[int, Spec] = {}
         self._unknown: dict[int, torch.UntypedStorage] = {}
         self.stale: set[int] = set()
         self._held: tuple[list[torch.Tensor], list[torch.UntypedStorage]] = [], []
@@ -54,6 +56,7 @@ class KnownValues:
         weights = list(weights)
         storages = list(map(storage_of, weights))
         self._weights.update(zip(map(id, weights), specs_of_weights(weights), strict=True))
+        self._own_specs = self._weights.copy()
         self._unknown.update(zip(map(address_of_storage, weights), storages, strict=True))
         self._unknown.pop(0, None)  # of what has no memory, on meta or because it is empty
         self._held = [*self._held[0], *weights], [*self._held[1], *storages]
@@ -71,15 +74,19 @@ class KnownValues:
             return changed
         for weight, own, other in zip(weights, storages, now, strict=True):
             if own is not other:
-                spec = self._weights[id(weight)]
+                spec = self._own_specs[id(weight)]
                 whole = torch.empty(0, dtype=spec.dtype, device=own.device)
                 set_data_of(weight, whole.set_(own, spec.offset, spec.shape, spec.stride))
         return True
 
     def without_weights(self, tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         """Return the tensors whose values are not ignored."""
-        weights = self._weights
+        weights = self._own_specs
         return [tensor for tensor in tensors if id(tensor) not in weights]
+
+    def forget_spec(self, tensor: torch.Tensor) -> None:
+        """Look at a tensor anew from here on: it is given other data, or another shape."""
+        self._weights.pop(id(tensor), None)
 
     def mark_unknown(self, tensor: torch.Tensor) -> None:
         """Treat the values of a real tensor, and of all that share its storage, as unknown: they were overwritten."""
@@ -95,8 +102,12 @@ class KnownValues:
         self._on_unknown(tensor)
 
     def has_stale_data(self, tensor: torch.Tensor) -> bool:
-        """Return whether what lies in the memory of a tensor is not what its values are."""
-        return _has_memory(tensor) and (is_reserved(tensor) or address_of_storage(tensor) in self.stale)
+        """Return whether what lies in the memory of a tensor, of any class, is not what its values are."""
+        try:
+            address = address_of_storage(tensor)
+        except RuntimeError:
+            return False  # it has no storage
+        return FIRST <= address < BEHIND or address in self.stale
 
     def note_exported(self, tensor: torch.Tensor) -> None:
         """Note that others may read the data of a tensor from here on."""
@@ -108,7 +119,7 @@ class KnownValues:
         """Return whether a fill, or a copy of known values, makes all of a real tensor known again."""
         target, source = args[0], args[1:]
         address = address_of_storage(target)
-        if address not in self.stale or id(target) in self._weights:
+        if address not in self.stale or id(target) in self._own_specs:
             return False
         whole = target.numel() * target.element_size() == storage_of(target).nbytes()
         if not whole or any(isinstance(arg, torch.Tensor) and not self.is_known(arg) for arg in source):
@@ -121,6 +132,7 @@ class KnownValues:
         """Let go of every tensor, and of the run."""
         self._on_unknown = _nothing
         self._weights.clear()
+        self._own_specs.clear()
         self._unknown.clear()
         self.stale.clear()
         self._exported.clear()

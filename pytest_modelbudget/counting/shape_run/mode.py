@@ -41,6 +41,8 @@ from pytest_modelbudget.counting.torch_private import (
 )
 
 _known_facts = SHAPE_RUN_FACTS.known
+_READ_BY_COMPOSITES = {"aten::resolve_conj": 0, "aten::tensor_split": 1, "aten::_pad_packed_sequence": 1}
+"""The position of the argument whose memory a composite operator reads, or whoever calls it does afterwards."""
 
 
 class ShapeRun(RunTensors, DispatchMode):
@@ -165,6 +167,7 @@ class ShapeRun(RunTensors, DispatchMode):
             self.known_values.has_bits = True
         if facts.changes_metadata and not is_reserved(target):
             self.storages.note_exchange(target)
+            self.known_values.forget_spec(target)
         return func(*args, **kwargs)
 
     def _answer_composite(self, facts: ShapeRunFacts, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -200,8 +203,8 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def _check_memory_is_not_read(self, name: str, args: Any) -> None:
         """End the run at what ``tolist`` and the like call first, wherever they were captured: no guard sees those."""
-        read = args[:1] if name == "aten::resolve_conj" else args[1:2] if name == "aten::tensor_split" else ()
-        for one in read:
+        position = _READ_BY_COMPOSITES.get(name)
+        for one in () if position is None else args[position : position + 1]:
             if isinstance(one, torch.Tensor) and not one.dtype.is_complex and self.known_values.has_stale_data(one):
                 raise ShapeRunStop(f"{name}, after which memory is read")
 
@@ -252,6 +255,7 @@ class ShapeRun(RunTensors, DispatchMode):
                 target, memory = tensors[position], storage_of(self.new_tensor(spec))
                 if not is_reserved(target):
                     self.storages.note_exchange(target)
+                    self.known_values.forget_spec(target)
                 with torch.no_grad():
                     target.set_(memory, spec.offset, spec.shape, spec.stride)
 

@@ -25,8 +25,12 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 _LARGEST, _SMALLEST = 1 << 46, 1 << 20
+_OF_TENSORS = 1 << 62
+"""More bytes than any tensor has: they may reach beyond the reservation, for only where they begin matters."""
+_WATCHED = 1 << 16
+"""The bytes at the beginning of the reservation of which it is asked whether they were touched."""
 _MMAP_OF_LINUX = {"x86_64": 9, "aarch64": 222}
-_MADV_DONTDUMP = 16
+_MADV_DONTNEED, _MADV_DONTDUMP = 4, 16
 _FAILED = ctypes.c_void_p(-1).value
 _STEP, _RUNS = 64, 1 << 10
 """The addresses of runs are as far apart as any dtype is aligned, and used again after so many runs."""
@@ -65,19 +69,23 @@ def _reserve_in_unix(size: int) -> int | None:
     return None
 
 
+def _advise(address: int, size: int, advice: int) -> None:
+    if sys.platform == "linux":
+        advise = ctypes.CDLL(None).madvise
+        advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        advise(address, size, advice)
+
+
 def _reserve() -> tuple[int, int]:
-    """Return the address and the size of a reservation: as large as there is, and half of what the process may have."""
+    """Return the address and the size of a reservation: as large as there is, and a small part of a limited space."""
     size = _LARGEST
     if resource is not None:
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        size = size if limit == resource.RLIM_INFINITY else min(size, limit // 2)
+        size = size if limit == resource.RLIM_INFINITY else min(size, limit // 16)
     while size >= _SMALLEST:
         address = _reserve_in_windows(size) if sys.platform == "win32" else _reserve_in_unix(size)
         if address is not None:
-            if sys.platform == "linux":
-                advise = ctypes.CDLL(None).madvise
-                advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-                advise(address, size, _MADV_DONTDUMP)
+            _advise(address, size, _MADV_DONTDUMP)
             return address, size
         size //= 2
     raise MemoryError("there are no addresses left to reserve")
@@ -96,6 +104,12 @@ def is_reserved(tensor: torch.Tensor) -> bool:
         return False  # it has no storage
 
 
+if sys.platform == "linux":
+    _pages = (ctypes.c_ubyte * (_WATCHED // mmap.PAGESIZE))()
+    _resident = ctypes.CDLL(None).mincore
+    _resident.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+
+
 class RunMemory:
     """The ``address`` of one run, and the ``buffer`` there that its tensors are made of.
 
@@ -107,8 +121,21 @@ class RunMemory:
     def __init__(self) -> None:
         self.address = FIRST + _STEP * RunMemory._next
         RunMemory._next = (RunMemory._next + 1) % _RUNS
-        self.buffer = (ctypes.c_char * _LARGEST).from_address(self.address)
+        self.buffer = (ctypes.c_char * _OF_TENSORS).from_address(self.address)
         self._references = sys.getrefcount(self.buffer)
+
+    def was_touched(self) -> bool:
+        """Return whether the first bytes of any tensor were read or written; Linux alone can tell.
+
+        Then the system had to provide a page for them.
+        """
+        if sys.platform != "linux":
+            return False
+        _resident(FIRST, _WATCHED, _pages)
+        touched = any(page & 1 for page in _pages)
+        if touched:
+            _advise(FIRST, _WATCHED, _MADV_DONTNEED)
+        return touched
 
     def has_living_storages(self) -> bool:
         """Return whether any storage of the run still lives."""

@@ -10,7 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import REGISTERING_HOOKS, GradientHooks
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
-from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, WRITING, Stop, guard_values
+from pytest_modelbudget.counting.shape_run.bypassing import ASSIGNED, SWAPPED, WRITING, Stop, guard_values
 from pytest_modelbudget.counting.shape_run.known_values import KnownValues
 from pytest_modelbudget.counting.shape_run.registrations import Registrations
 from pytest_modelbudget.counting.shape_run.reserved_memory import RunMemory, is_reserved, tensors_at
@@ -70,6 +70,11 @@ class RunTensors:
         refuse_access(out)
         return out
 
+    def check_memory_untouched(self) -> None:
+        """End the run if memory that has no values was read or written after all, past every guard."""
+        if self._memory.was_touched():
+            self._stop("memory that has no values")
+
     def any_survives(self) -> bool:
         """Return whether any tensor of the run still lives, whoever holds it."""
         return self._memory.has_living_storages() or not all(storage.expired() for storage in self._stale.values())
@@ -104,12 +109,13 @@ class RunTensors:
     def _note_access(self, tensor: torch.Tensor, name: str, exports: bool) -> None:
         """End the run where data is written past the dispatcher, or read that is not that of the values."""
         if name == ASSIGNED:
+            self.known_values.forget_spec(tensor)
             for one in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
                 self.storages.note_exchange(one)
         elif name in REGISTERING_HOOKS:
             if not is_reserved(tensor):
                 self._hooks.save(tensor)
-        elif name in WRITING or self.known_values.has_stale_data(tensor):
+        elif name in (*WRITING, SWAPPED) or self.known_values.has_stale_data(tensor):
             self._stop(f"Tensor.{name}()")
         elif exports:
             self.storages.save_before_write(tensor)
