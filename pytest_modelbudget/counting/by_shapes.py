@@ -108,12 +108,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     torch.set_grad_enabled(task.backward)
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
-    index = ModuleIndex(built)
-    devices = set(map(_device_of, (*index.parameters, *index.buffers)))
-    _check_one_device(task, devices)
-    if not devices <= {torch.device("cpu")}:
-        replace_weights_elsewhere(changes, index, run.new_tensor)
-        index = ModuleIndex(built)
+    index = _on_one_device(task, run, changes, ModuleIndex(built))
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
@@ -215,11 +210,19 @@ def _has_shapes(module: torch.nn.Module) -> bool:
     return False
 
 
-def _check_one_device(task: Task, devices: set[torch.device]) -> None:
-    """End the run where weights and inputs are on several devices: which operators may mix them, kernels know."""
+def _on_one_device(task: Task, run: ShapeRun, changes: Changes, index: ModuleIndex) -> ModuleIndex:
+    """Return the index of a model whose weights are all on the CPU; end the run where inputs are on another device.
+
+    Which operators may mix devices, kernels know.
+    """
+    devices = set(map(_device_of, (*index.parameters, *index.buffers)))
     given = () if task.only_sizes else input_tensors.tensors_of(task.inputs)
     if len(devices.union(map(_device_of, given)) - {torch.device("meta")}) > 1:
         raise ShapeRunStop("the weights and the inputs are on several devices")
+    if devices <= {torch.device("cpu")}:
+        return index
+    replace_weights_elsewhere(changes, index, run.new_tensor)
+    return ModuleIndex(index.nodes[0].module)
 
 
 def _check_shapes_suffice(task: Task, attributes: AttributeSnapshot) -> None:

@@ -42,7 +42,7 @@ def layers_of(value: Any) -> Iterator[Any]:
 
 def items_of(value: Any, depth: int = 3) -> Iterator[Any]:
     """Yield what a table holds, and the tables in it; of anything else, itself."""
-    items = items_in(vars(value) if isinstance(value, types.SimpleNamespace) else value)
+    items = items_in(vars(value) if type(value) is types.SimpleNamespace else value)
     if items is None:
         yield value
     elif depth:
@@ -52,7 +52,7 @@ def items_of(value: Any, depth: int = 3) -> Iterator[Any]:
 
 def attributes_of(value: Any) -> list[Any]:
     """Return what an object or a class has as attributes, without running code of its class."""
-    attributes = vars(value) if isinstance(value, type) else attributes_in(value)
+    attributes = vars(value) if issubclass(type(value), type) else attributes_in(value)
     return [*attributes.values()] if attributes else []
 
 

@@ -36,7 +36,7 @@ def test_json_holds_everything(run: Run, pytester: pytest.Pytester, mode: list[s
     ]
     assert found.models[1].measurement.macs == 22000
     assert found.complete
-    assert json.loads(text)["schema"] == 1
+    assert json.loads(text)["schema"] == 2
     assert [path.name for path in (pytester.path / "out" / "deep").iterdir()] == ["run.json"]
 
 

@@ -52,8 +52,8 @@ _NAMES = {
         _nested_tensor_from_mask _nested_tensor_from_mask_left_aligned _nested_tensor_from_tensor_list
         _nested_tensor_size _nested_tensor_softmax_with_shape _nested_tensor_storage_offsets _nested_tensor_strides
         _new_zeros_with_same_feature_meta _nnz _pack_padded_sequence _padded_dense_to_jagged_forward _pdist_backward
-        _pdist_forward _philox_key_fold_in _philox_key_split _philox_normal _philox_uniform _pin_memory _prelu_kernel
-        _prelu_kernel_backward _print _reshape_copy _resize_output _safe_softmax _sample_dirichlet
+        _pdist_forward _philox_key_fold_in _philox_key_split _philox_normal _philox_randint _philox_uniform _pin_memory
+        _prelu_kernel _prelu_kernel_backward _print _reshape_copy _resize_output _safe_softmax _sample_dirichlet
         _segment_reduce_backward _softmax _softmax_backward_data _sparse_compressed_tensor_with_dims
         _sparse_coo_tensor_with_dims _sparse_coo_tensor_with_dims_and_tensors _sparse_csr_prod _sparse_csr_sum
         _sparse_log_softmax _sparse_log_softmax_backward_data _sparse_mask_projection _sparse_semi_structured_apply

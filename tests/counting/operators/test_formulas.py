@@ -140,6 +140,7 @@ SHAPES: list[tuple[str, tuple[Any, ...], Any, int]] = [
     ("aten::miopen_rnn", ((T, N, IN), (IH, HH), 4, (), (), 2, HID, 1, False, 0.0, True, False, [], None), None, LSTM),
     ("aten::_lstm_mps", ((T, N, IN), ((), ()), (IH, HH, (16,), (16,)), True, 1, 0.0, True, False, False), None, LSTM),
     ("aten::lstm_mps_backward", ((), (), (), (), (), (T, N, IN), (), (), (IH, HH)), None, 2 * LSTM),
+    ("aten::_scaled_addmm", ((2, 4), (2, 3), (3, 4), [(1,)], [0], [0], [(1,)], [0], [0]), (2, 4), 2 * 3 * 4),
     ("aten::quantized_lstm_cell", ((N, IN), ((), ()), IH, HH), None, N * (4 * HID * IN + 4 * HID * HID)),
 ]
 
@@ -170,6 +171,8 @@ TENSORS: list[tuple[str, tuple[Any, ...], int]] = [
     ("aten::_efficient_attention_forward", (*PACKED[:3], None, *PACKED[3:]), VARLEN),
     ("aten::_cudnn_attention_forward", (*(x.transpose(1, 2) for x in DENSE), None, None, None), ATTENTION),
     ("aten::_cudnn_attention_forward", (*PACKED[:3], None, *PACKED[3:]), VARLEN),
+    ("aten::_flash_attention_forward_no_dropout_inplace", (zeros(9, H, V), *PACKED, 5, 7), VARLEN),
+    ("aten::_cudnn_attention_forward_no_dropout_inplace", (zeros(9, H, V), *PACKED, 5, 7), VARLEN),
     ("aten::_flash_attention_backward", (None, *PACKED[:3], None, None, *PACKED[3:]), 2 * VARLEN),
     ("aten::_efficient_attention_backward", (None, *DENSE, None, None, None, None), 2 * ATTENTION),
     ("aten::_cudnn_attention_backward", (None, *PACKED[:3], *[None] * 5, *PACKED[3:]), 2 * VARLEN),

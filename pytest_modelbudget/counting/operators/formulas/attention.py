@@ -63,7 +63,7 @@ def _sequence_first(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any) ->
     return int(prod(q[:-1]) * k[-3] * (q[-1] + v[-1]))
 
 
-@counts("aten::_flash_attention_forward", "aten::_flash_attention_forward_no_dropout_inplace", takes_tensors=True)
+@counts("aten::_flash_attention_forward", takes_tensors=True)
 def flash_attention(query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, **__: Any) -> int:
     """Count flash attention on (B, L, H, E) tensors or packed sequences; needs the lengths' values where packed."""
     return _sequence_first(query, key, value, cum_q, cum_k)
@@ -81,6 +81,18 @@ def cudnn_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum
     if cum_q is not None:
         return _sequence_first(query, key, value, cum_q, cum_k)
     return attention(tuple(query.shape), tuple(key.shape), tuple(value.shape))
+
+
+@counts(
+    "aten::_cudnn_attention_forward_no_dropout_inplace",
+    "aten::_flash_attention_forward_no_dropout_inplace",
+    takes_tensors=True,
+)
+def attention_in_place(
+    out: Any, query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, block_table: Any = None, **__: Any
+) -> int | None:
+    """Count attention that is written into a given tensor; where keys are in pages, shapes do not tell how many."""
+    return None if block_table is not None else _sequence_first(query, key, value, cum_q, cum_k)
 
 
 @counts("aten::_flash_attention_backward", takes_tensors=True)

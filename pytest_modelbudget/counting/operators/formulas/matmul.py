@@ -41,10 +41,11 @@ def mm(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     "aten::baddbmm",
     "aten::addbmm",
     "aten::_addmm_activation",
+    "aten::_scaled_addmm",
     "aten::_sparse_addmm",
     "aten::sspaddmm",
 )
-def addmm(bias: Shape, a: Shape, b: Shape, **_: Any) -> int:
+def addmm(bias: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     """Count bias + a @ b: the product alone. addbmm adds the b products up, which costs no MAC more."""
     return product(a, b)
 
