@@ -42,12 +42,19 @@ OURS += ("inductor", "inductor_prims", "export", "debug_mode_ops", "debugprims",
 SCRIPT_ONLY = {"prim"}  # TorchScript's own language: numbers, lists, control flow
 ACROSS_MACHINES = re.compile("symm_mem::fused_.*matmul")  # one process runs a part of the product: unknown on purpose
 NEWER = {
-    "c10d::gather_into_tensor_",
-    "aten::linalg_matrix_sqrth",
-    "aten::linalg_polar",
-    "aten::shallow_copy_data_",
+    (2, 14): {
+        "c10d::gather_into_tensor_",
+        "aten::linalg_matrix_sqrth",
+        "aten::linalg_polar",
+        "aten::shallow_copy_data_",
+    },
+    (2, 15): {
+        "aten::_cudnn_attention_forward_no_dropout_inplace",
+        "aten::_philox_randint",
+        "aten::_scaled_addmm",
+    },
 }
-"""Operators that came with torch 2.14."""
+"""Operators by the release of torch that they came with."""
 
 GONE = {"aten::cholesky"}
 """Operators that went with torch 2.14."""
@@ -98,7 +105,8 @@ def test_every_name_in_the_tables_exists() -> None:
     }  # registered by modules that are imported when used
     named = {name for name in named if name.partition("::")[0] not in lazily}
     missing = {name for name in named if name not in existing and f"{name}_" not in existing}
-    assert missing <= ELSEWHERE | (NEWER if AT_LEAST < (2, 14) else GONE)
+    newer = {name for release, names in NEWER.items() if AT_LEAST < release for name in names}
+    assert missing <= ELSEWHERE | newer | (GONE if AT_LEAST >= (2, 14) else set())
 
 
 LIBRARY = torch.library.Library("modelbudget_test", "DEF")

@@ -89,7 +89,7 @@ def cudnn_attention(query: Any, key: Any, value: Any, bias: Any, cum_q: Any, cum
     takes_tensors=True,
 )
 def attention_in_place(
-    out: Any, query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, block_table: Any = None, **__: Any
+    target: Any, query: Any, key: Any, value: Any, cum_q: Any, cum_k: Any, *_: Any, block_table: Any = None, **__: Any
 ) -> int | None:
     """Count attention that is written into a given tensor; where keys are in pages, shapes do not tell how many."""
     return None if block_table is not None else _sequence_first(query, key, value, cum_q, cum_k)
