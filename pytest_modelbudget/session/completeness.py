@@ -23,12 +23,12 @@ def runs_declared(config: pytest.Config) -> bool:
     They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
     holds the table will do too.
     """
-    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.is_dir()]
+    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.exists()]
     table, root, named = table_file(config).resolve(), config.rootpath.resolve(), _testpaths(config)
     if named:
         whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
     else:
-        whole = any(root in (folder, folder.parent) for folder in given)
+        whole = any(root in (folder, folder.parent) for folder in given if folder.is_dir())
     asked_for = whole or any(folder in table.parents for folder in given)
     return asked_for and not _is_ignored(table, config)
 
@@ -112,8 +112,12 @@ def _test_files(config: pytest.Config) -> Iterator[str]:
                     yield str(path)
 
 
+_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
+"""The files by which pytest knows the folder of a virtual environment."""
+
+
 def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
-    return matches(folder, ["__pycache__", *patterns]) or (folder / "pyvenv.cfg").is_file()
+    return matches(folder, ["__pycache__", *patterns]) or any((folder / name).is_file() for name in _ENVIRONMENTS)
 
 
 def _testpaths(config: pytest.Config) -> list[Path]:

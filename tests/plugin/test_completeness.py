@@ -155,6 +155,9 @@ def test_a_part_that_holds_every_file_is_complete(run: Run, project: Path, mode:
     (project / "more" / "lib").mkdir(parents=True)
     (project / "more" / "pyvenv.cfg").touch()
     (project / "more" / "lib" / "test_of_another.py").touch()
+    (project / "env" / "conda-meta").mkdir(parents=True)
+    (project / "env" / "conda-meta" / "history").touch()
+    (project / "env" / "test_of_another.py").touch()
     assert incomplete(run(*mode, "tests", **tests)) == ""
     assert incomplete(run(*mode, "tests/test_two.py", **tests)) == "arguments, not collected"
     assert incomplete(run(*mode, "tests/test_two.py", "tests/deep", **tests)) == ""

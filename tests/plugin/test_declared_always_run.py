@@ -130,6 +130,16 @@ def test_a_part_leaves_them_out_and_says_so(run: Run, project: Path, mode: list[
         result.stdout.no_fnmatch_line("*= model budgets =*")
 
 
+@pytest.mark.parametrize(("mode", "ini"), with_workers(["tests/test_a.py", "tests/*.py docs"], "tests/*.py docs"))
+def test_they_run_where_testpaths_name_files(run: Run, project: Path, mode: list[str], ini: str) -> None:
+    (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
+    for arguments in ([], ini.replace("*", "test_a").split()):
+        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        assert result.parseoutcomes()["failed"] == 1
+    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    result.assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(("mode", "ini"), with_workers(["tests", "tests docs", "*s"], "tests docs"))
 def test_they_run_where_all_testpaths_are_asked_for(run: Run, project: Path, mode: list[str], ini: str) -> None:
     (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
