@@ -236,7 +236,7 @@ class OnController:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error:
             self.session.lost_workers.append(node.gateway.id)
-        self.session.note_collected(*getattr(node, "workeroutput", {}).get("modelbudget_collected", (True, ())))
+        self.session.note_collected(*getattr(node, "workeroutput", {}).get("modelbudget_collected", (False, ())))
 
     def pytest_report_header(self) -> str | None:
         if self.session.table_data is None:

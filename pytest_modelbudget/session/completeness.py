@@ -45,6 +45,8 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
         yield "selected", _first(chosen)
     elif session.declares_models and not runs_declared(config):
         yield "arguments", arguments(config)
+    if session.lost_workers or session.internal_errors:
+        yield "worker lost", _first(session.lost_workers)
     if collection.is_partial or config.getoption("lf", False):
         filters = {"-k": _option(config, "keyword"), "-m": _option(config, "markexpr")}
         yield "deselected", " ".join(f"{option} {value}" for option, value in filters.items() if value)
@@ -56,8 +58,6 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     nothing = not collection.collected and not collection.is_partial
     if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
         yield "stopped", ""
-    if session.lost_workers or session.internal_errors:
-        yield "worker lost", _first(session.lost_workers)
 
 
 _COLLECTS = ("testpaths", "python_", "norecursedirs")
@@ -65,9 +65,10 @@ _COLLECTS = ("testpaths", "python_", "norecursedirs")
 
 
 def arguments(config: pytest.Config) -> str:
-    """Return what the run was asked for, as short as it can be told."""
+    """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
     ignored = [f"--ignore={path}" for path in (*_option(config, "ignore"), *_option(config, "ignore_glob"))]
-    return _first([os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args] + ignored)
+    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
+    return _first(ignored if _is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
 
 
 def uncollected(session: Session) -> dict[Incomplete, str]:

@@ -104,6 +104,12 @@ def test_a_run_that_leaves_them_out_is_not_complete(run: Run, project: Path, mod
     result.stdout.fnmatch_lines(["Not measured, since a filter or a shard left tests out: net"])
 
 
+@PLAIN_AND_N2
+def test_an_option_that_ignores_the_table_is_named(run: Run, project: Path, mode: list[str]) -> None:
+    result = run(*mode, "--ignore=pyproject.toml", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result.stdout.fnmatch_lines(["Not measured, since --ignore=pyproject.toml changes what is collected: net"])
+
+
 IN_FOLDERS = {"tests__test_a": FINE, "tests__deep__test_b": FINE, "docs__test_c": FINE}
 
 
