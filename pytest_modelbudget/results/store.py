@@ -55,7 +55,13 @@ def _check(run: Run) -> None:
     run.contradictions  # noqa: B018  # their places are looked up
     for one in run.models:
         verdict, _ = one.verdict, one.tests[0]
-        stated = (*verdict.checks, *verdict.parts, *verdict.problems, *verdict.scaling, *one.differences)
+        stated: tuple[Any, ...] = (
+            *verdict.checks,
+            *verdict.parts,
+            *verdict.problems,
+            *verdict.scaling,
+            *one.differences,
+        )
         for metric in {found.metric for found in stated} - {""}:  # a problem may be of no metric
             METRICS[metric]
         one.measurement  # noqa: B018  # it is decoded now
