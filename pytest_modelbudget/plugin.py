@@ -214,6 +214,16 @@ class OnController:
 
             self.asked_for = destinations(session)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, object, object]:
+        try:
+            return (yield)
+        except BaseException:  # there is no collection after that
+            option = self.session.config.option
+            if not (option.showfixtures or option.show_fixtures_per_test):
+                self.pytest_collection()
+            raise
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         if not self.session.config.option.collectonly:  # --fixtures and the like do not come here
@@ -236,7 +246,7 @@ class OnController:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         if error:
             self.session.lost_workers.append(node.gateway.id)
-        self.session.note_collected(*getattr(node, "workeroutput", {}).get("modelbudget_collected", (True, ())))
+        self.session.note_collected(*getattr(node, "workeroutput", {}).get("modelbudget_collected", (False, ())))
 
     def pytest_report_header(self) -> str | None:
         if self.session.table_data is None:

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # which does nothing where standard output is closed
     except BrokenPipeError:  # whoever read has seen enough
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # Python flushes it when it ends
         return 2
@@ -158,7 +158,7 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, options.width)]
+        lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, max(options.width, 1))]
         wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
         print("\n".join([*lines, *wrong, *filter(None, [not_measured(run)])]))
     elif options.format == "count":

@@ -40,7 +40,7 @@ def measurements(source: str) -> tuple[Mapping[Identity, Measurement], int]:
         return of_lock(read_lock(text, source, kind.flops_per_mac)), kind.flops_per_mac
     except (LockError, ReportError) as error:
         raise SourceError(str(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise SourceError(f"{source}: is neither a lock file nor a report: {error}") from None
 
 

@@ -35,22 +35,26 @@ def check_model(model: Any) -> None:
         return
     if inspect.getattr_static(model, "__wrapped__", None) is not None:
         return
-    attributes = (attributes_in(model) or {}).items()
-    held = [f"{name} ({class_name(one)})" for name, one in attributes if isinstance(one, nn.Module)]
-    instead = _INSTEAD.get(type(model).__name__) or (f"one of its modules: {', '.join(held)}" if held else "")
-    if isinstance(model, (str, os.PathLike)):
-        instead = "what is loaded from it"
-    raise TypeError(
-        f"measure() takes an nn.Module, or a function without arguments that returns one, not {_type_name(model)}"
-        + (f"; pass {instead}" if instead else "")
-    )
+    wanted = "an nn.Module, or a function without arguments that returns one"
+    raise TypeError(f"measure() takes {wanted}, not {_type_name(model)}{_instead('pass', model)}")
 
 
 def check_built(model: Any, factory: Any) -> nn.Module:
     """Return what a factory returned, or raise ``TypeError`` where that is no module."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"{factory_label(factory, 'the factory')} returned {_type_name(model)}, not an nn.Module")
+        returned = f"{factory_label(factory, 'the factory')} returned {_type_name(model)}, not an nn.Module"
+        raise TypeError(returned + _instead("return", model))
     return model
+
+
+def _instead(verb: str, model: Any) -> str:
+    """Return which module is probably meant by what is none."""
+    attributes = (attributes_in(model) or {}).items()
+    held = [f"{name} ({class_name(one)})" for name, one in attributes if isinstance(one, nn.Module)]
+    instead = _INSTEAD.get(type(model).__name__) or (f"one of its modules: {', '.join(held)}" if held else "")
+    if isinstance(model, (str, os.PathLike)):
+        instead = "what is loaded from it"
+    return instead and f"; {verb} {instead}"
 
 
 def check_convention(flops_per_mac: Any) -> int:

@@ -55,7 +55,10 @@ def _needs_arguments(error: Exception, task: Task) -> str:
         return f"{inputs.factory_label(task.model)} takes inputs, as a forward does: pass the model that it calls"
     arguments = ", ".join(f"{one.name}={one.name}" if one.kind is one.KEYWORD_ONLY else one.name for one in needed)
     name = inputs.factory_label(task.model)
-    return f"{name} needs arguments: pass lambda: {name}({arguments})"
+    if task.inputs is not None and len(needed) == sum(map(len, task.inputs)):
+        return f"{name} takes arguments: pass a module if they are inputs, and otherwise lambda: {name}({arguments})"
+    declared = ", ".join(f"{one.name} = ..." for one in needed)
+    return f"{name} needs arguments: pass lambda: {name}({arguments}), or declare arguments = {{ {declared} }}"
 
 
 def _other_dtypes(error: Exception, task: Task) -> str:

@@ -52,7 +52,8 @@ def not_measured(run: Run, width: int = _NARROW) -> str:
     if run.complete or not names:
         return ""
     width, head = min(width, _NARROW), f"Not measured, since {why_incomplete(run)[0]}: "
-    head = head if width_of(head) < width - _FOR_NAMES else "Not measured in this part of the tests: "
+    fits = width_of(head) + min(_FOR_NAMES, width_of(", ".join(names))) <= width
+    head = head if fits else "Not measured in this part of the tests: "
     return head + as_many_as_fit(names, width - width_of(head))
 
 

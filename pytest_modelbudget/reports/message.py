@@ -13,6 +13,7 @@ from pytest_modelbudget.measurement import Measurement, OperatorCost, human, per
 from pytest_modelbudget.reports.changes import because, telling, telling_excesses
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.wording import (
+    WITHOUT_INPUTS,
     beyond,
     circumstances,
     compared,
@@ -101,7 +102,7 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
     if problem.kind == "not_measured":
         unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
         remedy = (
-            "the model was measured without inputs: pass args=, kwargs= or input_size="
+            WITHOUT_INPUTS
             if measurement.macs is None
             else f"a scripted graph does not tell which part runs {unplaced}: limit the whole, or the model before it"
             " is scripted"

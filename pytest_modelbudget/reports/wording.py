@@ -139,9 +139,11 @@ def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     return f"{' and '.join(parts)} ran outside of modules"
 
 
+WITHOUT_INPUTS = 'the model was measured without inputs: pass args=, kwargs= or input_size=, or declare inputs = "..."'
+_ASKED_FOR, _BY_OPTION = "the run was asked for {}", "{} changes what is collected"
 _WHY: Mapping[Incomplete, tuple[str, str]] = {
-    "selected": ("the run was asked for {}", "a part of the tests"),
-    "arguments": ("the run was asked for {}", "a part of the tests"),
+    "selected": (_ASKED_FOR, "a part of the tests"),
+    "arguments": (_ASKED_FOR, "a part of the tests"),
     "not collected": ("{} was not collected", "a file"),
     "deselected": ("{} left tests out", "a filter or a shard"),
     "skipped": ("{} was skipped or gave up", "a test under a budget"),
@@ -153,8 +155,11 @@ _WHY: Mapping[Incomplete, tuple[str, str]] = {
 
 def why_incomplete(run: Run) -> list[str]:
     """Return why a run does not show everything, the most telling reason first."""
-    found = [(_WHY[reason], run.details.get(reason)) for reason in run.incomplete]
-    return [words.format(detail or default) for (words, default), detail in found]
+    found = [(*_WHY[reason], run.details.get(reason, "")) for reason in run.incomplete]
+    return [
+        (_BY_OPTION if words == _ASKED_FOR and detail.startswith("-") else words).format(detail or default)
+        for words, default, detail in found
+    ]
 
 
 def as_many_as_fit(names: Sequence[str], room: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.folding import FoldedMeasurement
 from pytest_modelbudget.results.run import Run
 
@@ -42,9 +43,28 @@ def read_report(text: str, shown: str) -> Run:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema not in (SCHEMA, *_OLDER):
             raise ReportError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}")
-        return msgspec.json.decode(text, type=Report).run
-    except msgspec.DecodeError as error:
+        run = msgspec.json.decode(text, type=Report).run
+        _check(run)
+    except (msgspec.DecodeError, LookupError, RecursionError) as error:
         raise ReportError(f"{shown}: is not a report of the plugin: {error}") from None
+    return run
+
+
+def _check(run: Run) -> None:
+    """Look up what the types do not promise. Raises LookupError, and DecodeError for a measurement that is none."""
+    run.contradictions  # noqa: B018  # their places are looked up
+    for one in run.models:
+        verdict, _ = one.verdict, one.tests[0]
+        stated: tuple[Any, ...] = (
+            *verdict.checks,
+            *verdict.parts,
+            *verdict.problems,
+            *verdict.scaling,
+            *one.differences,
+        )
+        for metric in {found.metric for found in stated} - {""}:  # a problem may be of no metric
+            METRICS[metric]
+        one.measurement  # noqa: B018  # it is decoded now
 
 
 def report_schema() -> dict[str, Any]:

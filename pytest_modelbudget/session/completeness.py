@@ -23,12 +23,12 @@ def runs_declared(config: pytest.Config) -> bool:
     They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
     holds the table will do too.
     """
-    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.is_dir()]
+    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.exists()]
     table, root, named = table_file(config).resolve(), config.rootpath.resolve(), _testpaths(config)
     if named:
         whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
     else:
-        whole = any(root in (folder, folder.parent) for folder in given)
+        whole = any(root in (folder, folder.parent) for folder in given if folder.is_dir())
     asked_for = whole or any(folder in table.parents for folder in given)
     return asked_for and not _is_ignored(table, config)
 
@@ -45,6 +45,8 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
         yield "selected", _first(chosen)
     elif session.declares_models and not runs_declared(config):
         yield "arguments", arguments(config)
+    if session.lost_workers or session.internal_errors:
+        yield "worker lost", _first(session.lost_workers)
     if collection.is_partial or config.getoption("lf", False):
         filters = {"-k": _option(config, "keyword"), "-m": _option(config, "markexpr")}
         yield "deselected", " ".join(f"{option} {value}" for option, value in filters.items() if value)
@@ -56,8 +58,6 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     nothing = not collection.collected and not collection.is_partial
     if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
         yield "stopped", ""
-    if session.lost_workers or session.internal_errors:
-        yield "worker lost", _first(session.lost_workers)
 
 
 _COLLECTS = ("testpaths", "python_", "norecursedirs")
@@ -65,9 +65,10 @@ _COLLECTS = ("testpaths", "python_", "norecursedirs")
 
 
 def arguments(config: pytest.Config) -> str:
-    """Return what the run was asked for, as short as it can be told."""
+    """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
     ignored = [f"--ignore={path}" for path in (*_option(config, "ignore"), *_option(config, "ignore_glob"))]
-    return _first([os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args] + ignored)
+    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
+    return _first(ignored if _is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
 
 
 def uncollected(session: Session) -> dict[Incomplete, str]:
@@ -112,8 +113,12 @@ def _test_files(config: pytest.Config) -> Iterator[str]:
                     yield str(path)
 
 
+_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
+"""The files by which pytest knows the folder of a virtual environment."""
+
+
 def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
-    return matches(folder, ["__pycache__", *patterns]) or (folder / "pyvenv.cfg").is_file()
+    return matches(folder, ["__pycache__", *patterns]) or any((folder / name).is_file() for name in _ENVIRONMENTS)
 
 
 def _testpaths(config: pytest.Config) -> list[Path]:

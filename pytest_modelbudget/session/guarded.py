@@ -152,11 +152,12 @@ class GuardedTest:
                 else conclude(self.contract, self.record, outcome)
             )
             if error is not None:
+                if not self.record.failures:
+                    self.record.fail(error, raised=True)
                 show_as_failed(report, None if error is raised else self.item.repr_failure(self._as_raised(error)))
+                say_once(report)
             else:
                 self.record.excused |= expected
-        if report.failed and raised is None:
-            say_once(report)
         if raised is not None or report.failed:
             self.record.settle()
         if call.when == "teardown":

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget.cli.main import main
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.store import write_report
 
 from .test_compare import lock, net
 
@@ -72,6 +74,13 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (2, b"")
+
+
+def test_a_closed_output_and_no_width_are_no_errors(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(write_report(Run(unused=("test_a.py::test_a",))))
+    closed = f"{sys.executable} -m pytest_modelbudget show r.json --width 0 >&-"
+    done = subprocess.run(closed, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, check=False, env=LATIN)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_reading_reports_needs_neither_torch_nor_what_writes_tables() -> None:

@@ -133,6 +133,9 @@ def test_a_file_that_is_neither(tmp_path: Path, base: str, capsys: pytest.Captur
     (tmp_path / "x.json").write_text('{"schema": 9, "run": {}}')
     assert main(["compare", base, str(tmp_path / "x.json")]) == 2
     assert "has schema 9" in capsys.readouterr().err
+    (tmp_path / "x.json").write_text('{"run": ' + "[" * 100_000)
+    assert main(["compare", base, str(tmp_path / "x.json")]) == 2
+    assert f"{tmp_path / 'x.json'}: is " in capsys.readouterr().err
 
 
 def test_the_command_imports_no_torch(base: str) -> None:

@@ -252,7 +252,8 @@ def test_a_factory_that_needs_arguments_is_told_how() -> None:
     def make(width: int) -> nn.Module:
         return nn.Linear(width, width)
 
-    assert "make needs arguments: pass lambda: make(width)" in notes(raised(make, input_size=(1, 4)))
+    told = "make needs arguments: pass lambda: make(width), or declare arguments = { width = ... }"
+    assert told in notes(raised(make, input_size=(1, 4)))
 
 
 def test_a_type_error_inside_a_class_without_arguments_says_nothing_of_arguments() -> None:
@@ -332,11 +333,21 @@ def test_what_a_factory_returned_is_told_without_an_address() -> None:
     assert str(raised(functools.partial(build, 8))) == "partial(build) returned int, not an nn.Module"
     assert str(raised(functools.partial(lambda: 1))) == "partial(...) returned int, not an nn.Module"
     assert str(raised(lambda: 1)) == "the factory returned int, not an nn.Module"
+    assert str(raised(lambda: Pipeline())).endswith(
+        "an nn.Module; return one of its modules: unet (Linear), vae (Linear)"
+    )
+    exported = torch.export.export(LAYER, (torch.ones(1, 8),))
+    assert str(raised(lambda: exported)).endswith("ExportedProgram, not an nn.Module; return its module()")
 
 
 def test_a_function_of_the_inputs_is_no_factory() -> None:
     error = raised(lambda x: LAYER(x), torch.ones(1, 8))
     assert notes(error).endswith("takes inputs, as a forward does: pass the model that it calls")
+
+    def without_a_module(x: torch.Tensor) -> torch.Tensor:
+        return x.relu()
+
+    assert "takes arguments: pass a module if they are inputs" in notes(raised(without_a_module, torch.ones(1, 8)))
 
 
 def test_code_that_compares_exact_types_is_a_shape_run() -> None:

@@ -19,6 +19,8 @@ class Task(nn.Module):
     def encode(self, x): return self.encoder(x)
     def forward(self, x): return self.decoder(self.encoder(x))
 
+def needing(width): return Task(width)
+
 def broken(): raise RuntimeError("no weights here")
 existing = 3
 """
@@ -52,6 +54,12 @@ params = 1
 factory = "acme.nets:Task"
 arguments = { widht = 3 }
 params = 1
+[tool.modelbudget.models.no_arguments]
+factory = "acme.nets:needing"
+params = 1
+[tool.modelbudget.models.no_inputs]
+factory = "acme.nets:Task"
+macs = 1
 [tool.modelbudget.models.wrong_inputs]
 factory = "acme.nets:Task"
 inputs = "3x5"
@@ -98,7 +106,17 @@ def test_a_project_without_a_test_is_guarded(run: Run, project: Path, mode: list
 def test_what_is_wrong_with_a_declaration_fails_its_item(run: Run, project: Path, mode: list[str]) -> None:
     result = run(*mode, "--junitxml=junit.xml", pyproject=FAULTY, subprocess=True)
     assert outcomes(project) == dict.fromkeys(
-        ("raises", "misspelled", "nowhere", "no_factory", "more_arguments", "wrong_inputs"), "failure"
+        (
+            "raises",
+            "misspelled",
+            "nowhere",
+            "no_factory",
+            "more_arguments",
+            "no_arguments",
+            "no_inputs",
+            "wrong_inputs",
+        ),
+        "failure",
     )
     text = result.stdout.str()
     for said in (
@@ -109,6 +127,8 @@ def test_what_is_wrong_with_a_declaration_fails_its_item(run: Run, project: Path
         "acme.nets:existing is no factory",
         "unexpected keyword argument 'widht'",
         "more_arguments is acme.nets:Task(widht=3), declared at pyproject.toml:14",
+        "or declare arguments = { width = ... }",
+        'or declare inputs = "..."',
         "while measuring wrong_inputs with args[0] 3x5 float32",
     ):
         assert said in text

@@ -104,6 +104,12 @@ def test_a_run_that_leaves_them_out_is_not_complete(run: Run, project: Path, mod
     result.stdout.fnmatch_lines(["Not measured, since a filter or a shard left tests out: net"])
 
 
+@PLAIN_AND_N2
+def test_an_option_that_ignores_the_table_is_named(run: Run, project: Path, mode: list[str]) -> None:
+    result = run(*mode, "--ignore=pyproject.toml", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result.stdout.fnmatch_lines(["Not measured, since --ignore=pyproject.toml changes what is collected: net"])
+
+
 IN_FOLDERS = {"tests__test_a": FINE, "tests__deep__test_b": FINE, "docs__test_c": FINE}
 
 
@@ -128,6 +134,16 @@ def test_a_part_leaves_them_out_and_says_so(run: Run, project: Path, mode: list[
         assert result.ret == pytest.ExitCode.OK
         result.stdout.fnmatch_lines([f"Not measured, since the run was asked for {arguments}: net"])
         result.stdout.no_fnmatch_line("*= model budgets =*")
+
+
+@pytest.mark.parametrize(("mode", "ini"), with_workers(["tests/test_a.py", "tests/*.py docs"], "tests/*.py docs"))
+def test_they_run_where_testpaths_name_files(run: Run, project: Path, mode: list[str], ini: str) -> None:
+    (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
+    for arguments in ([], ini.replace("*", "test_a").split()):
+        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        assert result.parseoutcomes()["failed"] == 1
+    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    result.assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(("mode", "ini"), with_workers(["tests", "tests docs", "*s"], "tests docs"))

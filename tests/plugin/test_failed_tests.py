@@ -57,6 +57,10 @@ def breaks():
 @pytest.mark.budget(macs="22K")
 def test_teardown(breaks): Net()(X)
 
+@pytest.mark.xfail(raises=SystemExit)
+@pytest.mark.budget(macs="22K")
+def test_exits(): raise SystemExit(3)
+
 @pytest.mark.xfail(strict=True)
 @pytest.mark.budget(macs="22K")
 def test_passes(): Net()(X)
@@ -66,6 +70,7 @@ def test_over(): Net()(X)
 """
 )
 SAID = {
+    "test_exits": ": BudgetError: budget declared, but no model was measured: the test called no module",
     "test_itself": " failed by itself: AssertionError",
     "test_malformed": ": BudgetError: macs = 'lots' at test_all.py:",
     "test_no_inputs": ": ",
@@ -85,6 +90,7 @@ def test_every_report_tells_of_it(
     reports = [f"--modelbudget-report={kind}" for kind in ("json", "markdown", "codequality")]
     result = run(*mode, *reports, test_all=SUITE, subprocess=True)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED test_all.py::test_exits - BudgetError: budget declared*"])
     stored = read_report((pytester.path / "modelbudget.json").read_text(), "x")
     assert [one.test for one in stored.failed] == [f"test_all.py::{name}" for name in SAID]
     capsys.readouterr()

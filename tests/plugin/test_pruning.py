@@ -87,7 +87,7 @@ def test_another_test_that_failed_may_have_measured(run: Run, pytester: pytest.P
 LEFT_OUT = {
     "ignored": ([], 'collect_ignore = ["test_head.py"]', "test_head.py was not collected"),
     "arguments": (["test_net.py"], "", "the run was asked for test_net.py; test_head.py was not collected"),
-    "option": (["-o", "python_files=test_net.py"], "", "the run was asked for -o python_files=test_net.py"),
+    "option": (["-o", "python_files=test_net.py"], "", "-o python_files=test_net.py changes what is collected"),
     "picked": ([], "def pytest_configure(config): config.args[:] = ['test_net.py']", "*test_head.py was not collected"),
 }
 

@@ -127,6 +127,11 @@ def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
     pytester.makeconftest("import os\ndef pytest_runtest_setup(item): os._exit(3)")
     pytester.runpytest_subprocess("-p", "no:xdist", "--modelbudget-report=json")
     assert not report.exists()
+    pytester.makeconftest("def pytest_sessionstart(): raise KeyError('broken')")
+    for option, is_left in (("--fixtures", True), ("--collect-only", True), ("-v", False)):
+        report.write_text("of an earlier run")
+        run(*mode, option, "--modelbudget-report=json", subprocess=True)
+        assert report.exists() is is_left, option
 
 
 FULL = """

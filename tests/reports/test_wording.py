@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelbudget.budgets import Limit, Place, Problem, parse_limit
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.run import Stale
 
 HERE = Place("here")
 
@@ -55,3 +58,14 @@ def test_small_words() -> None:
     assert (convention(1), convention(2)) == ("1 MAC = 1 FLOP", "1 MAC = 2 FLOPs")
     assert (counted(1, "model"), counted(1200, "model")) == ("1 model", "1,200 models")
     assert excess(Problem("over", "error", HERE, "macs", 3, Limit(0, "0", HERE))) == "3"
+
+
+def test_the_reason_is_said_where_it_fits_beside_the_names() -> None:
+    stale = (Stale("net", Place("pyproject.toml"), None),)
+
+    def line(asked_for: str) -> str:
+        return not_measured(Run(stale=stale, incomplete=("arguments",), details={"arguments": asked_for}))
+
+    assert line("x" * 33) == f"Not measured, since the run was asked for {'x' * 33}: net"
+    assert line("x" * 34) == "Not measured in this part of the tests: net"
+    assert line("-o python_files=x") == "Not measured, since -o python_files=x changes what is collected: net"

@@ -30,10 +30,28 @@ def test_nothing_is_lost() -> None:
     assert (one.tests, other.tests) == (("a",), ("b",))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 1, "run": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', '{"schema": 1, "run": 3}', "[" * 100_000])
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(ReportError, match=r"^x\.json: is not a report of the plugin"):
         read_report(text, "x.json")
+
+
+def test_what_the_types_do_not_promise_is_looked_up() -> None:
+    for broken in (
+        {"contradicting": [[5, 9]]},
+        {"models.tests": []},
+        {"models.result.verdict.checks.metric": "maccs"},
+        {"models.result.measurement": 3},
+        {"models.result.measurement.modules.keys": []},
+    ):
+        stored = json.loads(write_report(RUN))
+        ((path, value),) = broken.items()
+        found, *names = stored["run"], *path.split(".")
+        for name in names[:-1]:
+            found = found[name][0] if isinstance(found[name], list) else found[name]
+        found[names[-1]] = value
+        with pytest.raises(ReportError, match=r"^x\.json: is not a report of the plugin"):
+            read_report(json.dumps(stored), "x.json")
 
 
 def test_another_schema_is_refused() -> None:

@@ -23,7 +23,7 @@ class FlatGraphs:
 
     def __init__(self, index: ModuleIndex) -> None:
         self._index = index
-        self._owners: dict[int, int] = {}
+        self._owners: dict[int, int | None] = {}
         self._paths: dict[int, dict[str, str | None]] = {}
         self.positions: frozenset[int] = frozenset()
         if any(issubclass(kind, _KINDS) for kind in index.classes):
@@ -49,11 +49,13 @@ class FlatGraphs:
                     return owner
         return None if self._index.nodes[outermost].children else outermost
 
-    def _read_owners(self) -> dict[int, int]:
+    def _read_owners(self) -> dict[int, int | None]:
+        """Return the owner of each storage: of one that two modules share, nothing tells which of them runs it."""
         for position, node in enumerate(self._index.nodes):
             for tensor in node.module.parameters(recurse=False):
                 if tensor.layout is torch.strided:
-                    self._owners.setdefault(storage_identity(storage_of(tensor)), position)
+                    key = storage_identity(storage_of(tensor))
+                    self._owners[key] = position if self._owners.get(key, position) == position else None
         return self._owners
 
     def _path_of_line(self, module: torch.fx.GraphModule) -> str | None:

@@ -22,10 +22,12 @@ from pytest_modelbudget.counting.torch_private import (
     decompose,
     is_fake_tensor_type,
     modes_without_data,
+    schema_of,
     sees_torch_functions,
 )
 
 _PLAIN_TYPES = PLAIN_TYPES | {UninitializedParameter, UninitializedBuffer}
+_DTYPES = {bool: torch.bool, int: torch.int64, float: torch.float64, complex: torch.complex128}
 Charge = Callable[[str, int | None], None]
 """What is called with the name of an operator and its MACs, or None where it has no formula."""
 
@@ -79,6 +81,7 @@ class RealRun(DispatchMode):
                 if func.namespace == "prim":
                     return func(*args, **kwargs)  # it is asked for its device
         facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
+        args = _with_tensors(func, args) if args and type(args[0]) in _DTYPES else args
         if facts.is_decomposed:
             with self:
                 return decompose(func, args, kwargs)
@@ -135,6 +138,19 @@ class RealRun(DispatchMode):
             charge=self._charge,
             backward_follows=ledger is not None and ledger.backward_follows,
         )
+
+
+def _with_tensors(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments with tensors for the numbers that stand for them.
+
+    The constants of a trace reach a mode as numbers, which few operators take again.
+    """
+    if any(isinstance(one, torch.Tensor) for one in args):  # a number beside a tensor does not decide on the dtype
+        return args
+    return tuple(
+        torch.tensor(one, dtype=_DTYPES[type(one)]) if str(argument.type) == "Tensor" and type(one) in _DTYPES else one
+        for one, argument in zip(args, schema_of(func).arguments, strict=False)
+    )
 
 
 def _charge_nobody(name: str, macs: int | None) -> None:

@@ -11,6 +11,7 @@ from pytest_modelbudget.outline import heaviest
 from pytest_modelbudget.reports.changes import because, telling_excesses
 from pytest_modelbudget.reports.github import said
 from pytest_modelbudget.reports.html.nodes import decoded
+from pytest_modelbudget.reports.wording import WITHOUT_INPUTS
 from pytest_modelbudget.results import ModelResult
 
 _SHOWN = 3
@@ -51,7 +52,7 @@ def _heaviest(model: ModelResult, metric: str) -> str:
 def _remedy(problem: Problem, model: ModelResult) -> str:
     if problem.kind == "not_measured":
         if decoded(model).modules.own.macs is None:
-            return "The model was measured without inputs: pass args=, kwargs= or input_size="
+            return WITHOUT_INPUTS.capitalize()
         return "Observing runs no backward pass: use the model_budget fixture"
     if problem.kind == "unknown_operators":
         wanted = ", ".join(sorted({f'@pytest_modelbudget.formula("{one.name}")' for one in problem.operators}))

@@ -114,6 +114,16 @@ def test_a_scripted_graph_tells_the_owners_of_weights(build: Callable[[], nn.Mod
     assert [(one.name, one.module, one.macs) for one in found.unplaced] == [("aten::bmm", "", 800)]
 
 
+@pytest.mark.parametrize("traced", [False, True])
+def test_nothing_tells_the_part_of_a_weight_that_two_share(traced: bool) -> None:
+    """linear(2 * 5 rows of 8, 8 x 8), twice with one weight: 640 MACs each, and nobody knows whose."""
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False))
+    model[1].weight = model[0].weight
+    found = measure(torch.jit.trace(model, x()) if traced else torch.jit.script(model), x())
+    assert own(found) == {"": 1280}
+    assert sum(one.macs for one in found.unplaced) == 1280
+
+
 def test_a_graph_inside_a_model_and_one_without_parts() -> None:
     class Outer(nn.Module):
         def __init__(self, inner: nn.Module) -> None:

@@ -190,3 +190,18 @@ def test_a_module_compiled_in_place_is_one_model() -> None:
     with observe() as seen:
         model(rows(2))
     assert [(one.name, one.macs) for one in seen.measurements] == [("Compiled", 32)]
+
+
+class Scaled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (super().forward(x) * 0.5 + 1) / 3
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+def test_the_constants_of_a_trace_are_compared_as_without_observing() -> None:
+    """8 * 8 MACs; numbers beside tensors do not decide on the dtype, as without observing."""
+    half = torch.tensor(1.0, dtype=torch.float16)
+    with observe() as observed:
+        torch.jit.trace(Scaled(8, 8), torch.ones(1, 8))
+        assert torch.mul(0.5, half).dtype is torch.float16
+    assert [one.macs for one in observed.measurements] == [64]

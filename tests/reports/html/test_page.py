@@ -148,7 +148,7 @@ def test_where_a_model_is_over() -> None:
 
 def test_every_problem_comes_with_what_to_do() -> None:
     found = {name: [*problems(model)] for name, model in BY_NAME.items()}
-    assert found["weights_only"][0][1].startswith("The model was measured without inputs")
+    assert found["weights_only"][0][1].endswith('input_size=, or declare inputs = "..."')
     assert found["exotic"] == [
         ("operators without a formula ran: ns::op in layers.0.mlp (3 calls)",
          'The numbers are a lower bound. Register a formula: @pytest_modelbudget.formula("ns::op")')
