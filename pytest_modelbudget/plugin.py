@@ -117,16 +117,18 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
         collector.config.stash[SESSION].collection.files.add(str(collector.path))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, object, object]:
-    collected = {*items}
-    result = yield
-    session = config.stash[SESSION]
-    left_out = collected.difference(items)
-    session.note_collected(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
-    if session.is_controller:
-        refuse_others_beside(config, session.table_data, {item.path for item in collected})
-    return result
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.config.stash[SESSION].collection.items.append(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    ours, left = session.config.stash[SESSION], {*map(id, session.items)}
+    collected = ours.collection.items
+    left_out = [item for item in collected if id(item) not in left]
+    ours.note_collected(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
+    if ours.is_controller:
+        refuse_others_beside(session.config, ours.table_data, {item.path for item in collected})
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

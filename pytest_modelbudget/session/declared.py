@@ -52,7 +52,9 @@ class DeclaredModels:
         """Add the declared models where the arguments ask for them and nothing has collected their file."""
         if runs_declared(session.config) and not any(isinstance(item, DeclaredItem) for item in items):
             nodeid = Path(os.path.relpath(self.path, session.config.rootpath)).as_posix()
-            items += TableFile.from_parent(session, path=self.path, nodeid=nodeid).collect()
+            for item in TableFile.from_parent(session, path=self.path, nodeid=nodeid).collect():
+                item.ihook.pytest_itemcollected(item=item)
+                items.append(item)
         return (yield)
 
 

@@ -44,14 +44,15 @@ if TYPE_CHECKING:
 class Collection:
     """What happened while tests were collected, and which of them ended.
 
-    ``files`` are those that were collected, ``failed`` and ``skipped`` the node ids of which that could not be done, or
-    which a skip kept from it.
+    ``items`` are all that were collected, whatever is left out later, and ``files`` those that were. ``failed`` and
+    ``skipped`` are the node ids of which that could not be done, or which a skip kept from it.
     """
 
     def __init__(self) -> None:
         self.is_partial = False
         self.failed: list[str] = []
         self.skipped: list[str] = []
+        self.items: list[pytest.Item] = []
         self.files: set[str] = set()
         self.left_out: set[str] = set()
         self.collected = 0

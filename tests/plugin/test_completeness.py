@@ -83,6 +83,18 @@ def test_a_shard_is_not_complete(run: Run, project: Path, mode: list[str]) -> No
     assert incomplete(run(*mode, test_two=TWO)) == "deselected"
 
 
+@PLAIN_AND_N2
+@pytest.mark.parametrize("outermost", ["    items.pop(0)\n    return (yield)", "    yield\n    items.pop(0)"])
+def test_a_shard_of_the_outermost_hook_is_not_complete(
+    run: Run, project: Path, mode: list[str], outermost: str
+) -> None:
+    (project / "conftest.py").write_text(
+        f"{CONFTEST}\n@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        f"def pytest_collection_modifyitems(items):\n{outermost}\n"
+    )
+    assert incomplete(run(*mode, test_two=TWO)) == "deselected"
+
+
 SKIPPED = {
     "mark": "@pytest.mark.skip\n@pytest.mark.budget(macs=1)\ndef test_a(): pass",
     "call": "@pytest.mark.budget(macs=1)\ndef test_a(): pytest.skip('no GPU')",
