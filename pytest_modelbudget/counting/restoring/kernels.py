@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.backends import opt_einsum
 
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.torch_private import (
@@ -38,8 +39,7 @@ def unfuse_kernels(changes: Changes, backward: bool) -> None:
 
 def switch_opt_einsum_off(changes: Changes) -> None:
     """Contract from left to right: the library that finds a better order is not installed everywhere."""
-    backend = torch.backends.opt_einsum
-    _switch(changes, lambda: backend.enabled, partial(setattr, backend, "enabled"), False)
+    _switch(changes, lambda: opt_einsum.enabled, partial(setattr, opt_einsum, "enabled"), False)
 
 
 def _switch(changes: Changes, get: Callable[[], bool], put: Callable[[bool], Any], value: bool) -> None:
