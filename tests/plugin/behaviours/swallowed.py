@@ -81,7 +81,8 @@ def test_a_swallowed_limit_that_was_not_checked_fails(model_budget):
         model_budget(Net(), macs=1)
 
 
-# expect failed: swallowed a RuntimeError: mat1 and mat2 shapes cannot be multiplied
+# expect failed: swallowed a RuntimeError
+# and: mat1 and mat2 shapes cannot be multiplied
 def test_a_swallowed_error_of_the_model_fails(model_budget):
     with pytest.raises(RuntimeError):
         model_budget(Net(), torch.zeros(1, 99), macs="1G")
