@@ -16,7 +16,6 @@ from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.results import measurement, weights_only
 from pytest_modelbudget.counting.origins import ShapeRunFailure
 from pytest_modelbudget.counting.progress import announce
-from pytest_modelbudget.counting.references import refers_to_a_module
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import set_gradients_aside
@@ -162,8 +161,7 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
     __tracebackhide__ = True
     factory = inputs.unwrap_cache(task.model)
     with changes:
-        if refers_to_a_module(factory):
-            run.registrations.note(changes)
+        run.registrations.note(changes)
         build_without_weights(changes, run.stop)
         changes.enter_mode(run)
         return task.build(factory, "building the model without its weights")

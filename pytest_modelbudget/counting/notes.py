@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import types
+from typing import Any
+
+from torch import nn
 
 from pytest_modelbudget.counting import input_tensors, inputs
 from pytest_modelbudget.counting.origins import text_of
-from pytest_modelbudget.counting.references import refers_to_a_module
 from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.measurement import MeasurementError
 
@@ -51,7 +54,7 @@ def _needs_arguments(error: Exception, task: Task) -> str:
     needed = [one for one in parameters if one.default is one.empty and one.kind not in _VARIADIC]
     if not needed:
         return ""
-    if refers_to_a_module(task.model):
+    if inspect.isfunction(task.model) and any(isinstance(value, nn.Module) for value in _values_named_in(task.model)):
         return f"{inputs.factory_label(task.model)} takes inputs, as a forward does: pass the model that it calls"
     arguments = ", ".join(f"{one.name}={one.name}" if one.kind is one.KEYWORD_ONLY else one.name for one in needed)
     name = inputs.factory_label(task.model)
@@ -59,6 +62,11 @@ def _needs_arguments(error: Exception, task: Task) -> str:
         return f"{name} takes arguments: pass a module if they are inputs, and otherwise lambda: {name}({arguments})"
     declared = ", ".join(f"{one.name} = ..." for one in needed)
     return f"{name} needs arguments: pass lambda: {name}({arguments}), or declare arguments = {{ {declared} }}"
+
+
+def _values_named_in(function: types.FunctionType) -> list[Any]:
+    variables = inspect.getclosurevars(function)
+    return [*variables.nonlocals.values(), *variables.globals.values()]
 
 
 def _other_dtypes(error: Exception, task: Task) -> str:
