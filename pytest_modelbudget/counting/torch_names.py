@@ -42,6 +42,7 @@ REQUIRED = (
     PrivateName("torch._C._data_address", "tensors without values are not told from others"),
     PrivateName("torch._C._set_throw_on_mutable_data_ptr", "memory that has no values is read"),
     PrivateName("torch._C._DisableTorchDispatch", "what guards data runs into the mode itself"),
+    PrivateName("torch.autograd._unsafe_preserve_version_counter", "a graph whose buffers were restored is refused"),
     PrivateName("torch.UntypedStorage._cdata", "two tensors that share their storage are not recognised"),
     *each(
         "a default device, or any other function mode, takes the run's own reads for the model's",

@@ -59,6 +59,8 @@ storage_identity: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
 storage_of: Callable[[torch.Tensor], torch.UntypedStorage] = torch.Tensor.untyped_storage
 data_of: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 set_data_of: Callable[[torch.Tensor, torch.Tensor], None] = torch.Tensor.data.__set__  # type: ignore[attr-defined]
+keep_version: Any = torch.autograd._unsafe_preserve_version_counter  # type: ignore[attr-defined]
+"""Remember how often a tensor was changed in place; its ``__exit__`` puts that back."""
 dlpack_functions = [
     (owner, name)
     for owner, name in (

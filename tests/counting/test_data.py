@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,26 @@ def test_memory_that_is_moved_to_be_shared(which: str) -> None:
             assert measure(model, rows(3)).macs == 3 * 4 * 4
         assert model.k.tolist() == [0, 1, 2]
         assert model.linear.weight.equal(weight)
+
+
+@pytest.mark.parametrize("run", [nullcontext, force_real_run])
+def test_a_graph_that_holds_a_restored_buffer_still_has_its_backward(run: Callable[[], Any]) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale: torch.Tensor
+            self.register_buffer("scale", torch.ones(4))
+            self.weight = nn.Parameter(torch.ones(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = x * self.weight * self.scale
+            self.scale[:2].add_(1)  # through a view, which has the counter of its base
+            return out
+
+    model = Scaled()
+    out = torch.ones(4) * model.weight * model.scale
+    with run():
+        measure(model, torch.ones(1, 4))
+    out.sum().backward()
+    assert model.weight.grad is not None
+    assert model.weight.grad.tolist() == [1, 1, 1, 1]

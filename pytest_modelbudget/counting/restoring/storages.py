@@ -10,7 +10,13 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
-from pytest_modelbudget.counting.torch_private import data_of, set_data_of, storage_identity, storage_of
+from pytest_modelbudget.counting.torch_private import (
+    data_of,
+    keep_version,
+    set_data_of,
+    storage_identity,
+    storage_of,
+)
 
 shape_of = attrgetter("shape")
 
@@ -28,6 +34,7 @@ class StorageSnapshot:
     def __init__(self) -> None:
         self._copies: dict[int, tuple[torch.UntypedStorage, torch.Tensor]] = {}
         self._aliases: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._versions: dict[int, Any] = {}
         self._without_storage: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._created: dict[int, StorageWeakRef] = {}
         self._held: _Held = [], [], [], []
@@ -72,8 +79,17 @@ class StorageSnapshot:
 
     def note_exchange(self, tensor: torch.Tensor) -> None:
         """Remember which data a tensor has before it gets other data, as by assigning ``.data``."""
+        self.note_write(tensor)
         if id(tensor) not in self._aliases and _has_storage(tensor):
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
+
+    def note_write(self, tensor: torch.Tensor) -> None:
+        """Remember the version of a tensor before it is written into.
+
+        A graph of the user's that has saved it would be refused with another one, although the data is as it was.
+        """
+        if id(tensor) not in self._versions and not tensor.is_inference():
+            self._versions[id(tensor)] = keep_version(tensor)
 
     def restore(self) -> None:
         """Write the copies back, and give every tensor the storage and the metadata that it had."""
@@ -89,7 +105,9 @@ class StorageSnapshot:
             for tensor, copy in self._without_storage.values():
                 tensor.copy_(copy)
             self._restore_held()
-        for saved in (self._copies, self._aliases, self._without_storage, self._created):
+        for version in reversed(self._versions.values()):  # views share the one of their base, which was lowest first
+            version.__exit__()
+        for saved in (self._copies, self._aliases, self._versions, self._without_storage, self._created):
             saved.clear()
 
     def _restore_held(self) -> None:

@@ -248,6 +248,7 @@ class ShapeRun(RunTensors, DispatchMode):
         """Mark real tensors that are written into as unknown; give those that are resized other memory."""
         for target in self._mutated_tensors(facts, args, kwargs):
             if not is_reserved(target):
+                self.storages.note_write(target)
                 self.known_values.mark_unknown(target)
         if outcome.changed_metadata:
             tensors = tensors_in(args, kwargs)
