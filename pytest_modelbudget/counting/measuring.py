@@ -11,21 +11,21 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from pytest_modelbudget.counting import inputs
-from pytest_modelbudget.counting.by_shapes import measure_by_shapes, measure_with_autograd
+from pytest_modelbudget.counting.asking import inputs
+from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
+from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import is_interrupt
-from pytest_modelbudget.counting.for_real import measure_for_real, obstacle_to_real_run
-from pytest_modelbudget.counting.notes import add_notes, differing_dtypes
-from pytest_modelbudget.counting.origins import ShapeRunFailure, raise_unchanged
+from pytest_modelbudget.counting.real_run.measuring import measure_for_real, obstacle_to_real_run
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
-from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.shape_run.measuring import measure_by_shapes, measure_with_autograd
 from pytest_modelbudget.counting.torch_private import (
     current_dispatch_modes,
     disable_current_modes,
     dispatch_mode_stack_length,
     unseen_by_function_modes,
 )
+from pytest_modelbudget.counting.user_code import ShapeRunFailure, raise_unchanged
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 _one_at_a_time = threading.RLock()

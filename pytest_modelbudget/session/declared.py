@@ -92,7 +92,7 @@ class DeclaredItem(pytest.Item):
         except GIVEN_UP as given_up:
             raise_at(self._given_up(given_up), self.declared.place, self.config, self.name)
         except Exception as error:
-            from pytest_modelbudget.counting.notes import add_note
+            from pytest_modelbudget.counting.asking.notes_on_errors import add_note
 
             add_note(error, self._declaration())
             frames = traceback.walk_tb(error.__traceback__)

@@ -189,12 +189,12 @@ def test_meta_inputs_have_no_values() -> None:
 
 
 def test_a_factory_too_large_for_a_real_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_modelbudget.counting import for_real
+    from pytest_modelbudget.counting.real_run import measuring
 
-    monkeypatch.setattr(for_real, "free_memory", lambda: 39)
+    monkeypatch.setattr(measuring, "free_memory", lambda: 39)
     with pytest.raises(MeasurementError, match="40 bytes and only 39 are free"):
         measure(Asks, input_size=(3, 4))
-    monkeypatch.setattr(for_real, "free_memory", lambda: 40)
+    monkeypatch.setattr(measuring, "free_memory", lambda: 40)
     assert measure(Asks, input_size=(3, 4)).run == "real"
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from pytest_modelbudget import measure
 from pytest_modelbudget.counting import force_real_run, observe
-from pytest_modelbudget.counting.real_run.calls import MethodCall
+from pytest_modelbudget.counting.observing.calls import MethodCall
 
 X = torch.zeros(1, 4)
 

@@ -14,6 +14,7 @@ from pytest_modelbudget import counting
 PACKAGE = Path(counting.__file__).parent
 NAME = "pytest_modelbudget.counting"
 SHARED = {"errors", "plain_tensors", "torch_private"}
+RUN = {"asking", "modules", "operators", "progress", "restoring", "threads", "user_code"} | SHARED
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"signals"},
     "containers": set(),
@@ -22,49 +23,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "private_names": set(),
     "torch_names": {"private_names"},
     "torch_private": {"private_names", "torch_names"},
-    "origins": {"errors"},
-    "notes": {"input_tensors", "inputs", "origins", "references", "task"},
+    "user_code": {"errors"},
     "signals": set(),
     "threads": {"restoring"},
-    "references": {"containers", "origins"},
-    "task": {"input_tensors", "inputs", "modules", "progress", "restoring", "torch_private"},
     "operators": {"torch_private"},
-    "restoring": {"containers", "errors", "plain_tensors", "torch_private"},
-    "modules": {"containers", "operators", "plain_tensors", "restoring", "torch_names", "torch_private"},
-    "input_tensors": {"containers", "modules", "torch_private"},
-    "inputs": {"containers", "input_tensors", "modules", "torch_private"},
-    "shape_run": {"modules", "operators", "restoring"} | SHARED,
-    "real_run": {"input_tensors", "inputs", "modules", "operators", "references", "restoring", "threads"} | SHARED,
-    "by_shapes": {
-        "input_tensors",
-        "inputs",
-        "modules",
-        "origins",
-        "progress",
-        "references",
-        "restoring",
-        "shape_run",
-        "signals",
-        "task",
-        "threads",
-    }
-    | SHARED,
-    "for_real": {
-        "input_tensors",
-        "inputs",
-        "modules",
-        "operators",
-        "origins",
-        "progress",
-        "real_run",
-        "restoring",
-        "shape_run",
-        "task",
-        "threads",
-    }
-    | SHARED,
-    "measuring": {"by_shapes", "for_real", "inputs", "notes", "origins", "real_run", "restoring", "task"} | SHARED,
-    "__init__": {"measuring", "operators", "real_run"},
+    "restoring": {"containers"} | SHARED,
+    "modules": {"containers", "operators", "restoring", "torch_names"} | SHARED,
+    "asking": {"containers", "modules", "progress", "restoring", "user_code"} | SHARED,
+    "shape_run": RUN | {"signals"},
+    "real_run": RUN | {"shape_run"},
+    "observing": {"asking", "containers", "modules", "real_run", "restoring", "threads"} | SHARED,
+    "measuring": {"asking", "real_run", "restoring", "shape_run", "user_code"} | SHARED,
+    "__init__": {"measuring", "observing", "operators"},
 }
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pytest_modelbudget import Measurement, MeasurementError, measure
 from pytest_modelbudget.counting import observe
 from pytest_modelbudget.counting.measuring import force_real_run
-from pytest_modelbudget.counting.real_run.observation import Observation
+from pytest_modelbudget.counting.observing.observation import Observation
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch's exporters and their dependencies
 ROWS = 4

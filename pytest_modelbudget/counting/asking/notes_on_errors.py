@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from pytest_modelbudget.counting import input_tensors, inputs
-from pytest_modelbudget.counting.origins import text_of
-from pytest_modelbudget.counting.task import Task
+from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.asking.task import Task
+from pytest_modelbudget.counting.user_code import text_of
 from pytest_modelbudget.measurement import MeasurementError
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -19,15 +19,15 @@ from typing import Any
 
 from torch import nn
 
-from pytest_modelbudget.counting.input_tensors import Inputs, input_specs
-from pytest_modelbudget.counting.modules import calls
-from pytest_modelbudget.counting.references import attributes_of, functions_in, items_of
+from pytest_modelbudget.counting.asking.input_tensors import Inputs, input_specs
+from pytest_modelbudget.counting.modules import following
+from pytest_modelbudget.counting.observing.references import attributes_of, functions_in, items_of
 from pytest_modelbudget.measurement import TensorSpec
 
 _MODULE_CALLS = nn.Module.__call__.__code__.co_filename
 """The file in which torch calls modules; its frames belong to the call of the module itself."""
 _PLAIN_CALL = vars(nn.Module)["_call_impl"].__code__
-_CALLERS = (_MODULE_CALLS, calls.__file__)
+_CALLERS = (_MODULE_CALLS, following.__file__)
 
 _TOKEN = "<pytest-modelbudget>"  # no identifier, so that it is never a variable of the method's own
 _OF_FRAME_AND_HERE = 3  # references, with the one that counts them

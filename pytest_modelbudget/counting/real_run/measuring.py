@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import input_tensors, inputs
-from pytest_modelbudget.counting.modules.calls import attribute_calls
+from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.asking.task import Task
+from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.results import Request, measurement, weights_only
-from pytest_modelbudget.counting.origins import asks_for_gradients
+from pytest_modelbudget.counting.modules.totals import Request, measurement, weights_only
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
@@ -22,9 +22,9 @@ from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, 
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.bypassing import note_exports
 from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
-from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import hooks_around
+from pytest_modelbudget.counting.user_code import asks_for_gradients
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 

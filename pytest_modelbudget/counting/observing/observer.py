@@ -15,14 +15,14 @@ from typing import Any
 
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import model_class
-from pytest_modelbudget.counting.modules.calls import call_between, follow_calls
+from pytest_modelbudget.counting.asking.inputs import model_class
+from pytest_modelbudget.counting.modules.following import call_between, follow_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
-from pytest_modelbudget.counting.real_run.calls import Call, MethodCall
-from pytest_modelbudget.counting.real_run.eagerly import run_compiled_code_eagerly
-from pytest_modelbudget.counting.real_run.methods import (
+from pytest_modelbudget.counting.observing.calls import Call, MethodCall
+from pytest_modelbudget.counting.observing.eagerly import run_compiled_code_eagerly
+from pytest_modelbudget.counting.observing.methods import (
     has_raised,
     leave_token,
     running_methods,
@@ -30,8 +30,8 @@ from pytest_modelbudget.counting.real_run.methods import (
     specs_of_any,
     token_of,
 )
+from pytest_modelbudget.counting.observing.observation import Observation
 from pytest_modelbudget.counting.real_run.mode import RealRun
-from pytest_modelbudget.counting.real_run.observation import Observation
 from pytest_modelbudget.counting.real_run.tracing import untraced
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.kernels import switch_opt_einsum_off

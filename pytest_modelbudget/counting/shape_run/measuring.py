@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting import input_tensors, inputs
+from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
-from pytest_modelbudget.counting.modules.calls import attribute_calls
+from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.counting.modules.results import measurement, weights_only
-from pytest_modelbudget.counting.origins import ShapeRunFailure
+from pytest_modelbudget.counting.modules.totals import measurement, weights_only
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.changes import Changes
@@ -24,14 +24,14 @@ from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, 
 from pytest_modelbudget.counting.shape_run.building import build_without_weights
 from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.elsewhere import replace_weights_elsewhere
-from pytest_modelbudget.counting.shape_run.leftovers import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.mode import ShapeRun
 from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
+from pytest_modelbudget.counting.shape_run.survivors import check_none_survives, clear_caches
 from pytest_modelbudget.counting.shape_run.tensors import without_data
 from pytest_modelbudget.counting.signals import handlers_to_put_back
-from pytest_modelbudget.counting.task import Task
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_buffers, own_parameters
+from pytest_modelbudget.counting.user_code import ShapeRunFailure
 from pytest_modelbudget.measurement import Measurement
 
 

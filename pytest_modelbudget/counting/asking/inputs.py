@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_modelbudget.counting.asking.input_tensors import Inputs
 from pytest_modelbudget.counting.containers import attributes_in
-from pytest_modelbudget.counting.input_tensors import Inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.torch_private import compiled_original
 from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable

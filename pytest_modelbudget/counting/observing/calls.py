@@ -6,11 +6,11 @@ from types import FrameType
 
 from torch import nn
 
-from pytest_modelbudget.counting.inputs import model_class
+from pytest_modelbudget.counting.asking.inputs import model_class
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
-from pytest_modelbudget.counting.modules.results import Request, measurement
-from pytest_modelbudget.counting.real_run.methods import arguments_of
+from pytest_modelbudget.counting.modules.totals import Request, measurement
+from pytest_modelbudget.counting.observing.methods import arguments_of
 from pytest_modelbudget.measurement import Measurement, TensorSpec
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_modelbudget.counting.real_run.costliest import ObservedModels
+from pytest_modelbudget.counting.observing.costliest import ObservedModels
 from pytest_modelbudget.measurement import Measurement, OperatorCost
 
 

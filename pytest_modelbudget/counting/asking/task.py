@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import input_tensors, inputs
+from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
-from pytest_modelbudget.counting.modules.results import Request
+from pytest_modelbudget.counting.modules.totals import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside

@@ -1,0 +1,1 @@
+"""Count what a test runs by itself."""
