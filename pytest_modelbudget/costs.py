@@ -147,8 +147,27 @@ def rounded_up(value: int, metric: str) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return ``part`` of ``whole`` as a percentage with one decimal, and never as a zero that is none."""
+    """Return ``part`` of ``whole`` as a percentage, and never as a 0% or 100% that is none.
+
+    It has one decimal from 1% on, two below, and below 0.01% as many as show a digit.
+    """
     if whole == 0:
         return ""
-    tenths = (2000 * part + whole) // (2 * whole)
-    return "<0.1%" if part and not tenths else f"{tenths // 10:,}.{tenths % 10}%"
+    if part in (0, whole):
+        return "100%" if part else "0%"
+    decimals = 1 if abs(part) * 100 >= whole else 2
+    while True:
+        scale: int = 10**decimals
+        rounded = (200 * scale * abs(part) + whole) // (2 * whole)
+        if rounded not in (0, 100 * scale):
+            number = f"{rounded // scale:,}.{rounded % scale:0{decimals}}"
+            return f"{'-' if part < 0 else ''}{number}%"
+        decimals += 1
+
+
+def change(before: int, after: int) -> str:
+    """Return how far a value has moved: ``+1.2%``, ``-0.04%``; from zero, which has no percentages, its amount."""
+    if before == 0:
+        return f"+{human(after)}"
+    text = percent(after - before, before)
+    return text if after < before else f"+{text}"

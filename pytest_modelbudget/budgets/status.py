@@ -1,0 +1,294 @@
+"""One word for a model: which metrics tell something, and the sentence that says how it stands, on every surface."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_modelbudget.budgets.growth import Growth
+from pytest_modelbudget.budgets.limits import Limit
+from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
+from pytest_modelbudget.measurement import change, human, percent
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.outline import pattern
+
+Level = Literal["error", "warning", "good", "plain"]
+"""How good a status is: it fails, it warns, it is within its budget, or nobody set one."""
+
+_BYTES_OF_A_WEIGHT = (1, 2, 4, 8, 16)
+_NAMED = 3  # metrics in a status
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One metric of a model, or of the modules that one rule limits, held against its limit and its baseline.
+
+    ``module`` is the name of the modules that are meant, with ``*`` where several differ; ``None`` is the model.
+    ``checks`` are those of all of them, the worst first, and the numbers are those of the worst; ``failing`` is how
+    many are over or grew. ``is_echo`` tells that the change follows exactly from that of another metric.
+    """
+
+    checks: tuple[Check, ...]
+    failing: int = 0
+    over: bool = False
+    grown: bool = False
+    is_echo: bool = False
+    is_lower_bound: bool = False
+
+    @property
+    def worst(self) -> Check:
+        """The check that is nearest to its limit, or furthest above it."""
+        return self.checks[0]
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric."""
+        return self.worst.metric
+
+    @property
+    def value(self) -> int | None:
+        """The value; ``None`` where it was not measured."""
+        return self.worst.value
+
+    @property
+    def limit(self) -> Limit | None:
+        """The limit."""
+        return self.worst.limit
+
+    @property
+    def before(self) -> int | None:
+        """The value in the baseline."""
+        return self.worst.before
+
+    @property
+    def growth(self) -> Growth | None:
+        """How far the value may rise above the baseline."""
+        return self.worst.growth
+
+    @property
+    def module(self) -> str | None:
+        """The names of the modules that are meant as one, or ``None`` for the model."""
+        names = [check.module for check in self.checks if check.module is not None]
+        return pattern(sorted(names, key=_natural)) if names else None
+
+    @property
+    def part(self) -> str:
+        """The modules that are meant and how many they are: ``layers.* x12``, ``layers.* 3 of 12``, or nothing."""
+        if self.module is None:
+            return ""
+        name, number = self.module or "the model itself", len(self.checks)
+        if number == 1:
+            return name
+        return f"{name} x{number:,}" if self.failing in (0, number) else f"{name} {self.failing:,} of {number:,}"
+
+    @property
+    def label(self) -> str:
+        """What is meant, for people: ``MACs``, or ``layers.* x12 MACs``."""
+        return f"{self.part} {METRICS[self.metric].label}".lstrip()
+
+    @property
+    def warned(self) -> bool:
+        """Whether the value is above the threshold of a warning, and within its limit."""
+        warn, value = self.worst.warn, self.value
+        return not self.over and warn is not None and value is not None and value > warn.value
+
+    @property
+    def moved(self) -> bool:
+        """Whether the value is another than in the baseline."""
+        return self.before is not None and self.value is not None and self.value != self.before
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is something to say of the metric: it is limited, or it moved by itself."""
+        return bool(self.limit or self.worst.warn) or (self.moved and not self.is_echo)
+
+    @property
+    def excess(self) -> str:
+        """How far the value is above its limit, or above its baseline: ``5.6%``, or an amount where that is 0."""
+        above = _above(self)
+        over = (self.value or 0) - above
+        return percent(over, above) if above else human(over, self.metric)
+
+    @property
+    def left(self) -> str:
+        """What is left of the limit: ``0.17% left``, ``at the limit``; nothing where there is none, or none known."""
+        if self.limit is None or self.value is None or self.over or self.is_lower_bound:
+            return ""
+        room = self.limit.value - self.value
+        return f"{percent(room, self.limit.value)} left" if room else "at the limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a model stands: the kind of its worst problem, how bad that is, and the sentence that says so."""
+
+    kind: str
+    level: Level
+    text: str
+
+
+def findings(verdict: Verdict) -> tuple[Finding, ...]:
+    """Return what was found of each metric, the worst first; limits that one rule sets for modules are one."""
+    groups: dict[Hashable, list[Check]] = {}
+    for check in (*verdict.checks, *verdict.parts):
+        rule = (check.metric, *(one and (one.text, str(one.place)) for one in (check.limit, check.warn, check.growth)))
+        groups.setdefault(check.metric if check.module is None else rule, []).append(check)
+    echoes = set(_echoes(verdict.checks))
+    over = {problem.subject for problem in verdict.problems if problem.kind == "over"}
+    grown = {problem.subject for problem in verdict.problems if problem.kind == "grown"}
+    found = []
+    for checks in groups.values():
+        checks.sort(key=_excess_of_check, reverse=True)
+        worst = checks[0]
+        found.append(
+            Finding(
+                tuple(checks),
+                sum(check.subject in over | grown for check in checks),
+                worst.subject in over,
+                worst.subject in grown,
+                worst.module is None and worst.metric in echoes,
+                bool(verdict.unknown) and METRICS[worst.metric].needs != "weights",
+            )
+        )
+    return tuple(sorted(found, key=_badness))
+
+
+def status(verdict: Verdict, *, excused: bool = False) -> Status:
+    """Return how a model stands; ``excused`` tells that an xfail expects what is over."""
+    problem = next(iter(verdict.problems), None)
+    if problem is not None and problem.is_excess:
+        return _excess(verdict, excused=excused)
+    if problem is None:
+        return _fine(verdict)
+    text = "".join(_problem(problem, verdict))
+    if excused and problem.is_excusable:
+        return Status("expected", "warning", f"xfail: {text}")
+    return Status(problem.kind, "error" if problem.severity == "error" else "warning", text)
+
+
+def _excess(verdict: Verdict, *, excused: bool) -> Status:
+    found = [one for one in findings(verdict) if (one.over or one.grown) and not (one.is_echo and not one.over)]
+    over, grown = [one for one in found if one.over], [one for one in found if not one.over]
+    words = [f"{word} {_listed(some)}" for word, some in (("OVER", over), ("GREW", grown)) if some]
+    if excused:
+        return Status("expected", "warning", f"xfail: {', '.join(words).replace('OVER', 'over').replace('GREW', 'grew')}")
+    return Status("over" if over else "grown", "error", ", ".join(words))
+
+
+def _listed(found: list[Finding]) -> str:
+    named = [f"{one.label} {one.excess}" for one in found[:_NAMED]]
+    return ", ".join([*named, *([f"{len(found) - _NAMED} more"] if len(found) > _NAMED else [])])
+
+
+def _problem(problem: Problem, verdict: Verdict) -> Iterator[str]:
+    label = METRICS[problem.metric].label if problem.metric else ""
+    if problem.kind == "unknown_operators":
+        names = [*dict.fromkeys(operator.name for operator in problem.operators)]
+        more = f" + {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"lower bound: {names[0]}{more} {'has' if len(names) == 1 else 'have'} no formula"
+    elif problem.kind == "steeper" and problem.scaling is not None:
+        yield f"too steep: {exponent(problem.scaling)}"
+    elif problem.kind == "not_measured":
+        missing = dict.fromkeys(METRICS[one.metric].label for one in verdict.problems if one.kind == "not_measured")
+        yield f"not measured: {', '.join(missing)}"
+    elif problem.kind == "no_module":
+        yield f'no module matches "{problem.module}"'
+    elif problem.kind == "new":
+        yield "not in the baseline"
+    elif problem.kind == "warned" and problem.limit is not None:
+        yield f"warn, {'' if problem.module is None else f'{problem.module} '}{label} above {problem.limit.text}"
+    else:
+        yield "no budget"
+
+
+def exponent(scaling: Scaling) -> str:
+    """Return how a metric grows with the size of the inputs: ``MACs grow as n^1.91, linear allowed``."""
+    label = METRICS[scaling.metric].label
+    if scaling.exponent is None:
+        return f"{label} follow no power law, {scaling.declared} allowed"
+    return f"{label} grow as n^{scaling.exponent:.2f}, {scaling.declared} allowed"
+
+
+def _fine(verdict: Verdict) -> Status:
+    if not verdict.budgeted:
+        return Status("unbudgeted", "plain", "new" if is_new(verdict) else "no budget")
+    found = findings(verdict)
+    rooms = [one for one in found if one.left]
+    parts = [f"{rooms[0].left} ({rooms[0].label})"] if rooms else []
+    parts += [f"{one.label} {change(one.before or 0, one.value or 0)}" for one in found if one.moved and not one.is_echo][
+        :_NAMED
+    ]
+    return Status("within", "good", ", ".join(["ok", *parts, *(["new"] if is_new(verdict) else [])]))
+
+
+def is_new(verdict: Verdict) -> bool:
+    """Return whether a model belongs into the baseline, and is not in it yet."""
+    return verdict.baseline == "new" and verdict.named
+
+
+def is_less(verdict: Verdict) -> bool:
+    """Return whether a model has become less in something, and more in nothing, since the baseline."""
+    pairs = [(check.before, check.value or 0) for check in verdict.checks if check.before is not None]
+    changed = [(before, value) for before, value in pairs if before != value]
+    return bool(changed) and all(value < before for before, value in changed)
+
+
+def has_moved(verdict: Verdict) -> bool:
+    """Return whether any metric is not what it was in the baseline."""
+    return any(check.before not in (None, check.value) for check in verdict.checks)
+
+
+def _echoes(checks: Iterable[Check]) -> Iterator[str]:
+    """Yield the metrics without a limit of their own whose change follows exactly from that of another.
+
+    FLOPs are MACs by the convention; trainable params change by as many as params; and the bytes of weights by that
+    number times the bytes of one weight.
+    """
+    moves = {
+        check.metric: (check.value - check.before)
+        for check in checks
+        if check.value is not None and check.before is not None
+    }
+    free = {check.metric for check in checks if check.limit is None and check.warn is None}
+    params = moves.get("params", 0)
+    for flops, macs in (("flops", "macs"), ("training_flops", "training_macs")):
+        if flops in free and macs in moves:
+            yield flops
+    if "trainable_params" in free and params and moves.get("trainable_params") == params:
+        yield "trainable_params"
+    if "weight_bytes" in free and params and moves.get("weight_bytes") in [params * size for size in _BYTES_OF_A_WEIGHT]:
+        yield "weight_bytes"
+
+
+def _above(finding: Finding) -> int:
+    """Return what the value is held against: its limit where it is over that, and otherwise its baseline."""
+    if finding.limit is not None and not (finding.grown and not finding.over):
+        return finding.limit.value
+    return finding.before or 0
+
+
+def _excess_of_check(check: Check) -> float:
+    """Return the value in relation to the strictest of what it is held against; above 1 it is too much."""
+    if check.value is None:
+        return float("inf")
+    allowed = [one for one in (check.limit.value if check.limit else None, check.allowed) if one is not None]
+    ratios = [check.value / one if one else float(1 + check.value) for one in allowed]
+    return max(ratios, default=0.0)
+
+
+def _badness(finding: Finding) -> tuple[bool, bool, bool, float]:
+    return not finding.over, not finding.grown, not finding.warned, -_excess_of_check(finding.worst)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def place_of(finding: Finding) -> Place | None:
+    """Return where the limit stands that a metric is over, or otherwise how far it may grow."""
+    if finding.over and finding.limit is not None:
+        return finding.limit.place
+    return finding.growth.place if finding.growth is not None and finding.growth.place.path else None

@@ -1,0 +1,74 @@
+"""Run the project of the material, and keep what each surface shows of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_modelbudget.reports.github import workflow_commands
+from pytest_modelbudget.reports.terminal import summary
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.store import read_report
+
+PROJECT = Path(__file__).parent / "project"
+WIDTHS = (60, 80, 120)
+_LENIENT = {'"400G"': '"500G"', '"17.0G"': '"18G"', '"1.4G"': '"2G"'}
+"""Limits that the models kept before, so that the baseline has them all."""
+_OF_THE_NEW = re.compile(r"(?m)^\[tool\.modelbudget\.models\.vit_tiny\]\n(.+\n)+")
+_REPORTS = ("json", "markdown", "html", "csv", "metrics", "codequality", "benchmark", "bmf")
+_TIMES = re.compile(r"\b\d+\.\d+s( \(\d:\d\d:\d\d\))?")
+
+
+def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
+    """Run the project as it was and as it is, and yield each file that a surface is written to, with its size."""
+    folder = folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    project = folder / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
+    table = project / "pyproject.toml"
+    now = before = table.read_text(encoding="utf-8")
+    for limit, lenient in _LENIENT.items():
+        before = before.replace(limit, lenient)
+    before = _OF_THE_NEW.sub("", before)
+    table.write_text(before, encoding="utf-8")
+    _pytest(project, "--modelbudget-update", MATERIAL_BASE="1")
+    table.write_text(now, encoding="utf-8")
+    reports = [f"--modelbudget-report={kind}:{folder / 'report'}.{kind}" for kind in _REPORTS]
+    screen = _pytest(project, *reports, f"--junitxml={folder / 'junit.xml'}")
+    (folder / "pytest.txt").write_text(_TIMES.sub("0.00s", screen), encoding="utf-8")
+    run = read_report((folder / "report.json").read_text(encoding="utf-8"), "report.json")
+    for width in WIDTHS:
+        (folder / f"summary-{width}.txt").write_text(screen_of(run, width), encoding="utf-8")
+    (folder / "annotations.txt").write_text("\n".join(workflow_commands(run)) + "\n", encoding="utf-8")
+    for path in sorted(one for one in folder.iterdir() if one.is_file()):
+        text = path.read_text(encoding="utf-8")
+        yield path, text.count("\n"), len(text)
+
+
+def screen_of(run: Run, width: int) -> str:
+    """Return the summary of a run on a screen, with the colours of its statuses as a letter before each line."""
+    letters = {"": " ", "green": "+", "yellow": "!", "red": "x"}
+    lines = summary(run, width)
+    return "".join(f"{letters[line.colour]} {line.text}{line.status}".rstrip() + "\n" for line in lines)
+
+
+def _pytest(project: Path, *options: str, **environment: str) -> str:
+    left_out = ("CI", "NO_COLOR", "FORCE_COLOR", "PYTEST_ADDOPTS")
+    kept = {key: value for key, value in os.environ.items() if key not in left_out and key[:7] != "GITHUB_"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
+        cwd=project,
+        env={**kept, "COLUMNS": "80", "HF_HUB_OFFLINE": "1", **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode != 1:
+        raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
