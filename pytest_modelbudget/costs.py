@@ -165,7 +165,7 @@ def percent(part: int, whole: int) -> str:
         decimals += 1
 
 
-def change(before: int, after: int) -> str:
+def signed_percent(before: int, after: int) -> str:
     """Return how far a value has moved: ``+1.2%``, ``-0.04%``; from zero, which has no percentages, its amount."""
     if before == 0:
         return f"+{human(after)}"

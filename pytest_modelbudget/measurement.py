@@ -18,6 +18,7 @@ from pytest_modelbudget.costs import (
     is_printable,
     percent,
     rounded_up,
+    signed_percent,
 )
 from pytest_modelbudget.metrics import METRICS
 
@@ -34,6 +35,7 @@ __all__ = [
     "is_printable",
     "percent",
     "rounded_up",
+    "signed_percent",
 ]
 
 

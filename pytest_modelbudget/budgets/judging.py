@@ -47,11 +47,13 @@ def judge(
 ) -> Verdict:
     """Return the verdict on ``measurement`` under ``budget``, the policies of ``table``, and the ``baseline``."""
     checks = tuple(_checks(measurement, budget, baseline or Baseline()))
-    known: Literal["none", "new", "known"] = "none" if baseline is None else "known" if baseline.before else "new"
+    accepts = baseline is not None and baseline.accepts
+    # What is accepted in this run stands in the baseline when it ends.
+    in_baseline = baseline is not None and (bool(baseline.before) or (accepts and measurement.named))
+    known: Literal["none", "new", "known"] = "none" if baseline is None else "known" if in_baseline else "new"
     verdict = Verdict(
         measurement.name, measurement.named, checks, (), measurement.inputs, budget.message, baseline=known
     )
-    accepts = baseline is not None and baseline.accepts
     parts, unmatched = checks_of_parts(measurement, budget.parts, (baseline or Baseline()).modules)
     verdict = structs.replace(verdict, parts=parts)
     problems = [*_excesses((*checks, *parts), accepts=accepts), *unmatched]

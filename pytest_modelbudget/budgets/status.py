@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
-from pytest_modelbudget.measurement import change, human, percent
+from pytest_modelbudget.measurement import human, percent, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.outline import pattern
 
@@ -90,6 +90,11 @@ class Finding:
         return f"{self.part} {METRICS[self.metric].label}".lstrip()
 
     @property
+    def differ(self) -> bool:
+        """Whether the modules that are meant cost different amounts."""
+        return len({check.value for check in self.checks}) > 1
+
+    @property
     def warned(self) -> bool:
         """Whether the value is above the threshold of a warning, and within its limit."""
         warn, value = self.worst.warn, self.value
@@ -129,6 +134,14 @@ class Status:
     level: Level
     text: str
 
+    @property
+    def short(self) -> str:
+        """The beginning of the sentence, for screens that have no room for all of it."""
+        first, _, rest = self.text.partition(", " if self.kind in ("over", "grown", "within", "expected") else ": ")
+        if self.kind == "within":
+            return f"ok, {rest.partition(' (')[0].partition(', ')[0]}" if rest else first
+        return first
+
 
 def findings(verdict: Verdict) -> tuple[Finding, ...]:
     """Return what was found of each metric, the worst first; limits that one rule sets for modules are one."""
@@ -136,7 +149,9 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
     for check in (*verdict.checks, *verdict.parts):
         rule = (check.metric, *(one and (one.text, str(one.place)) for one in (check.limit, check.warn, check.growth)))
         groups.setdefault(check.metric if check.module is None else rule, []).append(check)
-    echoes = set(_echoes(verdict.checks))
+    before = {check.metric: check.before for check in verdict.checks}
+    following = echoes(before, {check.metric: check.value for check in verdict.checks})
+    following -= {check.metric for check in verdict.checks if check.limit or check.warn}
     over = {problem.subject for problem in verdict.problems if problem.kind == "over"}
     grown = {problem.subject for problem in verdict.problems if problem.kind == "grown"}
     found = []
@@ -149,7 +164,7 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
                 sum(check.subject in over | grown for check in checks),
                 worst.subject in over,
                 worst.subject in grown,
-                worst.module is None and worst.metric in echoes,
+                worst.module is None and worst.metric in following,
                 bool(verdict.unknown) and METRICS[worst.metric].needs != "weights",
             )
         )
@@ -172,10 +187,10 @@ def status(verdict: Verdict, *, excused: bool = False) -> Status:
 def _excess(verdict: Verdict, *, excused: bool) -> Status:
     found = [one for one in findings(verdict) if (one.over or one.grown) and not (one.is_echo and not one.over)]
     over, grown = [one for one in found if one.over], [one for one in found if not one.over]
-    words = [f"{word} {_listed(some)}" for word, some in (("OVER", over), ("GREW", grown)) if some]
+    text = ", ".join(f"{word} {_listed(some)}" for word, some in (("OVER", over), ("GREW", grown)) if some)
     if excused:
-        return Status("expected", "warning", f"xfail: {', '.join(words).replace('OVER', 'over').replace('GREW', 'grew')}")
-    return Status("over" if over else "grown", "error", ", ".join(words))
+        return Status("expected", "warning", f"xfail: {text.replace('OVER', 'over').replace('GREW', 'grew')}")
+    return Status("over" if over else "grown", "error", text)
 
 
 def _listed(found: list[Finding]) -> str:
@@ -218,9 +233,9 @@ def _fine(verdict: Verdict) -> Status:
     found = findings(verdict)
     rooms = [one for one in found if one.left]
     parts = [f"{rooms[0].left} ({rooms[0].label})"] if rooms else []
-    parts += [f"{one.label} {change(one.before or 0, one.value or 0)}" for one in found if one.moved and not one.is_echo][
-        :_NAMED
-    ]
+    moved = [one for one in found if one.moved and not one.is_echo]
+    moved.sort(key=lambda one: -abs((one.value or 0) - (one.before or 0)) / (one.before or 1))
+    parts += [f"{one.label} {signed_percent(one.before or 0, one.value or 0)}" for one in moved[:_NAMED]]
     return Status("within", "good", ", ".join(["ok", *parts, *(["new"] if is_new(verdict) else [])]))
 
 
@@ -241,26 +256,24 @@ def has_moved(verdict: Verdict) -> bool:
     return any(check.before not in (None, check.value) for check in verdict.checks)
 
 
-def _echoes(checks: Iterable[Check]) -> Iterator[str]:
-    """Yield the metrics without a limit of their own whose change follows exactly from that of another.
+def echoes(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> set[str]:
+    """Return the metrics whose change follows exactly from that of another.
 
     FLOPs are MACs by the convention; trainable params change by as many as params; and the bytes of weights by that
     number times the bytes of one weight.
     """
-    moves = {
-        check.metric: (check.value - check.before)
-        for check in checks
-        if check.value is not None and check.before is not None
-    }
-    free = {check.metric for check in checks if check.limit is None and check.warn is None}
+    moves = {}
+    for metric, value in after.items():
+        known = before.get(metric)
+        if value is not None and known is not None:
+            moves[metric] = value - known
+    found = {flops for flops, macs in (("flops", "macs"), ("training_flops", "training_macs")) if macs in moves}
     params = moves.get("params", 0)
-    for flops, macs in (("flops", "macs"), ("training_flops", "training_macs")):
-        if flops in free and macs in moves:
-            yield flops
-    if "trainable_params" in free and params and moves.get("trainable_params") == params:
-        yield "trainable_params"
-    if "weight_bytes" in free and params and moves.get("weight_bytes") in [params * size for size in _BYTES_OF_A_WEIGHT]:
-        yield "weight_bytes"
+    if moves.get("trainable_params") == params:
+        found.add("trainable_params")
+    if moves.get("weight_bytes") in [params * size for size in _BYTES_OF_A_WEIGHT]:
+        found.add("weight_bytes")
+    return found
 
 
 def _above(finding: Finding) -> int:
@@ -280,7 +293,8 @@ def _excess_of_check(check: Check) -> float:
 
 
 def _badness(finding: Finding) -> tuple[bool, bool, bool, float]:
-    return not finding.over, not finding.grown, not finding.warned, -_excess_of_check(finding.worst)
+    above, value = _above(finding), finding.value or 0
+    return not finding.over, not finding.grown, not finding.warned, -(value / above if above else float(value))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

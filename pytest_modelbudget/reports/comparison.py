@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from pytest_modelbudget.measurement import Measurement, human
+from pytest_modelbudget.measurement import Measurement, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.changes import because, change_in_percent, telling
+from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.markdown import escaped
-from pytest_modelbudget.reports.wording import counted, words_for_inputs
+from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.results.comparing import Comparison
+from pytest_modelbudget.results.standings import words_for_inputs
 
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 
@@ -25,9 +26,7 @@ def as_text(comparisons: Sequence[Comparison]) -> str:
         headings = ("model", "", *(METRICS[metric].label for metric in _COLUMNS))
         lines += tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines()
     for one in told:
-        lines += ["", _name(one), *(f"  {because(difference)}" for difference in telling(one.differences))][
-            : None if one.differences else 0
-        ]
+        lines += ["", _name(one), *(f"  {cause}" for cause in why(one.causes))] if one.causes else []
     same = len(comparisons) - len(told)
     lines += ["", f"{counted(same, 'model')} unchanged"] if same or not told else []
     return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
@@ -53,4 +52,4 @@ def _cell(one: Comparison, metric: str) -> str:
     before, after = one.before.get(metric), one.after.get(metric)
     if before is None or after is None or before == after:
         return human(before if after is None else after, metric)
-    return f"{human(before, metric)} -> {human(after, metric)} ({change_in_percent(before, after)})"
+    return f"{human(before, metric)} -> {human(after, metric)} ({signed_percent(before, after)})"

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pytest_modelbudget.budgets import Check, Place, Problem
+from pytest_modelbudget.budgets import Check, Place
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.faults import failed_tests, faults
-from pytest_modelbudget.reports.github import said
-from pytest_modelbudget.reports.wording import WordsForInputs, words_for_inputs
+from pytest_modelbudget.reports.github import place_of, said
 from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results.standings import Standing, WordsForInputs, standings, words_for_inputs
 
 
 def spreadsheet(run: Run) -> str:
@@ -62,8 +62,7 @@ def metrics(run: Run) -> str:
 
 def code_quality(run: Run) -> str:
     """Return GitLab's code quality report: what is wrong, each with a fingerprint that does not depend on its value."""
-    words = words_for_inputs(run.models)
-    found = [_finding(model, words, problem) for model in run.models for problem in model.verdict.problems]
+    found = [_finding(one) for one in standings(run) if one.status.level in ("error", "warning")]
     for fault in (*faults(run), *failed_tests(run)):
         found.append(_entry(fault.headline, fault.kind.replace(" ", "_"), fault.name, fault.place, "major"))
     return _json(found)
@@ -100,11 +99,11 @@ def _name(model: ModelResult, words: WordsForInputs) -> str:
     return f"{model.name} ({words[model.name, model.inputs]})" if model.inputs else model.name
 
 
-def _finding(model: ModelResult, words: WordsForInputs, problem: Problem) -> dict[str, object]:
-    place = problem.place or Place(model.tests[0].partition("::")[0])
-    identity = "\n".join((model.name, words[model.name, model.inputs], problem.kind, problem.subject))
-    description = f"{_name(model, words)}: {said(problem, model)}"
-    return _entry(description, problem.kind, identity, place, "major" if problem.severity == "error" else "minor")
+def _finding(one: Standing) -> dict[str, object]:
+    name = f"{one.verdict.model} ({one.inputs})" if one.verdict.inputs else one.verdict.model
+    severity = "major" if one.fails else "info" if one.status.kind == "expected" else "minor"
+    identity = "\n".join((one.verdict.model, one.inputs, one.status.kind))
+    return _entry(f"{name}: {'; '.join(said(one))}", one.status.kind, identity, place_of(one), severity)
 
 
 def _entry(description: str, kind: str, identity: str, place: Place, severity: str) -> dict[str, object]:

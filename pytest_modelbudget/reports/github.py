@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_modelbudget.budgets import Place, Problem
-from pytest_modelbudget.reports.changes import because, telling, telling_excesses
+from pytest_modelbudget.budgets import Place
+from pytest_modelbudget.measurement import human
+from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.lines import not_measured
-from pytest_modelbudget.reports.wording import compared, excess, no_module, steeper, without_formula
-from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.reports.message import remedies
+from pytest_modelbudget.reports.wording import shown_value, value_and_limit
+from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.standings import Standing, standings
 
 _SHOWN = 10
 """GitHub shows no more of a kind for each step."""
@@ -22,48 +25,43 @@ def workflow_commands(run: Run, folder: str = "") -> list[str]:
     """
     found = [*_errors(run, folder)]
     if len(found) > _SHOWN:
-        found[_SHOWN - 1 :] = [_command(None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
+        found[_SHOWN - 1 :] = [_command("error", None, "", "model budgets", f"+ {len(found) - _SHOWN + 1} more")]
     return found + ([f"::notice title=model budgets::{_data(line)}"] if (line := not_measured(run)) else [])
 
 
 def _errors(run: Run, folder: str) -> Iterator[str]:
-    for model in run.models:
-        expected = model.verdict.excusable if model.excused else ()
-        for problem in telling_excesses(model.verdict.errors):
-            if problem not in expected:
-                place = problem.place or Place(model.tests[0].partition("::")[0])
-                yield _command(place, folder, f"{model.name}: {problem.kind.replace('_', ' ')}", said(problem, model))
+    for one in standings(run):
+        if one.status.level == "error" or one.status.kind == "warned":
+            kind = "error" if one.fails else "warning"
+            yield _command(kind, place_of(one), folder, one.name, "\n".join(said(one)))
     for fault in (*faults(run), *failed_tests(run)):
-        yield _command(fault.place, folder, fault.name, fault.message)
+        yield _command("error", fault.place, folder, fault.name, fault.message)
 
 
-def said(problem: Problem, model: ModelResult) -> str:
-    """Return what a problem says, for those who see which model it is about."""
-    if problem.kind == "over" and problem.limit is not None:
-        value, limit = compared(problem.metric, problem.value, problem.limit)
-        return f"{problem.subject} {value} > {limit}, over by {excess(problem)}"
-    if problem.kind == "grown":
-        why = [because(one) for one in telling(model.differences) if one.metric == problem.metric]
-        return "\n".join([f"{problem.subject} grew by {excess(problem)}", *why])
-    if problem.kind == "unknown_operators":
-        return f"operators without a formula ran: {without_formula(problem.operators, model.name)}"
-    if problem.kind == "warned" and problem.limit is not None:
-        return f"{problem.subject} is above {problem.limit.text}"
-    if problem.kind == "not_measured":
-        return f"{problem.subject} is limited and was not measured"
-    if problem.kind == "steeper" and problem.scaling is not None:
-        return steeper(problem.scaling)
-    if problem.kind == "no_module":
-        return no_module(problem, model.name)
-    return "the model is not in the baseline" if problem.kind == "new" else "no limit applies to the model"
+def place_of(one: Standing) -> Place:
+    """Return the line that matters: where the rule stands, or the file of the test."""
+    assert one.model is not None
+    return one.place or Place(one.model.tests[0].partition("::")[0])
 
 
-def _command(place: Place | None, folder: str, title: str, message: str) -> str:
+def said(one: Standing) -> Iterator[str]:
+    """Yield what there is to say of a model that is not as it should be: status, values, and why."""
+    assert one.model is not None
+    yield one.status.text
+    for found in one.excesses:
+        against = f"{value_and_limit(found)}" if found.limit else shown_value(found)
+        before = f", {human(found.before, found.metric)} before" if found.before is not None else ""
+        yield f"{found.label} {against}{before}"
+    yield from why(one.causes)
+    yield from remedies(one.verdict, one.model.measurement)
+
+
+def _command(kind: str, place: Place | None, folder: str, title: str, message: str) -> str:
     where = ""
     if place is not None:
         path = f"{folder}/{place.path}" if folder else place.path
         where = f"file={_property(path)}," + (f"line={place.line}," if place.line else "")
-    return f"::error {where}title={_property(title)}::{_data(message)}"
+    return f"::{kind} {where}title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

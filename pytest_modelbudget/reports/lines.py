@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wcwidth import width as width_of
 from wcwidth import wrap
 
-from pytest_modelbudget.budgets import Table, Verdict
+from pytest_modelbudget.budgets import Table
+from pytest_modelbudget.budgets.status import is_less, is_new
 from pytest_modelbudget.reports.wording import as_many_as_fit, counted, outside_of_modules, why_incomplete
 from pytest_modelbudget.results import Run
 
@@ -57,30 +58,28 @@ def not_measured(run: Run, width: int = _NARROW) -> str:
     return head + as_many_as_fit(names, width - width_of(head))
 
 
-def notes_on(run: Run) -> Iterator[str]:
-    """Yield what was not measured although somebody counts on it."""
+def notes_on(run: Run, width: int) -> Iterator[str]:
+    """Yield what was not measured although somebody counts on it; each is one line where names can be left out."""
     if run.unused:
-        yield f"model_budget was asked for and never called in {', '.join(run.unused)}"
+        yield _line("model_budget was asked for and never called in ", run.unused, "", width)
     for test, operators in run.outside:
         yield f"{outside_of_modules(operators)} in {test}"
-    new = [model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named]
+    new = [model.name for model in run.models if is_new(model.verdict) and not model.verdict.errors]
     if new:
-        yield f"Not in the baseline yet: {', '.join(dict.fromkeys(new))}. Accept: pytest --modelbudget-update"
+        yield _line("Not in the baseline: ", new, ". Accept: pytest --modelbudget-update", width)
     less = [model.name for model in run.models if is_less(model.verdict)]
     if less:
-        yield f"Less than the baseline: {', '.join(less)}. Keep it so: pytest --modelbudget-update=lower"
-    if run.stale and run.complete:
+        yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
+    if run.complete:
         for declared, who in ((True, "its own item"), (False, "any test")):
-            missing = [f"{one.name} ({one.place})" for one in run.stale if one.declared is declared]
+            missing = [one.name for one in run.stale if one.declared is declared]
             if missing:
-                yield f"Not measured by {who}: {', '.join(missing)}"
+                yield _line(f"Not measured by {who}: ", missing, "", width)
 
 
-def is_less(verdict: Verdict) -> bool:
-    """Return whether a model has become less in something, and more in nothing, since the baseline."""
-    pairs = [(check.before, check.value) for check in verdict.checks if check.before is not None]
-    changed = [(before, value or 0) for before, value in pairs if before != value]
-    return bool(changed) and all(value < before for before, value in changed)
+def _line(head: str, names: Sequence[str], tail: str, width: int) -> str:
+    names = [*dict.fromkeys(names)]
+    return f"{head}{as_many_as_fit(names, max(width - width_of(head + tail), _FOR_NAMES))}{tail}"
 
 
 def wrapped(text: str, width: int, *, break_words: bool = False) -> list[Line]:

@@ -1,31 +1,34 @@
-"""A run, or a comparison, in Markdown: for the summary of a workflow and the comment on a pull request."""
+"""A run, or a comparison, in Markdown: for the summary of a workflow and the comment on a pull request.
+
+It answers a reviewer: does it pass, what changed, why, and what to do.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from tabulate import tabulate
-
-from pytest_modelbudget.budgets import Check
-from pytest_modelbudget.measurement import human, percent
+from pytest_modelbudget.budgets.status import Finding
+from pytest_modelbudget.measurement import human, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.changes import because, change_in_percent, telling
+from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.faults import failed_tests, faults
-from pytest_modelbudget.reports.footer import how_many, kind_of
 from pytest_modelbudget.reports.heaviest import where_it_is
-from pytest_modelbudget.reports.lines import not_measured
-from pytest_modelbudget.reports.rows import Row, rows_of
-from pytest_modelbudget.reports.wording import STATUS, compared, convention, counted, excess, has_moved, listed
-from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.reports.lines import NO_BREAK, not_measured
+from pytest_modelbudget.reports.message import remedies
+from pytest_modelbudget.reports.terminal import counts
+from pytest_modelbudget.reports.wording import as_many_as_fit, compared, convention, counted, listed
+from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.comparing import Comparison
+from pytest_modelbudget.results.standings import Cause, Standing, standings
 
 LONGEST = 32_000
-"""Characters: a comment on GitHub may have 65 536, and holds a run and a comparison."""
+"""Characters: a comment on GitHub may have 65 536, and what a workflow adds to it."""
 
-_COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
-
-
+_SAID_BY_METRICS = ("over", "grown", "within", "expected", "warned")
+_MOST_MODELS = 20
+_MOST_NAMES = 400  # characters
 _SYNTAX = re.compile(r"[\\`*_{}\[\]#|~]")
 _LINKED = re.compile(r"(?i)(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]+:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
 """Where GitHub would begin a mention, the number of an issue, an emoji, or the address of a page."""
@@ -42,60 +45,278 @@ def escaped(text: str) -> str:
     return _LINKED.sub("<!-- -->", text).replace("$", "<span>$</span>")
 
 
-def of_run(run: Run, longest: int = LONGEST) -> str:
-    """Return the Markdown of a run: the verdict, the models that are not as before, and why; the worst come first."""
-    rows = sorted(rows_of(run), key=_badness)
-    told = [row for row in rows if not _is_quiet(row)]
-    tail = []
-    for kind, words in (("within", "within budget and unchanged"), ("unbudgeted", "without a budget")):
-        quiet = [row.result for row in rows if _is_quiet(row) and kind_of(row) == kind]
-        tail += [f"{counted(len(quiet), 'model')} {words}: {_names(quiet)}.", ""] if quiet else []
-    tail += [f"{convention(run.flops_per_mac)}.", *(["", f"{escaped(line)}."] if (line := not_measured(run)) else [])]
-    models = [row.result for row in told]
-    why = [_why(model.name, _reasons(model)) for model in models if model.differences or model.verdict.over]
-    wrong = [f"- {escaped(fault.headline)}" for fault in (*faults(run), *failed_tests(run))]
-    head = [f"## {_verdict(run, rows)}", "", *([*_some(wrong), ""] if wrong else [])]
-    rows_told = [_row(row) for row in told]
-    return _bounded(head, rows_told, _HEADINGS, why, tail, longest)
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a pull request is compared with: how each model compares, and the words for both revisions.
+
+    ``missing`` says why there is no base, where one was asked for.
+    """
+
+    comparisons: Mapping[tuple[str, tuple[str, ...]], Comparison] = field(default_factory=dict)
+    words: str = ""
+    missing: str = ""
+
+
+def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
+    """Return the Markdown of a run: the verdict, the metrics that tell something, why, and the rest folded."""
+    models = [_Model(one, _of_base(base, one)) for one in standings(run)]
+    shown = [one for one in models if one.is_shown]
+    quiet = [one for one in models if not one.is_shown]
+    headings = ("model", "metric", "base" if base else "baseline", "here", "change", "limit", "verdict")
+    wrong = [f"- {escaped(fault.message.partition(chr(10))[0])}" for fault in (*faults(run), *failed_tests(run))]
+    reasons = [_reasons(one) for one in shown]
+    for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
+        parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(models, base)]
+        parts += [*_some(wrong), ""] if wrong else []
+        rows = [row for one in shown[:kept] for row in one.rows()]
+        parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
+        parts += [*_left_out(shown[kept:]), *_why(reasons[:kept])]
+        folded = [] if kept < len(shown) and not kept else [*_folded(quiet, shown)]
+        text = "\n".join([*parts, *folded, *_tail(run)]).rstrip() + "\n"
+        if len(text) <= longest:
+            return text
+        text = "\n".join([*parts, *_tail(run)]).rstrip() + "\n"
+        if len(text) <= longest:
+            return text
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model of the run, and how it compares with the base."""
+
+    standing: Standing
+    against: Comparison | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the table has it: it fails, warns, or is not as in the base."""
+        return not self.standing.is_quiet or (self.against is not None and self.against.kind != "same")
+
+    def before(self, found: Finding) -> int | None:
+        """Return the value before: in the base, or where there is none, in the baseline."""
+        if self.against is None or found.module is not None:
+            return found.before
+        return self.against.before.get(found.metric)
+
+    def changes(self) -> tuple[Cause, ...]:
+        """Return what changed."""
+        return self.standing.causes if self.against is None else self.against.causes
+
+    def rows(self) -> Iterator[list[str]]:
+        """Yield a row for each metric that tells something, or one that says how the model is."""
+        one = self.standing
+        name = f"**{escaped(one.verdict.model)}**" + (f" {one.inputs}" if one.verdict.inputs else "")
+        for scaling in one.verdict.scaling if one.status.kind == "steeper" else ():
+            grows = "no power law" if scaling.exponent is None else f"n^{scaling.exponent:.2f}"
+            yield [name, METRICS[scaling.metric].label, "", grows, "", scaling.declared, "**too steep**"]
+            name = ""
+        told = [found for found in one.findings if self._tells(found)]
+        if one.status.kind not in _SAID_BY_METRICS or not told:
+            text = f"**{escaped(one.status.text)}**" if one.fails else escaped(one.status.text)
+            whole = [found for found in one.findings if found.metric in ("params", "macs") and not found.part]
+            bounds = [found for found in whole if found.is_lower_bound]
+            about = told or bounds or whole
+            for found in about if name else ():
+                yield [name, *self._numbers(found), text]
+                name = text = ""
+            told = []
+            if name:
+                yield [name, *[""] * 5, text]
+        for found in told:
+            yield [name, *self._numbers(found), self._verdict(found)]
+            name = ""
+
+    def _tells(self, found: Finding) -> bool:
+        if self.against is None or found.module is not None:
+            moved = found.moved and not found.is_echo
+        else:
+            moved = found.metric in self.against.moved
+        excused = self.standing.status.kind == "expected" and found.over
+        return found.over or (found.grown and not found.is_echo) or moved or found.warned or excused
+
+    def _numbers(self, found: Finding) -> list[str]:
+        """Return metric, value before, value here, change and limit of a finding."""
+        value, limit = compared(found.metric, found.value, found.limit) if found.limit else (_human(found), "")
+        before = self.before(found)
+        moved = before is not None and found.value is not None and before != found.value
+        part = f"`{found.part}` " if found.part else ""
+        return [
+            f"{part}{METRICS[found.metric].label}",
+            _kept(human(before, found.metric)) if before is not None else "",
+            _kept(f"≥ {value}" if found.is_lower_bound else value),
+            _kept(signed_percent(before or 0, found.value or 0)) if moved else "",
+            _kept(limit),
+        ]
+
+    def _verdict(self, found: Finding) -> str:
+        if self.standing.status.kind == "expected" and found.over:
+            return f"over by {found.excess}, as xfail expects"
+        if found.over:
+            return f"**over by {found.excess}**"
+        if found.grown:
+            return "**grew**"
+        if found.warned and found.worst.warn:
+            return f"warn, above {_kept(found.worst.warn.text)}"
+        before = self.before(found)
+        if before is not None and found.value is not None and found.value != before:
+            return "less" if found.value < before else "grew, allowed" if found.moved else "grew, accepted"
+        return found.left or "ok"
+
+
+def _human(found: Finding) -> str:
+    return human(found.value, found.metric)
+
+
+def _kept(text: str) -> str:
+    """Return a number and its unit, which stay on one line."""
+    return text.replace(" ", NO_BREAK)
+
+
+def _of_base(base: Base | None, one: Standing) -> Comparison | None:
+    return None if base is None else base.comparisons.get((one.verdict.model, tuple(map(str, one.verdict.inputs))))
+
+
+def _verdict(run: Run, models: Sequence[Standing]) -> str:
+    beside = len([*faults(run)]), len(run.failed)
+    failing = sum(one.fails for one in models)
+    parts = [f"{failing:,} of {counted(len(models), 'model')} fail{'s' * (failing == 1)}"] if failing else []
+    parts += [counted(beside[1], "failed test")] if beside[1] else []
+    parts += [counted(beside[0], "fault of the run", "faults of the run")] if beside[0] else []
+    if parts:
+        return f"Model budgets: {', '.join(parts)}"
+    return f"Model budgets: {counts(models)}" if models else "Model budgets: no model was measured"
+
+
+def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
+    """Return a sentence for what grew, shrank and is new, and what was compared with what."""
+    if base is None:
+        return []
+    if base.missing:
+        return [f"No comparison with the base: {escaped(base.missing)}.", ""]
+    found: dict[str, list[str]] = {}
+    for one in models:
+        if one.against is None:
+            found.setdefault("New", []).append(escaped(one.standing.name))
+            continue
+        if one.against.moved:
+            metric = one.against.moved[0]
+            before, after = one.against.before[metric], one.against.after[metric]
+            word = "Grew" if after > before else "Shrank"
+            text = f"{escaped(one.standing.name)} {signed_percent(before, after)} {METRICS[metric].label}"
+            found.setdefault(word, []).append(_kept(text))
+    words = [word for word in ("Grew", "Shrank", "New") if word in found]
+    sentences = [f"**{word}:** {as_many_as_fit(found[word], _MOST_NAMES)}." for word in words]
+    return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {base.words}."]), ""]
+
+
+def _reasons(one: _Model) -> tuple[str, list[str]]:
+    """Return the name of a model, and why it is as it is: what changed, what to do, where its limit stands."""
+    model, standing = one.standing.model, one.standing
+    assert model is not None
+    found = why(one.changes())
+    if standing.fails:
+        found += [
+            "; ".join(map(str.strip, text.splitlines())) for text in remedies(standing.verdict, model.measurement)
+        ]
+        found += (
+            [f"declared at {standing.place.path}:{standing.place.line}"] if standing.excesses and standing.place else []
+        )
+        found += [standing.verdict.message] if standing.verdict.message else []
+    return escaped(standing.name), [*map(escaped, dict.fromkeys(found))]
+
+
+def _why(reasons: Sequence[tuple[str, list[str]]]) -> list[str]:
+    told = [f"- **{name}**: {'; '.join(texts)}" for name, texts in reasons if texts]
+    return ["**Why**", "", *told, ""] if told else []
+
+
+def _left_out(models: Sequence[_Model]) -> list[str]:
+    names = [escaped(one.standing.name) for one in models]
+    return [f"And {counted(len(names), 'more model')}: {as_many_as_fit(names, _MOST_NAMES)}.", ""] if names else []
+
+
+def _folded(quiet: Sequence[_Model], shown: Sequence[_Model]) -> Iterator[str]:
+    """Yield the numbers of the models that are as they should be, where the cost of others is, and what to do."""
+    if quiet:
+        title = f"{counted(len(quiet), 'model')} unchanged and within budget"
+        rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet[:_MOST_NAMES]]
+        headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
+        yield from _details(title, _table(headings, rows, right=(1, 2, 3)))
+    over = [one for one in shown if any(found.over for found in one.standing.excesses)]
+    lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
+    if lines:
+        yield from _details("Where the cost is", lines)
+    if any(found.grown for one in shown for found in one.standing.findings):
+        yield from _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"])
+
+
+def _all_numbers(one: Standing) -> list[str]:
+    checks = {check.metric: check.value for check in one.verdict.checks}
+    cells = [_kept(human(checks.get(name), name)) for name, metric in METRICS.items() if metric.column]
+    return [*cells, escaped(one.status.text)]
+
+
+def _where(one: Standing) -> Iterator[str]:
+    assert one.model is not None
+    over = [found.metric for found in one.excesses if found.over and found.module is None]
+    for part in where_it_is(one.model.measurement.modules, one.name, over) if over else ():
+        modules = [" ".join(filter(None, (f"`{name}`", times, share))) for name, _, times, _, share in part.rows]
+        labels = listed([METRICS[metric].label for metric in part.metrics])
+        yield f"{labels}: {', '.join([*modules, *filter(None, [part.rest])])}"
+
+
+def _details(title: str, lines: Iterable[str]) -> list[str]:
+    return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
+
+
+def _tail(run: Run) -> list[str]:
+    line = not_measured(run)
+    return [*([f"{escaped(line)}.", ""] if line else []), f"{convention(run.flops_per_mac)}."]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> list[str]:
+    """Return a table without padding: a comment has room for what it says."""
+    rule = "|".join("--:" if place in right else "---" for place in range(len(headings)))
+    return [f"|{'|'.join(headings)}|", f"|{rule}|", *(f"|{'|'.join(row)}|" for row in rows)]
+
+
+def _some(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= 40 else [*lines[:40], f"- + {len(lines) - 40} more"]
+
+
+def violations(run: Run) -> int:
+    """Return how many models and tests under a budget fail, and how many faults the run as a whole has."""
+    return sum(model.fails for model in run.models) + len([*faults(run), *failed_tests(run)])
 
 
 def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> str:
     """Return the Markdown of two sets of measurements side by side."""
-    told = [one for one in comparisons if one.kind != "same"]
-    same = len(comparisons) - len(told)
-    grown = sum(one.kind == "grown" for one in told)
-    verdict = f"{counted(grown, 'model')} grew" if grown else "No model grew"
-    rows = []
-    for one in told:
-        cells = (_moved(one.before.get(metric), one.after.get(metric), metric) for metric in _COLUMNS)
-        rows.append([escaped(one.name), one.kind, *cells])
-    headings = ["model", "", *(METRICS[metric].label for metric in _COLUMNS)]
-    why = [_why(one.name, map(because, telling(one.differences))) for one in told if one.differences]
+    changed = [one for one in comparisons if one.kind != "same"]
+    grown = sum(one.kind == "grown" for one in changed)
+    rows = [row for one in changed for row in _compared_rows(one)]
+    reasons = [(escaped(one.name), [*map(escaped, why(one.causes))]) for one in changed]
+    verdict = f"## {counted(grown, 'model')} grew" if grown else "## No model grew"
+    same = len(comparisons) - len(changed)
     tail = [f"{counted(same, 'model')} unchanged."] if same else []
-    return _bounded([f"## {verdict}", ""], rows, headings, why, tail, longest)
+    headings = ("model", "", "metric", "before", "after", "change")
+
+    def built(number: int) -> str:
+        lines = [*_table(headings, rows[:number], right=(3, 4, 5)), ""] if rows else []
+        lines += [f"+ {counted(len(rows) - number, 'more row')}", ""] if number < len(rows) else []
+        return "\n".join([verdict, "", *lines, *_why(reasons if number == len(rows) else ()), *tail]).rstrip() + "\n"
+
+    return built(_most(lambda number: len(built(number)) <= longest, len(rows)))
 
 
-_HEADINGS = ["model", *(METRICS[metric].label for metric in _COLUMNS), "limits", "status"]
-
-
-def _bounded(
-    head: list[str], rows: list[list[str]], headings: list[str], why: list[str], tail: list[str], longest: int
-) -> str:
-    """Return the whole, with as many rows as fit; what is left out is counted."""
-
-    def built(shown_rows: int, shown_why: int) -> str:
-        parts = list(head)
-        if rows:
-            parts += [tabulate(rows[:shown_rows], headings, tablefmt="pipe", disable_numparse=True), ""]
-            if shown_rows < len(rows):
-                parts += [f"+ {counted(len(rows) - shown_rows, 'more model')}", ""]
-        if why:
-            left = [f"+ {counted(len(why) - shown_why, 'more model')}", ""] if shown_why < len(why) else []
-            parts += ["<details><summary>Why</summary>", "", *why[:shown_why], "", *left, "</details>", ""]
-        return "\n".join([*parts, *tail]).rstrip() + "\n"
-
-    most = _most(lambda number: len(built(number, 0)) <= longest, len(rows))
-    return built(most, _most(lambda number: len(built(most, number)) <= longest, len(why)))
+def _compared_rows(one: Comparison) -> Iterator[list[str]]:
+    name, kind = f"{escaped(one.name)} {', '.join(one.inputs)}".rstrip(), str(one.kind)
+    for metric in one.moved or [metric for metric, known in METRICS.items() if known.column]:
+        before, after = one.before.get(metric), one.after.get(metric)
+        moved = signed_percent(before, after) if before is not None and after is not None else ""
+        cells = [human(value, metric) if value is not None else "" for value in (before, after)]
+        yield [name, kind, METRICS[metric].label, *map(_kept, cells), moved]
+        name = kind = ""
 
 
 def _most(fits: Callable[[int], bool], highest: int) -> int:
@@ -105,97 +326,3 @@ def _most(fits: Callable[[int], bool], highest: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low
-
-
-def violations(run: Run) -> int:
-    """Return how many models and tests under a budget fail, and how many faults the run as a whole has."""
-    return sum(model.fails for model in run.models) + len([*faults(run), *failed_tests(run)])
-
-
-def _verdict(run: Run, rows: Sequence[Row]) -> str:
-    wrong, failing = len([*faults(run)]), [row for row in rows if row.fails]
-    if failing or wrong or run.failed:
-        parts = how_many(failing, len(rows))
-        parts += [counted(len(run.failed), "failed test")] if run.failed else []
-        parts += [counted(wrong, "fault of the run", "faults of the run")] if wrong else []
-        return f"Failed: {', '.join(parts)}"
-    return f"Passed: {', '.join(how_many(rows, len(rows)))}" if rows else "No model was measured"
-
-
-def _badness(row: Row) -> tuple[bool, bool, str]:
-    return not row.fails, not row.verdict.problems, row.result.name
-
-
-def _is_quiet(row: Row) -> bool:
-    """Return whether there is nothing to say of a model but its name."""
-    new = row.verdict.baseline == "new" and row.verdict.named
-    return not (row.verdict.problems or row.contradicted or has_moved(row.verdict) or new)
-
-
-def _row(row: Row) -> list[str]:
-    model = row.result
-    checks = {check.metric: check for check in model.verdict.checks}
-    inputs = f" ({row.inputs})" if model.inputs else ""
-    cells = [_cell(checks.get(metric)) for metric in _COLUMNS]
-    limited = (*model.verdict.checks, *model.verdict.parts)
-    limits = [_limit(check) for check in limited if check.limit is not None]
-    return [escaped(model.name + inputs), *cells, "<br>".join(limits), _status(row)]
-
-
-def _cell(check: Check | None) -> str:
-    if check is None or check.value is None:
-        return "-"
-    if check.before in (None, check.value):
-        return human(check.value, check.metric)
-    return f"{human(check.value, check.metric)} ({change_in_percent(check.before or 0, check.value)})"
-
-
-def _limit(check: Check) -> str:
-    assert check.limit is not None
-    value, limit = compared(check.metric, check.value, check.limit)
-    if check.value is None:
-        return f"{escaped(check.subject)} {limit}: not measured"
-    left = check.limit.value - check.value
-    room = f"{percent(left, check.limit.value)} left" if left >= 0 else f"**over by {human(-left, check.metric)}**"
-    return f"{escaped(check.subject)} {value} / {limit}, {room}"
-
-
-def _status(row: Row) -> str:
-    verdict = row.verdict
-    if row.contradicted:
-        return "**contradicted**"
-    if not verdict.problems:
-        return "new" if verdict.baseline == "new" and verdict.named else "ok"
-    worst = verdict.problems[0]
-    by = f" by {excess(worst)}" if worst.is_excess else ""
-    text = f"{STATUS[worst.kind]}{by}{', as xfail expects' if row.result.excused else ''}"
-    return f"**{text}**" if worst.severity == "error" and not row.result.excused else text
-
-
-def _moved(before: int | None, after: int | None, metric: str) -> str:
-    if before is None or after is None or before == after:
-        return human(before if after is None else after, metric)
-    return f"{human(before, metric)} -> {human(after, metric)} ({change_in_percent(before, after)})"
-
-
-def _reasons(model: ModelResult) -> Iterator[str]:
-    """Yield what grew, and for a model over a limit where its cost is."""
-    yield from map(because, telling(model.differences))
-    over = [one.metric for one in model.verdict.over if one.kind == "over" and one.module is None]
-    for part in where_it_is(model.measurement.modules, model.name, over) if over else ():
-        modules = [" ".join(filter(None, (name, times, share))) for name, _, times, _, share in part.rows]
-        yield f"{listed(part.metrics)}: {', '.join([*modules, *filter(None, [part.rest])])}"
-
-
-def _why(name: str, reasons: Iterable[str]) -> str:
-    lines = "".join(f"\n  - {escaped(reason)}" for reason in reasons)
-    return f"- {escaped(name)}{lines}"
-
-
-def _names(models: Iterable[ModelResult]) -> str:
-    names = [escaped(model.name) for model in models]
-    return ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])} + {len(names) - 40} more"
-
-
-def _some(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= 40 else [*lines[:40], f"- + {len(lines) - 40} more"]

@@ -6,31 +6,38 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from tabulate import tabulate
+from wcwidth import width as width_of
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
-from pytest_modelbudget.measurement import Measurement, OperatorCost, human, percent
-from pytest_modelbudget.reports.changes import because, telling, telling_excesses
+from pytest_modelbudget.budgets.status import Finding, exponent
+from pytest_modelbudget.measurement import Measurement, OperatorCost, human, signed_percent
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.lines import wrapped
 from pytest_modelbudget.reports.wording import (
     WITHOUT_INPUTS,
-    beyond,
     circumstances,
     compared,
     compared_numbers,
-    excess,
     listed,
     no_module,
     outside_of_modules,
-    steeper,
+    shown_value,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
+from pytest_modelbudget.results.standings import Standing, standing
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
+
+_WIDTH = 76
+"""Columns: pytest puts "E   " before each line."""
+_HEADLINE = _WIDTH - len("BudgetExceeded: : ")
 
 _NO_OPERATORS = ("asyncio::", "concurrent::", "multiprocessing::", "python::", "threading::")
 """Where the names of what is no operator begin: other threads and processes, and results that have yet to run."""
@@ -41,22 +48,48 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
 
     ``outside`` are the operators that ran outside of any module.
     """
-    failed = [one for one in judged if one[0].errors]
+    failed = [(standing(verdict, changed), measurement) for verdict, measurement, changed in judged if verdict.errors]
     headlines = [
-        f"{verdict.model}: {', '.join(map(_brief, telling_excesses(verdict.over)))}"
-        for verdict, _, _ in failed
-        if verdict.over
+        f"{one.verdict.model}: {_in_brief(one.excesses, _HEADLINE - width_of(one.verdict.model))}"
+        for one, _ in failed
+        if one.excesses
     ]
     lines = ["; ".join(dict.fromkeys(headlines))] if headlines else []
     blocks = dict.fromkeys("\n".join(_block(*one)) for one in failed)  # a test that runs many times makes equal models
     return "\n".join([*lines, *blocks, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
 
-def _block(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
-    if verdict.over:
-        yield from _details(verdict, measurement, changed)
+def _in_brief(found: Sequence[Finding], room: int) -> str:
+    """Return what is too much, as far as there is room: ``macs 4.089 G > 4.0 G (+2.2%), 1 more``."""
+    texts = [f"{one.part} {one.metric} {' > '.join(_compared(one))} (+{one.excess})".lstrip() for one in found]
+    for number in range(len(texts), 0, -1):
+        more = [f"{len(texts) - number} more"] if number < len(texts) else []
+        text = ", ".join([*texts[:number], *more])
+        if width_of(text) <= room:
+            break
+    return text
+
+
+def _compared(found: Finding) -> tuple[str, str]:
+    """Return a value, and what it is above."""
+    if found.over and found.limit is not None:
+        return compared(found.metric, found.value, found.limit)
+    value, before = compared_numbers(found.metric, found.value or 0, found.before or 0)
+    return value, f"{before} before"
+
+
+def _block(one: Standing, measurement: Measurement) -> Iterator[str]:
+    if one.excesses:
+        yield from _details(one, measurement)
+    for text in remedies(one.verdict, measurement):
+        yield f"{one.verdict.model}: {text}"
+
+
+def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
+    """Yield what each error other than an excess says, and the remedy."""
     for problem in verdict.errors:
-        yield from _sentence(problem, verdict, measurement)
+        if not problem.is_excess:
+            yield "\n".join(_sentence(problem, verdict, measurement))
 
 
 def contradiction(one: ModelResult, other: ModelResult) -> str:
@@ -97,7 +130,7 @@ def unmeasured_entry(stale: Stale) -> str:
 
 
 def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> Iterator[str]:
-    """Yield what an error other than an excess says, and the remedy."""
+    """Yield the lines of what one error says."""
     model = verdict.model
     if problem.kind == "not_measured":
         unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
@@ -109,84 +142,83 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
             if problem.module and unplaced
             else "observing runs no backward pass: use the model_budget fixture"
         )
-        yield f"{model}: {problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
+        yield f"{problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         ran = without_formula(problem.operators, model)
-        yield f"{model}: only a lower bound, for operators without a formula ran: {ran}"
+        yield f"only a lower bound, for operators without a formula ran: {ran}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f"  {_remedy(operator)}"
     elif problem.kind == "steeper" and problem.scaling is not None:
-        yield f"{model}: {steeper(problem.scaling)}"
+        yield exponent(problem.scaling)
         yield f"  declared: {problem.place}"
-        yield from (f"  at {size:,}: {human(value, problem.metric)}" for size, value in problem.scaling.points)
+        rows = [(f"{size:,}:", human(value, problem.metric)) for size, value in problem.scaling.points]
+        yield from _aligned(rows, indent=4)
     elif problem.kind == "no_module":
         yield no_module(problem, model)
     elif problem.kind == "new":
-        yield f'{model}: is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
+        yield 'is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
         yield (
-            f'{model}: no limit applies, and unbudgeted = "error"; give one to the call, to a mark, or to the model in '
+            f'no limit applies, and unbudgeted = "error"; give one to the call, to a mark, or to the model in '
             f"the table: [{key_path((*ROOT, 'models', model))}]"
         )
 
 
-def _brief(problem: Problem) -> str:
-    value, limit = _compared(problem)
-    share = percent(*beyond(problem))
-    above = f"{limit} before" if problem.kind == "grown" else limit
-    return f"{problem.subject} {value} > {above}" + (f" (+{share})".replace("+<", "<") if share else "")
-
-
-def _compared(problem: Problem) -> tuple[str, str]:
-    if problem.limit is not None:
-        return compared(problem.metric, problem.value, problem.limit)
-    return compared_numbers(problem.metric, problem.value or 0, problem.before or 0)
-
-
-def _declared(problem: Problem) -> str:
-    if problem.growth is None:
-        return str(problem.place)
-    where = f" ({problem.place})" if problem.place else ""
-    return f"the baseline, growth {problem.growth.text}{where}"
-
-
-def _details(verdict: Verdict, measurement: Measurement, changed: tuple[Difference, ...]) -> Iterator[str]:
-    rows = [("metric", "value", "limit", "over by", "declared")]
-    rows += [(one.subject, *_compared(one), excess(one), _declared(one)) for one in verdict.over]
-    over = {problem.subject for problem in verdict.over}
-    within = [
-        f"{check.subject} {' / '.join(compared(check.metric, check.value, check.limit))}"
-        for check in (*verdict.checks, *verdict.parts)
-        if check.limit is not None and check.value is not None and check.subject not in over
-    ]
+def _details(one: Standing, measurement: Measurement) -> Iterator[str]:
     yield ""
-    yield f"  {verdict.model}"
-    yield from _aligned(rows)
-    if within:
-        yield f"  within: {', '.join(within)}"
-    yield f"  counted: {'; '.join(circumstances(measurement))}"
-    yield from (f"  since the baseline: {because(difference)}" for difference in telling(changed))
-    if any(problem.kind == "grown" for problem in verdict.over):
-        yield "  accept it, if it is meant: pytest --modelbudget-update"
-    for module in dict.fromkeys(problem.module for problem in verdict.over):
-        metrics = dict.fromkeys(one.metric for one in verdict.over if one.module == module)
-        yield from _heaviest(measurement, module, metrics)
-    for problem in verdict.over:
-        yield from _hint(problem, measurement)
-    if verdict.message:
-        yield f"  note: {verdict.message}"
+    yield from _aligned([("", "value", "limit", "baseline"), *map(_row, one.excesses)])
+    lines = [f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ]
+    lines += [f"limit: {place}" for place in _places(one)]
+    lines += [f"since the baseline: {cause}" for cause in why(one.causes)]
+    if any(found.grown for found in one.excesses):
+        lines.append("accept the growth: pytest --modelbudget-update")
+    if not one.causes:
+        lines += _heaviest(measurement, one.excesses)
+    lines += [hint for found in one.excesses for hint in _hint(found, measurement)]
+    lines.append(f"counted: {'; '.join(circumstances(measurement))}")
+    if one.verdict.message:
+        lines.append(f"note: {one.verdict.message}")
+    for line in lines:
+        yield from (found.text for found in wrapped(f"  {line}", _WIDTH))
 
 
-def _heaviest(measurement: Measurement, module: str | None, metrics: Iterable[str]) -> Iterator[str]:
-    root = next(one for one in measurement.modules.walk() if one.name == (module or ""))
+def _row(found: Finding) -> tuple[str, ...]:
+    """Return a metric, its value, its limit and by how much it is over, its baseline and how far it moved."""
+    value, limit = compared(found.metric, found.value, found.limit) if found.limit else (shown_value(found), "")
+    over = f" (+{found.excess})" if found.over else ""
+    if found.before is None:
+        return found.label, value, f"{limit}{over}", ""
+    now, before = compared_numbers(found.metric, found.value or 0, found.before)
+    moved = f" ({signed_percent(found.before, found.value or 0)})" if found.moved else ""
+    return found.label, value if found.limit else now, f"{limit}{over}", f"{before}{moved}"
+
+
+def _places(one: Standing) -> list[str]:
+    """Return where the rules stand that are broken, each once, with the metrics that they are about."""
+    found: dict[str, list[str]] = {}
+    for excess in one.excesses:
+        if excess.over and excess.limit:
+            found.setdefault(str(excess.limit.place), []).append(excess.metric)
+        if excess.grown and excess.growth:
+            place = f" at {excess.growth.place}" if excess.growth.place.path else ""
+            found.setdefault(f"growth {excess.growth.text}{place}", [])
+    return [f"{listed([*dict.fromkeys(metrics)])} at {place}" if metrics else place for place, metrics in found.items()]
+
+
+def _heaviest(measurement: Measurement, excesses: Sequence[Finding]) -> Iterator[str]:
+    """Yield the heaviest modules of the model, or of the part that is furthest above its limit."""
+    module = excesses[0].worst.module or ""
+    metrics = [found.metric for found in excesses if (found.worst.module or "") == module]
+    root = next(one for one in measurement.modules.walk() if one.name == module)
     for part in where_it_is(root, measurement.name, metrics):
-        yield f"  heaviest modules{f' of {module}' if module else ''} by {listed(part.metrics)}:"
-        yield from _aligned(part.rows, indent=4)
+        labels = [METRICS[metric].label for metric in part.metrics]
+        yield f"heaviest{f' of {module}' if module else ''} by {listed(labels)}:"
+        yield from _aligned(part.rows, indent=2)
         if part.rest:
-            yield f"    {part.rest}"
+            yield f"  {part.rest}"
 
 
-def _hint(problem: Problem, measurement: Measurement) -> Iterator[str]:
+def _hint(problem: Finding, measurement: Measurement) -> Iterator[str]:
     """Tell those who took a paper's MACs, which papers call FLOPs, for FLOPs."""
     macs = {"flops": measurement.macs, "training_flops": measurement.training_macs}.get(problem.metric)
     limit = problem.limit
@@ -195,7 +227,7 @@ def _hint(problem: Problem, measurement: Measurement) -> Iterator[str]:
     if macs <= limit.value + _half_of_last_digit(limit) and macs * 5 >= limit.value * 4:
         meant = problem.metric.replace("flops", "macs")
         text = limit.text.replace(" ", "").replace(",", "_")
-        yield f"  hint: {measurement.name}'s {limit.text} are MACs; did you mean {meant}='{text}'?"
+        yield f"hint: {measurement.name}'s {limit.text} are MACs; did you mean {meant}='{text}'?"
 
 
 def _half_of_last_digit(limit: Limit) -> Fraction:

@@ -1,22 +1,28 @@
-"""The summary at the end of a run: one row a model, held against its budget."""
+"""The summary at the end of a run: one row a model, held against its budget, the worst first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from wcwidth import ljust
 from wcwidth import width as width_of
 
+from pytest_modelbudget.budgets.status import has_moved
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.outline import tree
-from pytest_modelbudget.reports.footer import footer
 from pytest_modelbudget.reports.lines import GAP, Line, notes_on, wrapped
-from pytest_modelbudget.reports.rows import COLUMNS, Row, cell, limited_parts, others, rows_of, status
-from pytest_modelbudget.reports.wording import circumstances
+from pytest_modelbudget.reports.wording import (
+    circumstances,
+    convention,
+    counted,
+    shown_value,
+    value_and_limit,
+)
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.standings import Standing, how_many, standings
 
-_HEADINGS = [METRICS[metric].label for metric in COLUMNS]
-_NARROWEST_NAME = 8
+_COLOURS = {"error": "red", "warning": "yellow", "good": "green", "plain": ""}
+_NAME, _NARROWEST_NAME = 24, 12
 _DOZEN = 12
 _ALL_LEVELS = 1_000_000
 
@@ -26,25 +32,79 @@ def summary(run: Run, width: int, verbosity: int = 0, encoding: str = "utf-8") -
 
     Below zero ``verbosity`` leaves the rows that are not as they should be; at one it adds the module trees of the
     models that are over, warned or grown, as deep as a dozen lines show them, and above that the whole trees of all.
-    Nothing is cut: a name too long for its column gets a line of its own, and where the columns do not fit either,
-    every model gets one line per metric. What the screen's ``encoding`` does not have is escaped.
+    What the screen's ``encoding`` does not have is escaped.
     """
-    models = rows_of(run, encoding)
-    shown = [model for model in models if verbosity >= 0 or model.problem or model.contradicted]
+    models = standings(run)
+    shown = [model for model in models if verbosity >= 0 or model.status.level in ("error", "warning")]
     lines = []
     if shown:
-        lines += _table(shown, width, brief=False) or _table(shown, width, brief=True) or _stack(shown, width)
+        lines += _table(shown, width, encoding)
         trees = [line for model in shown for line in _tree(model, verbosity, width)]
         lines += [*trees, *([Line("")] if trees else [])]
-        lines += footer(models, run.flops_per_mac, width, brief=verbosity < 0)
-    return [*lines, *(line for note in notes_on(run) for line in wrapped(note, width))]
+        lines += _footer(models, run.flops_per_mac, width, brief=verbosity < 0)
+    return [*lines, *(line for note in notes_on(run, width) for line in wrapped(note, width))]
 
 
-def _tree(model: Row, verbosity: int, width: int) -> Iterator[Line]:
+def _layouts(models: Sequence[Standing]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Yield metrics, and whether their limits stand beside them: from what says most to what needs least room."""
+    limited = {one.metric for model in models for one in model.findings if one.limit and one.module is None}
+    metrics = tuple(name for name, metric in METRICS.items() if metric.column and (name != "flops" or name in limited))
+    yield metrics, True
+    yield from ((metrics[:kept], False) for kept in range(len(metrics), -1, -1))
+
+
+def _table(models: Sequence[Standing], width: int, encoding: str) -> list[Line]:
+    """Return one row a model. Where there is no room, limits, the ends of statuses, and columns are left out.
+
+    Names are cut in the middle last.
+    """
+    names = [model.name.encode(encoding, "backslashreplace").decode(encoding) for model in models]
+    longest = max(map(width_of, ["model", *names]))
+    for metrics, with_limits in _layouts(models):
+        grid = [[_cell(model, metric, with_limits=with_limits) for metric in metrics] for model in models]
+        headings = [METRICS[metric].label for metric in metrics]
+        widths = [max(map(width_of, column)) for column in zip(headings, *grid, strict=True)]
+        room = width - sum(len(GAP) + column for column in widths) - len(GAP)
+        shortest = max(width_of(model.status.text if with_limits else model.status.short) for model in models)
+        if room - shortest >= min(longest, _NARROWEST_NAME if not with_limits else _NAME):
+            break
+    first = max(min(longest, room - shortest), min(longest, _NARROWEST_NAME), len("model"))
+
+    def joined(name: str, cells: Sequence[str]) -> str:
+        padded = (ljust(cell, column) for cell, column in zip(cells, widths, strict=True))
+        return GAP.join([ljust(shortened(name, first), first), *padded, ""])
+
+    lines = [Line(joined("model", headings) + "status")]
+    for model, name, cells in zip(models, names, grid, strict=True):
+        status = model.status
+        words = status.text if width_of(status.text) <= room - first else shortened(status.short, room - first)
+        lines.append(Line(joined(name, cells), words, _COLOURS[status.level]))
+    return lines
+
+
+def _cell(model: Standing, metric: str, *, with_limits: bool) -> str:
+    found = next((one for one in model.findings if one.metric == metric and one.module is None), None)
+    return "-" if found is None else value_and_limit(found) if with_limits else shown_value(found)
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name that is cut in the middle where it is wider than ``width``."""
+    if width_of(name) <= width:
+        return name
+    head, tail = name, name
+    while width_of(head) > (width - 1) // 2:
+        head = head[:-1]
+    while width_of(tail) > width - 1 - width_of(head):
+        tail = tail[1:]
+    return f"{head}…{tail}" if width > 1 else name[:width]
+
+
+def _tree(model: Standing, verbosity: int, width: int) -> Iterator[Line]:
     """Yield how a model was counted, and its module tree."""
-    if verbosity <= 0 or (verbosity == 1 and not _is_worth_a_look(model)):
+    worth_a_look = bool(model.verdict.problems) or has_moved(model.verdict)
+    if model.model is None or verbosity <= 0 or (verbosity == 1 and not worth_a_look):
         return
-    measurement = model.result.measurement
+    measurement = model.model.measurement
     depth = None if verbosity == 1 else _ALL_LEVELS
     yield Line("")
     yield from wrapped(f"{model.name}: {'; '.join(circumstances(measurement))}", width)
@@ -52,55 +112,31 @@ def _tree(model: Row, verbosity: int, width: int) -> Iterator[Line]:
         yield from wrapped(line, width, break_words=True) if width_of(line) > width else [Line(line)]
 
 
-def _is_worth_a_look(model: Row) -> bool:
-    return bool(model.verdict.problems) or any(
-        check.before not in (None, check.value) for check in model.verdict.checks
-    )
+def _footer(models: Sequence[Standing], flops_per_mac: int, width: int, *, brief: bool) -> list[Line]:
+    """Return how many models are how, and of which metric the least is left; ``brief`` says only what is wrong."""
+    parts = [counts(models)]
+    closest = closest_to_limit(models)
+    if closest and not brief:
+        parts.append(closest)
+    lines = [line for part in parts for line in wrapped(f"{part}.", width)]
+    last = f"{lines[-1].text} {convention(flops_per_mac)}."
+    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, Line(f"{convention(flops_per_mac)}.")]
 
 
-def _table(models: Sequence[Row], width: int, *, brief: bool) -> list[Line]:
-    """Return one row a model, or nothing where the columns have no room."""
-    grid = [[cell(model.verdict, metric) for metric in COLUMNS] for model in models]
-    statuses = [status(model, brief=brief) for model in models]
-    widths = [max(map(width_of, column)) for column in zip(_HEADINGS, *grid, strict=True)]
-    room = width - sum(len(GAP) + column for column in widths) - len(GAP) - max(map(width_of, statuses))
-    if room < max(len("model"), min(_NARROWEST_NAME, max(width_of(model.name) for model in models))):
-        return []
-    first = max(len("model"), *(width_of(model.name) * (width_of(model.name) <= room) for model in models))
-
-    def joined(name: str, cells: Iterable[str]) -> str:
-        padded = (ljust(cell, column) for cell, column in zip(cells, widths, strict=True))
-        return GAP.join([ljust(name, first), *padded, ""])
-
-    lines = [Line(joined("model", _HEADINGS) + "status")]
-    for model, cells, words in zip(models, grid, statuses, strict=True):
-        fits = width_of(model.name) <= first
-        lines += [] if fits else wrapped(model.name, width, break_words=True)
-        lines.append(Line(joined(model.name if fits else "", cells), words, model.colour))
-        further = ", ".join(
-            f"{METRICS[metric].label} {cell(model.verdict, metric)}" for metric in others(model.verdict)
-        )
-        for text in filter(None, (further, *limited_parts(model.verdict))):
-            lines += wrapped(GAP + text, width, break_words=True)
-    return lines
+def counts(models: Sequence[Standing]) -> str:
+    """Return how many models are how: ``2 of 3 models over budget, 1 within budget``."""
+    found = how_many(models)
+    if len(found) == 1:
+        return f"{counted(len(models), 'model')} {found[0][0]}"
+    first, *others = [f"{number:,} {words}" for words, number in found]
+    number, words = first.split(" ", 1)
+    return ", ".join([f"{number} of {counted(len(models), 'model')} {words}", *others])
 
 
-def _stack(models: Sequence[Row], width: int) -> list[Line]:
-    """Return one line per metric, for screens on which the table has no room."""
-    lines: list[Line] = []
-    for model in models:
-        words = status(model, brief=False)
-        name = f"{model.name}{GAP}"
-        if width_of(name + words) > width:
-            lines += wrapped(model.name, width, break_words=True)
-            name = GAP
-        lines.append(Line(name, words, model.colour))
-        metrics = [*COLUMNS, *others(model.verdict)]
-        label = max(len(METRICS[metric].label) for metric in metrics)
-        for metric in metrics:
-            value = cell(model.verdict, metric)
-            line = f"{GAP}{METRICS[metric].label.ljust(label)}{GAP}{value}"
-            lines += wrapped(line, width, break_words=True) if value != "-" else []
-        for part in limited_parts(model.verdict):
-            lines += wrapped(GAP + part, width, break_words=True)
-    return lines
+def closest_to_limit(models: Sequence[Standing]) -> str:
+    """Return of which metric the least is left, of the models that are within their limits."""
+    found = [(one, model) for model in models if model.status.kind == "within" for one in model.findings if one.left]
+    if not found:
+        return ""
+    closest, model = max(found, key=lambda pair: (pair[0].value or 0) / ((pair[0].limit and pair[0].limit.value) or 1))
+    return f"Closest to its limit: {model.name}'s {closest.label}, {closest.left}"

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 from wcwidth import width as width_of
 
-from pytest_modelbudget.budgets import Limit, Problem, Scaling, Verdict
-from pytest_modelbudget.budgets.verdicts import Kind
-from pytest_modelbudget.measurement import Measurement, OperatorCost, TensorSpec, exactly, human, percent
+from pytest_modelbudget.budgets import Limit, Problem
+from pytest_modelbudget.budgets.status import Finding
+from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results import Incomplete, Run
 from pytest_modelbudget.results.folding import FoldedMeasurement
-
-STATUS: Mapping[Kind, str] = {
-    "over": "over",
-    "grown": "grew",
-    "unknown_operators": "lower bound",
-    "steeper": "too steep",
-    "not_measured": "not measured",
-    "no_module": "no such module",
-    "unbudgeted": "no budget",
-    "new": "new",
-    "warned": "warned",
-}
-"""The status of a model by its worst problem."""
 
 
 def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
     """Return value and limit for people: rounded, and the limit as it was declared.
 
-    Where the two would look equal and are not, both are exact. Parameters have the letter of their limit: ``1.1 B``.
+    Where the two would look equal and are not, both are exact. Billions of parameters are ``G``: ``B`` is for bytes.
     """
     if value is None or value == limit.value or human(value, metric) != human(limit.value, metric):
-        billions = METRICS[metric].billions and limit.text.endswith("B")
-        return human(value, metric).replace("G", "B") if billions else human(value, metric), limit.text
+        text = limit.text
+        return human(value, metric), f"{text[:-1]}G" if METRICS[metric].billions and text.endswith("B") else text
     return exactly(value, metric), exactly(limit.value, metric)
 
 
@@ -47,26 +32,17 @@ def compared_numbers(metric: str, value: int, other: int) -> tuple[str, str]:
     return exactly(value, metric), exactly(other, metric)
 
 
-def excess(problem: Problem) -> str:
-    """Return how far a metric is over its limit: ``89.18 M (2.2%)``."""
-    over, limit = beyond(problem)
-    share = percent(over, limit)
-    return human(over, problem.metric) + (f" ({share})" if share else "")
+def shown_value(found: Finding) -> str:
+    """Return a value for people; of a lower bound it is said that it is one."""
+    text = compared(found.metric, found.value, found.limit)[0] if found.limit else human(found.value, found.metric)
+    return f">= {text}" if found.is_lower_bound and found.value is not None else text
 
 
-def beyond(problem: Problem) -> tuple[int, int]:
-    """Return by how much a metric is above its limit or its baseline, and which that is."""
-    above = problem.before if problem.kind == "grown" else problem.limit.value if problem.limit else None
-    if problem.value is None or above is None:
-        raise ValueError(f"a problem of the kind {problem.kind} has no excess")
-    return problem.value - above, above
-
-
-def steeper(scaling: Scaling) -> str:
-    """Return how a metric grows with the inputs: ``macs grow with exponent 1.43, steeper than linear``."""
-    if scaling.exponent is None:
-        return f"{scaling.metric} follow no power law over these sizes, and {scaling.declared} growth is declared"
-    return f"{scaling.metric} grow with exponent {scaling.exponent:.2f}, steeper than {scaling.declared}"
+def value_and_limit(found: Finding) -> str:
+    """Return a value and its limit, where it has one: ``25.56 M / 25.6 M``."""
+    if found.limit is None:
+        return shown_value(found)
+    return f"{shown_value(found)} / {compared(found.metric, found.value, found.limit)[1]}"
 
 
 def no_module(problem: Problem, model: str) -> str:
@@ -74,11 +50,6 @@ def no_module(problem: Problem, model: str) -> str:
     nearest = f"; the nearest names are {', '.join(problem.nearest)}" if problem.nearest else ""
     where = f" ({problem.place})" if problem.place else ""
     return f'no module of {model} matches "{problem.module}"{where}{nearest}'
-
-
-def has_moved(verdict: Verdict) -> bool:
-    """Return whether any metric is not what it was in the baseline."""
-    return any(check.before not in (None, check.value) for check in verdict.checks)
 
 
 def convention(flops_per_mac: int) -> str:
@@ -93,36 +64,6 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
         *([f"inputs {', '.join(map(str, measurement.inputs))}"] if measurement.inputs else []),
         *([f"{measurement.run} run"] if measurement.run else []),
     ]
-
-
-def sizes(inputs: tuple[TensorSpec, ...]) -> str:
-    """Return the shapes of inputs: ``1x128, 1x128``."""
-    return ", ".join(spec.size for spec in inputs) or "no inputs"
-
-
-class HasInputs(Protocol):
-    """What was measured under a name, at some inputs."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """The inputs of the call."""
-
-
-WordsForInputs = Mapping[tuple[str, tuple[TensorSpec, ...]], str]
-
-
-def words_for_inputs(found: Iterable[HasInputs]) -> WordsForInputs:
-    """Return what to call the inputs of each model: their shapes, and where two have the same, all there is of them."""
-    different = {(one.name, one.inputs) for one in found}
-    alike = Counter((name, sizes(inputs)) for name, inputs in different)
-    return {
-        (name, inputs): sizes(inputs) if alike[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
-        for name, inputs in different
-    }
 
 
 def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:

@@ -8,10 +8,12 @@ from typing import Literal
 from msgspec import Struct
 
 from pytest_modelbudget.budgets.growth import Growth
+from pytest_modelbudget.budgets.status import echoes
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.results.baseline import Lock
 from pytest_modelbudget.results.difference import Difference, differences
 from pytest_modelbudget.results.run import Run
+from pytest_modelbudget.results.standings import Cause, causes
 
 Identity = tuple[str, tuple[str, ...]]
 """The name of a model and its inputs."""
@@ -32,6 +34,18 @@ class Comparison(Struct, frozen=True):
     before: Mapping[str, int]
     after: Mapping[str, int]
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def moved(self) -> list[str]:
+        """The metrics that changed by themselves, the one that changed most first."""
+        told = {one.metric: abs(one.after - one.before) / (one.before or 1) for one in self.differences}
+        found = [metric for metric in told if metric not in echoes(self.before, self.after)]
+        return sorted(found, key=lambda metric: -told[metric])
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The modules behind that."""
+        return causes(one for one in self.differences if one.metric in self.moved)
 
 
 def of_lock(lock: Lock) -> dict[Identity, Measurement]:

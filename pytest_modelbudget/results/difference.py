@@ -23,8 +23,8 @@ class Change(Struct, frozen=True, omit_defaults=True):
     """Modules that changed alike: layers of one kind at several places are one change.
 
     ``modules`` are their qualified names (``""`` is the model itself), as they are now, or as they were where they
-    ``vanished``; ``moved_from`` are the names before, in the same order. ``amount`` is what all of them together add to
-    the metric, negative where they cost less.
+    ``vanished``; one that is new or gone stands for all below it. ``moved_from`` are the names before, in the same
+    order. ``amount`` is what all of them together add to the metric, negative where they cost less.
     """
 
     kind: Kind
@@ -82,32 +82,49 @@ def _costs_something(module: ModuleCost) -> bool:
 def _changes(
     metric: str, old: dict[str, ModuleCost], new: dict[str, ModuleCost], moved: dict[str, str]
 ) -> Iterator[Change]:
+    """Yield what each module adds to a metric; a part that is new or gone as a whole is one change, with its total."""
+    appeared = _topmost(new, old, {*moved})
+    vanished = _topmost(old, new, {*moved.values()})
     for name, module in new.items():
         now = getattr(module.own, metric) or 0
         known = old.get(name)
         if name in moved:
             yield Change("moved", (name,), module.cls, 0, (moved[name],))
         elif known is None:
-            if now:
-                yield Change("appeared", (name,), module.cls, now)
-        else:
-            amount = now - (getattr(known.own, metric) or 0)
-            if amount:
-                yield Change("grew" if amount > 0 else "shrank", (name,), module.cls, amount)
-    gone = old.keys() - new.keys() - set(moved.values())
+            if amount := _amount(name, module, metric, appeared):
+                yield Change("appeared", (name,), module.cls, amount)
+        elif amount := now - (getattr(known.own, metric) or 0):
+            yield Change("grew" if amount > 0 else "shrank", (name,), module.cls, amount)
     for name, module in old.items():
-        amount = getattr(module.own, metric) or 0
-        if name in gone and amount:
+        if name not in new and name not in moved.values() and (amount := _amount(name, module, metric, vanished)):
             yield Change("vanished", (name,), module.cls, -amount)
 
 
+def _topmost(these: dict[str, ModuleCost], others: dict[str, ModuleCost], moved: set[str]) -> dict[str, bool]:
+    """Return which modules, of those that only these have, stand for all below them: the topmost, unless some moved."""
+    found: dict[str, bool] = {}
+    for name, module in these.items():  # parents come before their children
+        if name not in others and name not in found:
+            below = [one.name for one in module.walk()]
+            if moved.isdisjoint(below) and not any(one in others for one in below):
+                found.update(dict.fromkeys(below, False))
+                found[name] = True
+    return found
+
+
+def _amount(name: str, module: ModuleCost, metric: str, topmost: dict[str, bool]) -> int:
+    """Return what a module that is new or gone adds: its total, nothing below one that does, or its own."""
+    if name not in topmost:
+        return getattr(module.own, metric) or 0
+    return (getattr(module.total, metric) or 0) if topmost[name] else 0
+
+
 def _folded(changes: Iterable[Change]) -> list[Change]:
-    """Return one change for those that differ in nothing but the numbers in their names: ``layers.*.up``."""
+    """Return one change for those of one kind that differ in the numbers in their names: ``layers.*.up``."""
     alike: dict[tuple[object, ...], list[Change]] = defaultdict(list)
     for change in changes:
-        each = change.amount if change.kind != "moved" else 0
         pattern = tuple(re.sub(r"\d+", "*", name) for name in (*change.modules, *change.moved_from))
-        alike[change.kind, change.cls, each, pattern].append(change)
+        alike[change.kind, change.cls, pattern].append(change)
     return [
         structs.replace(
             group[0],

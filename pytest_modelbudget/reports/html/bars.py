@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_modelbudget.budgets import Check
-from pytest_modelbudget.measurement import exactly, human
-from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.changes import change_in_percent, telling
+from pytest_modelbudget.budgets.status import Finding
+from pytest_modelbudget.measurement import exactly, signed_percent
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.rows import left_in_relation, room
-from pytest_modelbudget.reports.wording import compared, excess
-from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.reports.wording import compared, shown_value
+from pytest_modelbudget.results.standings import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,69 +42,42 @@ class Exact:
     place: str
 
 
-def bars(model: ModelResult) -> list[Bar]:
-    """Return a bar for each metric that is limited, or has moved since the baseline by itself."""
-    follows = {one.metric for one in model.differences} - {one.metric for one in telling(model.differences)}
-    whole = [
-        check
-        for check in model.verdict.checks
-        if check.limit or check.warn or (_is_held(check) and check.metric not in follows)
-    ]
-    return [_bar(check, model) for check in (*whole, *_parts_to_show(model))]
+def bars(one: Standing) -> list[Bar]:
+    """Return a bar for each metric that tells something; the modules of one pattern are one, with the worst."""
+    return [_bar(found, one) for found in one.telling]
 
 
-def table(model: ModelResult) -> list[Exact]:
+def table(one: Standing) -> list[Exact]:
     """Return what was found of each metric, and what it was held against."""
-    return [_exact(check, model) for check in (*model.verdict.checks, *model.verdict.parts)]
+    return [_exact(found, one) for found in one.findings]
 
 
-def _parts_to_show(model: ModelResult) -> list[Check]:
-    """Return the checks of parts that have a problem, and the one with the least left; the table has them all."""
-    wrong = {problem.subject for problem in model.verdict.problems}
-    limited = [check for check in model.verdict.parts if check.limit is not None and check.value is not None]
-    tightest = min(limited, key=left_in_relation, default=None)
-    return [check for check in model.verdict.parts if check.subject in wrong or check is tightest]
+def _state(found: Finding, one: Standing) -> State:
+    if found.over or found.grown:
+        return "warn" if one.status.kind == "expected" else "bad"
+    if found.value is None:
+        return "bad" if found.limit else "plain"
+    if found.warned or found.is_lower_bound:
+        return "warn"
+    return "good" if found.limit or found.worst.warn or found.moved else "plain"
 
 
-def _label(check: Check) -> str:
-    label = METRICS[check.metric].label
-    return label if check.module is None else f"{check.module or 'the model'} {label}"
-
-
-def _is_held(check: Check) -> bool:
-    return bool(check.limit or check.warn or check.before not in (None, check.value))
-
-
-def _state(check: Check, model: ModelResult) -> State:
-    kinds = {problem.kind for problem in model.verdict.problems if problem.subject == check.subject}
-    if kinds & {"over", "grown"}:
-        return "warn" if model.excused else "bad"
-    if "not_measured" in kinds:
-        return "bad"
-    return "warn" if "warned" in kinds else "good" if _is_held(check) else "plain"
-
-
-def _note(check: Check, model: ModelResult) -> str:
+def _note(found: Finding) -> str:
     """Return how a metric stands: what is left, or by how much it is over, and its way from the baseline."""
-    found = {problem.kind: problem for problem in model.verdict.problems if problem.subject == check.subject}
-    if check.value is None:
+    if found.value is None:
         return "not measured"
-    parts = []
-    if "over" in found:
-        parts.append(f"over by {excess(found['over'])}")
-    elif check.limit:
-        parts.append(room(check))
-    if check.warn and check.value > check.warn.value and "over" not in found:
-        parts.append(f"above the warning at {check.warn.text}")
-    if "grown" in found:
-        parts.append(f"grew by {excess(found['grown'])}")
-    elif check.before not in (None, check.value):
-        parts.append(f"{change_in_percent(check.before or 0, check.value)} since the baseline")
+    parts = [f"over by {found.excess}"] if found.over else [found.left] if found.left else []
+    if found.warned and found.worst.warn:
+        parts.append(f"above the warning at {found.worst.warn.text}")
+    if found.moved:
+        parts.append(f"{signed_percent(found.before or 0, found.value)} since the baseline")
+    if found.differ:
+        parts.append(f"worst: {found.worst.module}")
     return ", ".join(parts)
 
 
-def _bar(check: Check, model: ModelResult) -> Bar:
-    value = check.value or 0
+def _bar(found: Finding, one: Standing) -> Bar:
+    check, value = found.worst, found.value or 0
     line = check.limit.value if check.limit else check.allowed
     marks = [value, line or 0, check.warn.value if check.warn else 0, check.before or 0]
     scale = max(marks) or 1
@@ -116,13 +86,12 @@ def _bar(check: Check, model: ModelResult) -> Bar:
         return f"{96 * number / scale:.2f}"
 
     within = value if line is None else min(value, line)
-    shown, limit = compared(check.metric, check.value, check.limit) if check.limit else (_human(check), "")
     return Bar(
-        label=_label(check),
-        value=shown,
-        limit=limit,
-        note=_note(check, model),
-        state=_state(check, model),
+        label=found.label,
+        value=shown_value(found).replace(">=", "≥"),
+        limit=compared(check.metric, check.value, check.limit)[1] if check.limit else "",
+        note=_note(found),
+        state=_state(found, one),
         used=at(within),
         over=at(value - within),
         limit_at=None if line is None else at(line),
@@ -131,28 +100,25 @@ def _bar(check: Check, model: ModelResult) -> Bar:
     )
 
 
-def _exact(check: Check, model: ModelResult) -> Exact:
-    metric = check.metric
+def _exact(found: Finding, one: Standing) -> Exact:
+    check, metric = found.worst, found.metric
     place = check.limit or check.warn
     return Exact(
-        label=_label(check),
+        label=found.label,
         value=exactly(check.value, metric),
         limit=check.limit.text if check.limit else "",
-        note=_note(check, model),
-        state=_state(check, model),
+        note=_note(found),
+        state=_state(found, one),
         warn=check.warn.text if check.warn else "",
         before="" if check.before is None else exactly(check.before, metric),
-        growth=_growth(check),
+        growth=_growth(found),
         place=str(place.place) if place else "",
     )
 
 
-def _growth(check: Check) -> str:
+def _growth(found: Finding) -> str:
+    check = found.worst
     if check.growth is None or check.allowed is None:
         return ""
     rises = check.allowed != check.before
     return check.growth.text + (f", up to {exactly(check.allowed, check.metric)}" if rises else "")
-
-
-def _human(check: Check) -> str:
-    return human(check.value, check.metric)

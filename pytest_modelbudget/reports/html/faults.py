@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_modelbudget.budgets.status import is_less, is_new
 from pytest_modelbudget.reports.faults import failed_tests
 from pytest_modelbudget.reports.faults import faults as faults_of_run
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.lines import is_less, not_measured
+from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.message import unmeasured_entry
 from pytest_modelbudget.reports.wording import counted, outside_of_modules, why_incomplete
 from pytest_modelbudget.results import Run
@@ -55,7 +56,7 @@ def _notes(run: Run) -> Iterator[Fault]:
         yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
     if line := not_measured(run):
         yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
-    new = tuple(model.name for model in run.models if model.verdict.baseline == "new" and model.verdict.named)
+    new = tuple(model.name for model in run.models if is_new(model.verdict))
     if new:
         yield Fault(
             "plain", f"{_models(new)} not in the baseline yet. Accept: pytest --modelbudget-update", tuple(sorted(new))

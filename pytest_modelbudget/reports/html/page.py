@@ -16,14 +16,23 @@ from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
-from pytest_modelbudget.reports.html.status import Status, headline, kinds, status_of, worst_first
+from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
-from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.reports.wording import circumstances, convention
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.results.standings import Standing, standings
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The kind of a status, its colour and its sentence."""
+
+    kind: str
+    state: State
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Card:
     place: int
     name: str
     inputs: str
-    status: Status
+    status: Shown
     facts: tuple[str, ...]
     bars: tuple[Bar, ...]
     rows: tuple[Exact, ...]
@@ -54,9 +63,9 @@ def render(run: Run) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
     known = faults(run)
-    rows = worst_first(rows_of(run))
-    cards = [_card(place, row) for place, row in enumerate(rows)]
-    state, word, sentence = headline(rows, sum(fault.state == "bad" for fault in known))
+    models = standings(run)
+    cards = [_card(place, one) for place, one in enumerate(models)]
+    state, word, sentence = headline(models, sum(fault.state == "bad" for fault in known))
     script, chart = _script(), get_plotlyjs()
     return template.render(
         state=state,
@@ -65,7 +74,7 @@ def render(run: Run) -> str:
         convention=convention(run.flops_per_mac),
         faults=known,
         cards=cards,
-        kinds=kinds(rows),
+        kinds=kinds(models),
         sortable=_sortable(cards),
         style=_asset("page.css"),
         script=script,
@@ -75,20 +84,21 @@ def render(run: Run) -> str:
     )
 
 
-def _card(place: int, row: Row) -> Card:
-    model = row.result
-    values = {check.metric: check.value for check in model.verdict.checks if check.value is not None}
+def _card(place: int, one: Standing) -> Card:
+    model = one.model
+    assert model is not None
+    values = {check.metric: check.value for check in one.verdict.checks if check.value is not None}
     return Card(
         place=place,
         name=model.name,
-        inputs=row.inputs if model.inputs else "",
-        status=status_of(row),
+        inputs=one.inputs if model.inputs else "",
+        status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
         facts=tuple(_facts(values)),
-        bars=tuple(bars(model)),
-        rows=tuple(table(model)),
-        problems=tuple(problems(model)),
-        where=tuple(where(model)),
-        message=model.verdict.message,
+        bars=tuple(bars(one)),
+        rows=tuple(table(one)),
+        problems=tuple(problems(one)),
+        where=tuple(where(one)),
+        message=one.verdict.message,
         circumstances=tuple(circumstances(decoded(model))),
         tests=model.tests,
         sizes=values,

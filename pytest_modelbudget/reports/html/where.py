@@ -4,41 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.measurement import percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.outline import heaviest
-from pytest_modelbudget.reports.changes import because, telling_excesses
-from pytest_modelbudget.reports.github import said
-from pytest_modelbudget.reports.html.nodes import decoded
-from pytest_modelbudget.reports.wording import WITHOUT_INPUTS
-from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.reports.changes import why
+from pytest_modelbudget.reports.message import remedies
+from pytest_modelbudget.results.standings import Standing
 
 _SHOWN = 3
 
 
-def problems(model: ModelResult) -> Iterator[tuple[str, str]]:
-    """Yield what each problem of a model says, and how to go on or where it was declared."""
-    for problem in telling_excesses(model.verdict.problems):
-        yield said(problem, model).partition("\n")[0], _remedy(problem, model)
+def problems(one: Standing) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong beside metrics that are too high, and how to go on; then where the limit stands."""
+    assert one.model is not None
+    for text in remedies(one.verdict, one.model.measurement):
+        head, _, rest = text.partition("\n")
+        yield head, rest.strip()
+    if one.excesses and one.place is not None:
+        accept = "accept the growth: pytest --modelbudget-update" if any(found.grown for found in one.excesses) else ""
+        yield f"declared at {one.place}", accept
 
 
-def where(model: ModelResult) -> Iterator[str]:
-    """Yield for each metric that is too high what grew, or which layers cost most."""
-    changed = {difference.metric: difference for difference in model.differences}
-    over = [
-        problem for problem in telling_excesses(model.verdict.problems) if problem.is_excess and problem.module is None
-    ]
-    for metric in dict.fromkeys(problem.metric for problem in over):
-        if metric in changed:
-            yield f"Since the baseline: {because(changed[metric])}"
-        else:
-            yield f"{METRICS[metric].label} are mostly in {_heaviest(model, metric)}"
+def where(one: Standing) -> Iterator[str]:
+    """Yield what changed since the baseline, or for each metric that is too high which layers cost most."""
+    yield from (f"Since the baseline: {cause}" for cause in why(one.causes))
+    if not one.causes:
+        for found in one.excesses:
+            if found.module is None:
+                yield f"{METRICS[found.metric].label} are mostly in {_heaviest(one, found.metric)}"
 
 
-def _heaviest(model: ModelResult, metric: str) -> str:
+def _heaviest(one: Standing, metric: str) -> str:
     """Return the layers that cost most: those alike are one, with the share of all of them."""
-    groups = heaviest(model.measurement.modules, metric)
+    assert one.model is not None
+    groups = heaviest(one.model.measurement.modules, metric)
     total = sum(group.cost for group in groups)
     texts = [
         f"{group.name or 'the model itself'} {group.cls}{f' x{len(group.names):,}' if len(group.names) > 1 else ''} "
@@ -47,20 +46,3 @@ def _heaviest(model: ModelResult, metric: str) -> str:
     ]
     rest = sum(group.cost for group in groups[_SHOWN:])
     return ", ".join(texts) + (f"; the other layers: {percent(rest, total)}" if rest else "")
-
-
-def _remedy(problem: Problem, model: ModelResult) -> str:
-    if problem.kind == "not_measured":
-        if decoded(model).modules.own.macs is None:
-            return WITHOUT_INPUTS.capitalize()
-        return "Observing runs no backward pass: use the model_budget fixture"
-    if problem.kind == "unknown_operators":
-        wanted = ", ".join(sorted({f'@pytest_modelbudget.formula("{one.name}")' for one in problem.operators}))
-        return f"The numbers are a lower bound. Register a formula: {wanted}"
-    if problem.kind == "new":
-        return "Accept it: pytest --modelbudget-update"
-    if problem.kind == "unbudgeted":
-        return f"Give the call or mark a limit, or add [tool.modelbudget.models.{model.name}]"
-    if problem.kind == "grown":
-        return "Accept it, if it is meant: pytest --modelbudget-update"
-    return f"Declared in {problem.place}" if problem.place else ""

@@ -1,0 +1,184 @@
+"""How each model of a run stands: its status, the metrics that tell something, and why. Surfaces only lay it out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from pytest_modelbudget.budgets import Place, Problem, Verdict
+from pytest_modelbudget.budgets.status import Finding, Level, Status, findings, has_moved, is_new, place_of, status
+from pytest_modelbudget.measurement import TensorSpec
+from pytest_modelbudget.results.difference import Difference, Kind
+from pytest_modelbudget.results.run import ModelResult, Run
+
+KINDS: Final[Mapping[str, str]] = {
+    "over": "over budget",
+    "grown": "grown",
+    "contradicted": "under a name that another model has",
+    "unknown_operators": "with a lower bound",
+    "not_measured": "not measured",
+    "steeper": "too steep",
+    "no_module": "with a limit for no module",
+    "new": "not in the baseline",
+    "warned": "above a warning",
+    "expected": "over as xfail expects",
+    "within": "within budget",
+    "unbudgeted": "without a budget",
+}
+"""How a model can be, the worst first."""
+
+_LEVELS: Final[Sequence[Level]] = ("error", "warning", "good", "plain")
+_CONTRADICTED: Final = Status("contradicted", "error", "CONTRADICTED: another model has this name")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Modules behind the change of a model, and what they add, by metric; ``moved_from`` are their names before."""
+
+    kind: Kind
+    modules: tuple[str, ...]
+    cls: str
+    amounts: dict[str, int]
+    moved_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one model stands at one set of inputs.
+
+    ``name`` tells it from the others of the run: where several have that name, its ``inputs`` stand in it.
+    ``findings`` has every metric, the worst first; ``causes`` are what changed since the baseline, the largest first.
+    ``model`` is the result in the run; it is None while the test still runs.
+    """
+
+    name: str
+    inputs: str
+    verdict: Verdict
+    status: Status
+    findings: tuple[Finding, ...]
+    causes: tuple[Cause, ...] = ()
+    model: ModelResult | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the model fails the run."""
+        return self.status.level == "error"
+
+    @property
+    def telling(self) -> tuple[Finding, ...]:
+        """The metrics of which there is something to say."""
+        return tuple(one for one in self.findings if one.tells)
+
+    @property
+    def excesses(self) -> tuple[Finding, ...]:
+        """The metrics that are over their limit, or grew by themselves."""
+        return tuple(one for one in self.findings if one.over or (one.grown and not one.is_echo))
+
+    @property
+    def others(self) -> tuple[Problem, ...]:
+        """The problems that are no excess."""
+        return tuple(one for one in self.verdict.problems if not one.is_excess)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to say of the model but its name."""
+        return not (self.fails or self.verdict.problems or has_moved(self.verdict) or is_new(self.verdict))
+
+    @property
+    def place(self) -> Place | None:
+        """Where the rule stands that the worst problem is about."""
+        if self.excesses:
+            return next(filter(None, map(place_of, self.excesses)), None)
+        return next((problem.place for problem in self.verdict.problems if problem.place), None)
+
+
+def standing(
+    verdict: Verdict, differences: Iterable[Difference] = (), *, excused: bool = False, name: str = "", inputs: str = ""
+) -> Standing:
+    """Return how a model stands by its verdict, and what changed since the baseline."""
+    found = findings(verdict)
+    told = {one.metric for one in found if one.module is None and one.moved and not one.is_echo}
+    return Standing(
+        name or verdict.model,
+        inputs or sizes(verdict.inputs),
+        verdict,
+        status(verdict, excused=excused),
+        found,
+        causes(one for one in differences if one.metric in told),
+    )
+
+
+def standings(run: Run) -> list[Standing]:
+    """Return how every model of a run stands, the worst first."""
+    words = words_for_inputs(run.models)
+    several = Counter(name for name, _ in words)
+    contradicted = {place for pair in run.contradicting for place in pair}
+    found = []
+    for place, model in enumerate(run.models):
+        inputs = words[model.name, model.inputs]
+        name = f"{model.name} ({inputs})" if several[model.name] > 1 else model.name
+        one = standing(model.verdict, model.differences, excused=model.excused, name=name, inputs=inputs)
+        found.append(replace(one, model=model, status=_CONTRADICTED if place in contradicted else one.status))
+    return sorted(found, key=_badness)
+
+
+def _badness(one: Standing) -> tuple[int, int, float]:
+    worst = next(iter(one.excesses), None)
+    over = 0.0
+    if worst is not None and worst.value is not None:
+        above = (worst.limit.value if worst.over and worst.limit else worst.before) or 0
+        over = (worst.value - above) / above if above else float("inf")
+    return _LEVELS.index(one.status.level), [*KINDS].index(one.status.kind), -over
+
+
+def how_many(models: Iterable[Standing]) -> list[tuple[str, int]]:
+    """Return how models are, in words, with their number; the worst kind first."""
+    found = Counter(one.status.kind for one in models)
+    return [(words, found[kind]) for kind, words in KINDS.items() if found[kind]]
+
+
+def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:
+    """Return the changes of modules with what they add to each metric, the largest part of a difference first."""
+    found: dict[tuple[str, tuple[str, ...]], Cause] = {}
+    shares: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for one in differences:
+        for change in one.changes:
+            # A module that grows in one metric may shrink in another: it is one cause all the same.
+            key = ("" if change.kind in ("grew", "shrank") else change.kind, change.modules)
+            known = found.setdefault(key, Cause(change.kind, change.modules, change.cls, {}, change.moved_from))
+            if change.amount:
+                known.amounts[one.metric] = change.amount
+            shares[key] = max(shares[key], abs(change.amount) * 10**9 // abs(one.after - one.before))
+    return tuple(found[key] for key, _ in shares.most_common())
+
+
+class HasInputs(Protocol):
+    """What was measured under a name, at some inputs."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs of the call."""
+
+
+WordsForInputs = Mapping[tuple[str, tuple[TensorSpec, ...]], str]
+
+
+def words_for_inputs(found: Iterable[HasInputs]) -> WordsForInputs:
+    """Return what to call the inputs of each model: their shapes, and where two have the same, all there is of them."""
+    different = {(one.name, one.inputs) for one in found}
+    alike = Counter((name, sizes(inputs)) for name, inputs in different)
+    return {
+        (name, inputs): sizes(inputs) if alike[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
+        for name, inputs in different
+    }
+
+
+def sizes(inputs: tuple[TensorSpec, ...]) -> str:
+    """Return the shapes of inputs: ``1x128, 1x128``."""
+    return ", ".join(spec.size for spec in inputs) or "no inputs"
