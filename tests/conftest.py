@@ -16,6 +16,12 @@ pytest_plugins = ["pytester"]
 UNSET = ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS", "TF_BUILD")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full-matrix", action="store_true", help="run every conformance case in every way, by shapes and for real"
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def plain_surroundings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
