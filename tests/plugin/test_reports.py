@@ -130,7 +130,7 @@ def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
     pytester.makeconftest("def pytest_sessionstart(): raise KeyError('broken')")
     for option, is_left in (("--fixtures", True), ("--collect-only", True), ("-v", False)):
         report.write_text("of an earlier run")
-        run(*mode, option, "--modelbudget-report=json", subprocess=True)
+        run(*mode, option, "--modelbudget-report=json")
         assert report.exists() is is_left, option
 
 
