@@ -160,10 +160,10 @@ def test_testpaths_do_not_hide_them(run: Run, project: Path, mode: list[str]) ->
     assert read_report((project / "modelbudget.json").read_text(), "x").complete
 
 
-def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:
+def test_they_run_again_where_they_failed(run_apart: Run, project: Path) -> None:
     (project / "pyproject.toml").write_text(TABLE)
-    pytester.runpytest_subprocess()
-    result = pytester.runpytest_subprocess("--lf", "-x", "--durations=1")
+    run_apart()
+    result = run_apart("--lf", "-x", "--durations=1")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*s call * pyproject.toml::wide", "FAILED pyproject.toml::wide - *"])
 

@@ -186,12 +186,12 @@ def test_what_a_part_leaves_out_fits_into_one_line(run: Run, project: Path) -> N
     assert len(line) <= 80
 
 
-def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:
+def test_they_run_again_where_they_failed(run_apart: Run, project: Path) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
     (project / "pyproject.toml").write_text(TABLE)
     (project / "test_a.py").write_text(FINE)
-    pytester.runpytest_subprocess()
-    result = pytester.runpytest_subprocess("--lf")
+    run_apart()
+    result = run_apart("--lf")
     result.assert_outcomes(failed=1, deselected=1)
 
 
