@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from warm import run_program
+
 pytest_plugins = ["pytester"]
 
 UNSET = ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS", "TF_BUILD")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full-matrix", action="store_true", help="run every conformance case in every way, by shapes and for real"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,6 +35,20 @@ def plain_surroundings() -> Iterator[None]:
         monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         monkeypatch.setenv("COLUMNS", "80")
         yield
+
+
+@pytest.fixture
+def run_apart(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Return what runs pytest as ``pytester.runpytest_subprocess`` does, in a process that has torch already."""
+
+    def run(*options: str) -> pytest.RunResult:
+        begin = time.perf_counter()
+        written, errors = (pytester.path.with_name(f"{pytester.path.name}.{name}") for name in ("out", "err"))
+        code = run_program("pytest", [f"--basetemp={pytester.path}.temporary", *options], written, errors)
+        output, said = (path.read_text(encoding="utf-8").splitlines() for path in (written, errors))
+        return pytest.RunResult(code, output, said, time.perf_counter() - begin)
+
+    return run
 
 
 KNOWN = Path(__file__).parent / "known_failures.txt"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from warm import run_program
+
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / ".github" / "actions" / "modelbudget" / "action.yml"
 WORKFLOWS = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("example_project/.github/workflows/*.yml")]
@@ -46,8 +48,9 @@ def test_net(model_budget): model_budget(nn.Linear(4, {width}), torch.zeros(1, 4
 
 def run_pytest(folder: Path, width: int, limit: str, *options: str) -> None:
     (folder / "test_net.py").write_text(SUITE.format(width=width, limit=limit))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_program("pytest", ["-q", "-p", "no:cacheprovider", *options], folder / "screen")
 
 
 def run_step(folder: Path, step: dict[str, object], values: dict[str, str]) -> tuple[int, dict[str, str]]:

@@ -10,6 +10,7 @@ import pytest
 from pytest_modelbudget.cli.main import main
 from pytest_modelbudget.results.store import read_report
 
+Run = Callable[..., pytest.RunResult]
 SUITE = """
 import pytest, torch
 from torch import nn
@@ -27,13 +28,13 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def shards(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def shards(pytester: pytest.Pytester, run_apart: Run, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     pytester.makepyfile(test_suite=SUITE)
     pytester.makeconftest(SHARD)
     for shard in range(3):
         monkeypatch.setenv("SHARD", str(shard))
         options = ["-n2"] if shard == 2 else []
-        pytester.runpytest_subprocess(*options, f"--modelbudget-report=json:shard{shard}.json")
+        run_apart(*options, f"--modelbudget-report=json:shard{shard}.json")
     return [str(pytester.path / f"shard{shard}.json") for shard in range(3)]
 
 
@@ -66,14 +67,14 @@ gone = {{ params = "1K" }}
 
 @pytest.fixture
 def run_shards(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, run_apart: Run, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Sequence[Sequence[str]]], tuple[str, ...]]:
     """Return what runs shards, each with arguments of its own, and names their reports."""
 
     def run(shards: Sequence[Sequence[str]]) -> tuple[str, ...]:
         for shard, arguments in enumerate(shards):
             monkeypatch.setenv("SHARD", str(shard))
-            result = pytester.runpytest_subprocess(*arguments, f"--modelbudget-report=json:shard{shard}.json")
+            result = run_apart(*arguments, f"--modelbudget-report=json:shard{shard}.json")
             assert result.ret == pytest.ExitCode.OK, result.outlines
         return tuple(str(pytester.path / f"shard{shard}.json") for shard in range(len(shards)))
 
@@ -86,11 +87,17 @@ Shards = Callable[[Sequence[Sequence[str]]], tuple[str, ...]]
 @pytest.mark.parametrize(("stale", "code"), [("error", 1), ("warn", 0)])
 @pytest.mark.parametrize("lock", [False, True], ids=["table", "lock"])
 def test_an_entry_that_no_shard_measured_is_stale(
-    pytester: pytest.Pytester, run_shards: Shards, capsys: pytest.CaptureFixture[str], stale: str, code: int, lock: bool
+    pytester: pytest.Pytester,
+    run_apart: Run,
+    run_shards: Shards,
+    capsys: pytest.CaptureFixture[str],
+    stale: str,
+    code: int,
+    lock: bool,
 ) -> None:
     if lock:
         pytester.makepyfile(test_suite=SUITE.replace("range(4)", "[0, 1, 2, 3, 7]"))
-        pytester.runpytest_subprocess("--modelbudget-update")
+        run_apart("--modelbudget-update")
     pytester.makepyfile(test_suite=SUITE)
     pytester.makeconftest(SHARD)
     table = TABLE.format(stale=stale)

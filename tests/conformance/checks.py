@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from msgspec import structs
 
+from pytest_modelbudget.counting import force_real_run
 from pytest_modelbudget.measurement import Costs, Measurement
 
 from .case import Case
+
+RUNS = {"shape": nullcontext, "real": force_real_run}
+
+
+@contextmanager
+def way(name: str) -> Iterator[None]:
+    """Say of whatever fails inside by which way the case was measured."""
+    try:
+        yield
+    except Exception as error:
+        raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
 
 
 def counts(found: Measurement) -> tuple[int | None, ...]:

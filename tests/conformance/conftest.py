@@ -7,13 +7,24 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from .cases import CASES
+from .case import Case
+from .cases import CASES, FAMILIES
+from .checks import RUNS
+
+LEADING = {next((case.name for case in family if case.training_macs is not None), "") for family in FAMILIES}
+"""One case of each family, where there is one that can be trained."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         marks = {case.name: [pytest.mark.skip(reason=case.unavailable)] if case.unavailable else [] for case in CASES}
         metafunc.parametrize("case", [pytest.param(case, id=case.name, marks=marks[case.name]) for case in CASES])
+
+
+@pytest.fixture
+def runs(case: Case, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Return how to run what is measured in many ways: by shapes, and for one case of each family for real too."""
+    return (*RUNS,) if case.name in LEADING or request.config.getoption("--full-matrix") else ("shape",)
 
 
 @pytest.fixture(scope="session", autouse=True)

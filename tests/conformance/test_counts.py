@@ -2,53 +2,61 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import pytest
 
 from pytest_modelbudget.counting import force_real_run, measure
+from pytest_modelbudget.counting.shape_run.composites import without_composites
 
 from .case import Case
-from .checks import assert_right
-
-RUNS = {"shape": nullcontext, "real": force_real_run}
+from .checks import RUNS, assert_right, way
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_instance(case: Case, run: str) -> None:
-    args, kwargs = case.inputs()
-    with RUNS[run]():
-        found = measure(case.model(), args, kwargs)
-    assert_right(found, case, backward=False)
-    assert found.run == ("real" if case.needs_values else run)
+def test_by_shapes(case: Case) -> None:
+    model, (args, kwargs) = case.model(), case.inputs()
+    with way("an instance"):
+        found = measure(model, args, kwargs)
+        assert_right(found, case, backward=False)
+        assert found.run == ("real" if case.needs_values else "shape")
+    with way("the instance again"):
+        assert measure(model, args, kwargs) == found
+    with way("without remembering composite operators, which is a shortcut"), without_composites():
+        slow = measure(model, args, kwargs)
+        assert (slow.macs, slow.modules, slow.run, slow.unknown) == (found.macs, found.modules, found.run, ())
+        assert set(slow.operators) == set(found.operators)
+    with way("a factory"):
+        built = measure(case.build, args, kwargs)
+        assert_right(built, case, backward=False)
+        assert built.run == ("real" if case.needs_values or case.build_needs_values else "shape")
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_factory(case: Case, run: str) -> None:
-    args, kwargs = case.inputs()
-    with RUNS[run]():
-        found = measure(case.build, args, kwargs)
-    assert_right(found, case, backward=False)
-    assert found.run == ("real" if case.needs_values or case.build_needs_values else run)
+def test_for_real(case: Case, runs: tuple[str, ...]) -> None:
+    model, (args, kwargs) = case.model(), case.inputs()
+    with way("an instance"):
+        by_shapes = measure(model, args, kwargs)
+        with force_real_run():
+            found = measure(model, args, kwargs)
+        assert_right(found, case, backward=False)
+        assert found.run == "real"
+    with way("the operators that shapes told"):
+        assert set(by_shapes.operators) == set(found.operators)
+    if "real" in runs:
+        with way("a factory"), force_real_run():
+            built = measure(case.build, args, kwargs)
+            assert_right(built, case, backward=False)
+            assert built.run == "real"
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_training(case: Case, run: str) -> None:
+def test_training(case: Case, runs: tuple[str, ...]) -> None:
     if case.training_macs is None:
         pytest.skip("training is not defined for this model")
-    args, kwargs = case.inputs()
-    with RUNS[run]():
-        of_instance = measure(case.model(), args, kwargs, backward=True)
-        of_factory = measure(case.build, args, kwargs, backward=True)
-    assert_right(of_instance, case, backward=True)
-    assert_right(of_factory, case, backward=True)
-
-
-def test_shapes_tell_which_operators_really_run(case: Case) -> None:
-    args, kwargs = case.inputs()
-    model = case.model()
-    first, again = measure(model, args, kwargs), measure(model, args, kwargs)
-    with force_real_run():
-        real = measure(model, args, kwargs)
-    assert first == again
-    assert set(first.operators) == set(real.operators)
+    model, (args, kwargs) = case.model(), case.inputs()
+    for run in RUNS:
+        with way(f"an instance, {run}"), RUNS[run]():
+            found = measure(model, args, kwargs, backward=True)
+            assert_right(found, case, backward=True)
+    for run in runs:
+        with way(f"an instance twice, {run}"), RUNS[run]():
+            first, second = (measure(model, args, kwargs, backward=True).as_dict() for _ in range(2))
+            assert first == second
+        with way(f"a factory, {run}"), RUNS[run]():
+            assert_right(measure(case.build, args, kwargs, backward=True), case, backward=True)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from pytest_modelbudget.counting import force_real_run, measure
+from pytest_modelbudget.counting import measure
 
 from .case import Case
+from .checks import RUNS, way
 from .footprint import changes, snapshot, values
 from .tensors import tensors_of
-
-RUNS = {"shape": nullcontext, "real": force_real_run}
 
 
 class Boom(Exception):
@@ -47,31 +46,39 @@ def output_of(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return values(model(*args, **kwargs))
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_nothing_changes_and_the_model_works_as_before(case: Case, run: str) -> None:
+def test_nothing_changes_and_the_model_works_as_before(case: Case, runs: tuple[str, ...]) -> None:
     expected = output_of(case.model(), *case.inputs())
     model, (args, kwargs) = case.model(), case.inputs()
     with_gradients(model, args, kwargs)
     before = snapshot(model, args, kwargs)
-    with RUNS[run]():
-        measure(model, args, kwargs)
-        assert changes(before, snapshot(model, args, kwargs)) == []
-        if case.training_macs is not None:
-            measure(model, args, kwargs, backward=True)
+    for name, run, measured, backward in measurements(case, model, runs):
+        with way(name), RUNS[run]():
+            measure(measured, args, kwargs, backward=backward)
             assert changes(before, snapshot(model, args, kwargs)) == []
-        measure(case.build, args, kwargs)
-        assert changes(before, snapshot(model, args, kwargs)) == []
     assert output_of(model, args, kwargs) == expected
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_nothing_changes_when_forward_raises(case: Case, run: str) -> None:
+def measurements(case: Case, model: nn.Module, runs: tuple[str, ...]) -> Iterator[tuple[str, str, Any, bool]]:
+    """Yield the ways to measure a model: a name, the run, what is measured, and whether with its backward."""
+    training = case.training_macs is not None
+    for run in RUNS:
+        if run in runs or not training:
+            yield f"forward, {run}", run, model, False
+        if training:
+            yield f"backward, {run}", run, model, True
+        if run in runs:
+            yield f"a factory, {run}", run, case.build, False
+
+
+def test_nothing_changes_when_forward_raises(case: Case, runs: tuple[str, ...]) -> None:
     model, (args, kwargs) = Interrupted(case.model()), case.inputs()
     with_gradients(model, args, kwargs)
     before = snapshot(model, args, kwargs)
-    with RUNS[run](), pytest.raises(Boom):
-        measure(model, args, kwargs, backward=case.training_macs is not None)
-    assert changes(before, snapshot(model, args, kwargs)) == []
+    for run in runs:
+        with way(run):
+            with RUNS[run](), pytest.raises(Boom):
+                measure(model, args, kwargs, backward=case.training_macs is not None)
+            assert changes(before, snapshot(model, args, kwargs)) == []
 
 
 def changed_by(change: Any) -> list[str]:

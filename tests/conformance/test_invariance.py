@@ -7,7 +7,7 @@ factory, a shape run and a real run agree is tested in test_counts.py: all of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,92 +16,36 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pytest_modelbudget.counting import force_real_run, measure, observe
+from pytest_modelbudget.counting import measure, observe
 
 from .case import Case
 from .cases import CASES
-from .checks import assert_right
+from .checks import RUNS, assert_right, way
 from .tensors import mapped
 
-RUNS = {"shape": nullcontext, "real": force_real_run}
 MODES = {"no_grad": torch.no_grad, "enable_grad": torch.enable_grad, "inference_mode": torch.inference_mode}
-ATTENTIVE = [case for case in CASES if case.name.startswith(("multihead-", "transformer-"))]
-
-
-def skip_if_it_varies(case: Case, by: str) -> None:
-    if by in case.varies:
-        pytest.skip(f"varies: {case.varies[by]}")
 
 
 @contextmanager
-def fast_path(enabled: bool) -> Iterator[None]:
+def mode_of(model: nn.Module, training: bool) -> Iterator[None]:
+    modules = [module for module in model.modules() if hasattr(module, "training")]
+    before = [module.training for module in modules]
+    model.train(training)
+    yield
+    for module, was in zip(modules, before, strict=True):
+        module.training = was
+
+
+@contextmanager
+def fast_path(model: nn.Module, enabled: bool) -> Iterator[None]:
+    """Evaluate, which alone may take it, with or without it."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(enabled)
     try:
-        yield
+        with mode_of(model, training=False):
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_evaluation_and_training_mode(case: Case, run: str) -> None:
-    skip_if_it_varies(case, "mode")
-    model, (args, kwargs) = case.model(), case.inputs()
-    backward = case.training_macs is not None
-    for switch in (nn.Module.eval, nn.Module.train):
-        switch(model)
-        with RUNS[run]():
-            assert_right(measure(model, args, kwargs, backward=backward), case, backward=backward)
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_grad_modes_around_the_measurement(case: Case, run: str) -> None:
-    model, (args, kwargs) = case.model(), case.inputs()
-    for mode in MODES.values():
-        if mode is torch.inference_mode and "grad" in case.varies:
-            continue
-        with RUNS[run](), mode():
-            assert_right(measure(model, args, kwargs), case, backward=False)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_grad_modes_under_observation(case: Case, mode: str) -> None:
-    """Here the model itself runs in the mode, with the kernels that it would take."""
-    if mode == "inference_mode":
-        skip_if_it_varies(case, "grad")
-    skip_if_it_varies(case, "fast_path")
-    model, (args, kwargs) = case.model(), case.inputs()
-    with observe() as seen, MODES[mode]():
-        model(*args, **kwargs)
-    assert seen.faults == []
-    assert [(found.params, found.macs) for found in seen.measurements] == (
-        [(case.params, case.macs)] if counted(case) else []
-    )
-
-
-def counted(case: Case) -> bool:
-    """Whether observation speaks of the case at all: it leaves out modules without params and MACs."""
-    return bool(case.params or case.macs)
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_first_and_second_measurement(case: Case, run: str) -> None:
-    model, (args, kwargs) = case.model(), case.inputs()
-    backward = case.training_macs is not None
-    with RUNS[run]():
-        first, second = (measure(model, args, kwargs, backward=backward) for _ in range(2))
-    assert first.as_dict() == second.as_dict()
-    assert_right(second, case, backward=backward)
-
-
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("attentive", ATTENTIVE, ids=lambda case: case.name)
-def test_with_and_without_the_fast_path(attentive: Case, run: str) -> None:
-    case = attentive
-    model, (args, kwargs) = case.model().eval(), case.inputs()
-    for enabled in (True, False):
-        with RUNS[run](), fast_path(enabled):
-            assert_right(measure(model, args, kwargs), case, backward=False)
 
 
 class PassingFunctions(TorchFunctionMode):
@@ -123,34 +67,60 @@ def default_device() -> Iterator[None]:
         torch.set_default_device(None)
 
 
-ACTIVE = {
-    "default device": default_device,
-    "device context": lambda: torch.device("cpu"),
-    "function mode": PassingFunctions,
-    "dispatch mode": PassingOperators,
-}
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_inside_what_the_user_has_active(case: Case, run: str) -> None:
+@contextmanager
+def everything() -> Iterator[None]:
     """All at once: what one of them does to a run, no other takes back."""
+    with default_device(), torch.device("cpu"), PassingFunctions(), PassingOperators():
+        yield
+
+
+def test_modes_and_devices(case: Case, runs: tuple[str, ...]) -> None:
     model, (args, kwargs) = case.model(), case.inputs()
     backward = case.training_macs is not None
-    with ExitStack() as active:
-        for make in ACTIVE.values():
-            active.enter_context(make())
-        with RUNS[run]():
-            found = measure(model, args, kwargs, backward=backward)
-    assert_right(found, case, backward=backward)
-    assert run == "real" or found.run == measure(model, args, kwargs, backward=backward).run
+    for run in runs:
+        for name, active, with_backward in surroundings(case, model, backward):
+            with way(f"{name}, {run}"):
+                with active(), RUNS[run]():
+                    found = measure(model, args, kwargs, backward=with_backward)
+                assert_right(found, case, backward=with_backward)
+                if active is everything and run == "shape":
+                    assert found.run == measure(model, args, kwargs, backward=backward).run
+    if "meta" not in case.varies:
+        args, kwargs = mapped(to_meta, case.inputs())
+        with way("on meta"), torch.device("meta"):
+            model = case.model()
+        with way("on meta"):
+            assert_right(measure(model, args, kwargs), case, backward=False)
 
 
-def test_on_meta(case: Case) -> None:
-    skip_if_it_varies(case, "meta")
-    args, kwargs = mapped(to_meta, case.inputs())
-    with torch.device("meta"):
-        model = case.model()
-    assert_right(measure(model, args, kwargs), case, backward=False)
+def surroundings(case: Case, model: nn.Module, backward: bool) -> Iterator[tuple[str, Any, bool]]:
+    """Yield what may surround a measurement: its name, a context, and whether to measure the backward in it."""
+    if "mode" not in case.varies:
+        yield "evaluation", lambda: mode_of(model, training=False), backward
+        yield "training mode", lambda: mode_of(model, training=True), backward
+    for name, mode in MODES.items():
+        if name != "inference_mode" or "grad" not in case.varies:
+            yield name, mode, False
+    yield "inside what the user has active", everything, backward
+    if case.name.startswith(("multihead-", "transformer-")):
+        for enabled in (True, False):
+            yield f"evaluation, fast path {enabled}", lambda on=enabled: fast_path(model, on), False
+
+
+def test_modes_under_observation(case: Case) -> None:
+    """Here the model itself runs in the mode, with the kernels that it would take."""
+    if "fast_path" in case.varies:
+        pytest.skip(f"varies: {case.varies['fast_path']}")
+    model, (args, kwargs) = case.model(), case.inputs()
+    for name, mode in MODES.items():
+        if name != "inference_mode" or "grad" not in case.varies:
+            with way(name):
+                with observe() as seen, mode():
+                    model(*args, **kwargs)
+                assert seen.faults == []
+                counted = bool(case.params or case.macs)  # it leaves out modules without params and MACs
+                found = [(one.params, one.macs) for one in seen.measurements]
+                assert found == ([(case.params, case.macs)] if counted else [])
 
 
 def to_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -161,7 +131,8 @@ def to_meta(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("on_cuda", CASES if torch.cuda.is_available() else [], ids=lambda case: case.name)
 def test_on_cuda(on_cuda: Case, run: str) -> None:
     case = on_cuda
-    skip_if_it_varies(case, "cuda")
+    if "cuda" in case.varies:
+        pytest.skip(f"varies: {case.varies['cuda']}")
     args, kwargs = mapped(lambda tensor: tensor.detach().cuda().requires_grad_(tensor.requires_grad), case.inputs())
     with RUNS[run]():
         found = measure(case.model().cuda(), args, kwargs, backward=case.training_macs is not None)

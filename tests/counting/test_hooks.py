@@ -13,7 +13,7 @@ from torch import nn
 from pytest_modelbudget.counting import force_real_run, measure
 
 from .shape_run.model import Model, rows
-from .test_footprint import ONE, measured_in_every_way
+from .test_restored_objects import ONE, measured_in_every_way
 
 
 def linear() -> nn.Sequential:

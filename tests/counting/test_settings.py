@@ -10,7 +10,7 @@ import torch
 from pytest_modelbudget.counting.restoring.settings import put_settings_back, read_settings
 
 from .shape_run.model import Model
-from .test_footprint import measured_in_every_way
+from .test_restored_objects import measured_in_every_way
 
 
 def change_settings() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from pytest_modelbudget.counting import force_real_run, measure
 
 from .shape_run.model import Model, rows
-from .test_footprint import ONE
+from .test_restored_objects import ONE
 
 
 def test_a_model_that_existed_before_its_factory_is_as_it_was() -> None:

@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from ruamel.yaml import YAML
 
-import pytest_modelbudget
 from pytest_modelbudget.budgets.config_file import read_table
+from warm import run_program
 
 from .pages import ROOT, Block, Story
-from .warm import run_warm
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -129,7 +129,10 @@ class Trial:
             self.untried = False
         if program in ("pytest", "modelbudget"):
             written = self.folder.with_name(f"{self.folder.name}.written")
-            code = run_warm(program, arguments, self.folder, written, _PACKAGE)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(self.folder)
+                patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+                code = run_program("pytest" if program == "pytest" else "pytest_modelbudget", arguments, written)
             return code, written.read_text(encoding="utf-8")
         assert program in ("python", "git"), f"{program} is no command that pages may show"
         done = subprocess.run(
@@ -162,7 +165,6 @@ def _at_home_in(folder: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-_PACKAGE = Path(pytest_modelbudget.__file__).parents[1]
 _SHOWN = 10_000
 _GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,

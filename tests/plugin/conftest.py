@@ -12,12 +12,15 @@ import pytest
 
 # In-process runs drop every module that they import: what can be imported only once has to be there before.
 import pytest_modelbudget.counting  # noqa: F401
+from warm_workers import warm_workers
 
 # A project of its own, run in a copy: its hooks must not meet the tests of ours.
 collect_ignore = ["behaviours"]
 
 MODELS = Path(__file__).parent / "behaviours" / "models.py"
 Run = Callable[..., pytest.RunResult]
+WITHOUT = [f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "hypothesispytest", "anyio")]
+"""Plugins that cost time and change nothing: at the end of a run, unraisableexception collects garbage five times."""
 PLAIN, N0, N2 = (
     pytest.param([], id="plain"),
     pytest.param(["-n0"], id="n0", marks=pytest.mark.workers),
@@ -35,25 +38,20 @@ def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Write the given files, and run pytest: in this process, or in processes of its own where options need it."""
+    """Write the given files, and run pytest: in this process, with workers that are forked from one with torch."""
     shutil.copy(MODELS, pytester.path)
     (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
-    def run(*options: str, subprocess: bool = False, **files: str) -> pytest.RunResult:
+    def run(*options: str, **files: str) -> pytest.RunResult:
         for name, text in files.items():
             path = pytester.path / name.replace("__", "/")
             path = path.with_suffix(".toml" if name.endswith("pyproject") else ".py")
             path.parent.mkdir(parents=True, exist_ok=True)
             head = "" if path.suffix == ".toml" else "import pytest; from models import *\n"
             path.write_text(head + dedent(text).lstrip("\n"), encoding="utf-8")
-        apart = subprocess or any(option.startswith("-n") and option != "-n0" for option in options)
-        # At the end of every run that last plugin collects garbage five times, which takes a second with torch loaded.
-        without = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-        if not apart:
-            return pytester.runpytest_inprocess(*without, *options)
-        if "-n2" in options:
-            # What runs in workers alone is covered by the behaviours; it would slow down these hundred runs by a third.
-            monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-        return pytester.runpytest_subprocess(*without, *options)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(Path.cwd())  # as `python -m pytest` does
+            with warm_workers():
+                return pytester.runpytest_inprocess(*WITHOUT, *options)
 
     return run

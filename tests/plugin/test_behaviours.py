@@ -16,14 +16,14 @@ it must not say. Nothing is to be registered anywhere; ``UPDATE_FAULTS=1`` write
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
+
+from warm import run_program
 
 from .expectations import Expectation, read_expectations
 from .junit import outcome
@@ -75,10 +75,11 @@ def run_once(shared: Path, mode: str) -> Inner:
 def run_pytest(folder: Path, project: Path, options: list[str]) -> None:
     copy = folder / "behaviours"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pytest", "--continue-on-collection-errors", "--junitxml=../junit.xml", *options]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    (folder / "screen").write_text(done.stdout + done.stderr, encoding="utf-8")
-    (folder / "code").write_text(str(done.returncode))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(copy)
+        options = ["--continue-on-collection-errors", "--junitxml=../junit.xml", *options]
+        code = run_program("pytest", options, folder / "screen")
+    (folder / "code").write_text(str(code))
     (folder / "done").touch()
 
 

@@ -82,7 +82,7 @@ def outcomes(path: Path) -> dict[str, str]:
 # 3 rows: encoder 3 * 4 * 4, decoder the same; of the wide one the encoder alone, 3 * 4 * 8.
 @EVERY_MODE
 def test_a_project_without_a_test_is_guarded(run: Run, project: Path, mode: list[str]) -> None:
-    result = run(*mode, "--junitxml=junit.xml", "--modelbudget-report=json", pyproject=TABLE, subprocess=True)
+    result = run(*mode, "--junitxml=junit.xml", "--modelbudget-report=json", pyproject=TABLE)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=1, failed=1)
     assert outcomes(project) == {"task": "ok", "wide": "failure"}
@@ -104,7 +104,7 @@ def test_a_project_without_a_test_is_guarded(run: Run, project: Path, mode: list
 
 @PLAIN_AND_N2
 def test_what_is_wrong_with_a_declaration_fails_its_item(run: Run, project: Path, mode: list[str]) -> None:
-    result = run(*mode, "--junitxml=junit.xml", pyproject=FAULTY, subprocess=True)
+    result = run(*mode, "--junitxml=junit.xml", pyproject=FAULTY)
     assert outcomes(project) == dict.fromkeys(
         (
             "raises",
@@ -142,7 +142,7 @@ def test_where_they_are_collected(run: Run, project: Path) -> None:
         return [line for line in result.outlines if "::" in line]
 
     both = ["pyproject.toml::task", "pyproject.toml::wide"]
-    run(pyproject=TABLE, test_other="def test_other(): pass", subprocess=True)
+    run(pyproject=TABLE, test_other="def test_other(): pass")
     assert collected() == [*both, "test_other.py::test_other"]
     assert collected("pyproject.toml") == both
     assert collected("pyproject.toml::wide") == both[1:]
@@ -155,24 +155,22 @@ def test_where_they_are_collected(run: Run, project: Path) -> None:
 @PLAIN_AND_N2
 def test_testpaths_do_not_hide_them(run: Run, project: Path, mode: list[str]) -> None:
     (project / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
-    result = run(
-        *mode, "--modelbudget-report=json", pyproject=TABLE, tests__test_a="def test_a(): pass", subprocess=True
-    )
+    result = run(*mode, "--modelbudget-report=json", pyproject=TABLE, tests__test_a="def test_a(): pass")
     result.assert_outcomes(passed=2, failed=1)
     assert read_report((project / "modelbudget.json").read_text(), "x").complete
 
 
-def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:
+def test_they_run_again_where_they_failed(run_apart: Run, project: Path) -> None:
     (project / "pyproject.toml").write_text(TABLE)
-    pytester.runpytest_subprocess()
-    result = pytester.runpytest_subprocess("--lf", "-x", "--durations=1")
+    run_apart()
+    result = run_apart("--lf", "-x", "--durations=1")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*s call * pyproject.toml::wide", "FAILED pyproject.toml::wide - *"])
 
 
 def test_a_model_without_a_limit_is_reported(run: Run, project: Path) -> None:
     table = '[tool.modelbudget.models.task]\nfactory = "acme.nets:Task"\n'
-    result = run(pyproject=table, subprocess=True)
+    result = run(pyproject=table)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["task *no budget"])
 
@@ -180,7 +178,7 @@ def test_a_model_without_a_limit_is_reported(run: Run, project: Path) -> None:
 def test_a_package_below_src(run: Run, project: Path) -> None:
     (project / "src").mkdir()
     (project / "acme").rename(project / "src" / "acme")
-    result = run(pyproject=TABLE, subprocess=True)
+    result = run(pyproject=TABLE)
     result.assert_outcomes(passed=1, failed=1)
 
 
@@ -234,7 +232,7 @@ macs = 100
 # A row costs 4 * 4 for each of encoder and decoder: 128 for each at 8 rows, and 256 together.
 @PLAIN_AND_N2
 def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: list[str]) -> None:
-    result = run(*mode, "--junitxml=junit.xml", pyproject=SCALED, subprocess=True)
+    result = run(*mode, "--junitxml=junit.xml", pyproject=SCALED)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [

@@ -32,7 +32,7 @@ def project(pytester: pytest.Pytester) -> Path:
 @PLAIN_AND_N2
 def test_where_a_hook_ignores_the_file(run: Run, project: Path, mode: list[str]) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
-    result = run(*mode, pyproject=TABLE, test_a=FINE, subprocess=True)
+    result = run(*mode, pyproject=TABLE, test_a=FINE)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([OVER, "FAILED pyproject.toml::net - *"])
 
@@ -41,7 +41,7 @@ def test_where_a_hook_ignores_the_file(run: Run, project: Path, mode: list[str])
 def test_where_the_table_stands_in_a_folder_that_is_not_searched(run: Run, project: Path, mode: list[str]) -> None:
     (project / ".ci").mkdir()
     (project / ".ci" / "budgets.toml").write_text(TABLE)
-    result = run(*mode, "--modelbudget-config=.ci/budgets.toml", test_a=FINE, subprocess=True)
+    result = run(*mode, "--modelbudget-config=.ci/budgets.toml", test_a=FINE)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([OVER, "FAILED .ci/budgets.toml::net - *"])
 
@@ -55,7 +55,7 @@ def test_where_the_table_stands_above_rootdir(
     (project / "pytest.ini").rename(project / "proj" / "pytest.ini")
     monkeypatch.chdir(project / "proj")
     (project / "proj" / "test_a.py").write_text(FINE)
-    result = run(*mode, "--modelbudget-config=../pyproject.toml", subprocess=True)
+    result = run(*mode, "--modelbudget-config=../pyproject.toml")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([OVER, "FAILED ../pyproject.toml::net - *"])
 
@@ -67,14 +67,14 @@ def test_where_rootdir_is_a_link_to_the_folder(
     link = tmp_path_factory.mktemp("links") / "link"
     link.symlink_to(project)
     (project / "pytest.ini").write_text(f"[pytest]\n{ini}")
-    result = run(*mode, f"--rootdir={link}", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result = run(*mode, f"--rootdir={link}", pyproject=TABLE, test_a=FINE)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([OVER])
 
 
 def test_what_selects_items_selects_them(run: Run, project: Path) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
-    run(pyproject=TABLE, test_a=FINE, subprocess=True)
+    run(pyproject=TABLE, test_a=FINE)
 
     def collected(*options: str) -> list[str]:
         result = run("--co", "-q", *options)
@@ -99,14 +99,14 @@ def test_what_selects_items_selects_them(run: Run, project: Path) -> None:
 @PLAIN_AND_N2
 def test_a_run_that_leaves_them_out_is_not_complete(run: Run, project: Path, mode: list[str]) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
-    result = run(*mode, "-v", "--deselect=pyproject.toml::net", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result = run(*mode, "-v", "--deselect=pyproject.toml::net", pyproject=TABLE, test_a=FINE)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["Not measured, since a filter or a shard left tests out: net"])
 
 
 @PLAIN_AND_N2
 def test_an_option_that_ignores_the_table_is_named(run: Run, project: Path, mode: list[str]) -> None:
-    result = run(*mode, "--ignore=pyproject.toml", pyproject=TABLE, test_a=FINE, subprocess=True)
+    result = run(*mode, "--ignore=pyproject.toml", pyproject=TABLE, test_a=FINE)
     result.stdout.fnmatch_lines(["Not measured, since --ignore=pyproject.toml changes what is collected: net"])
 
 
@@ -122,7 +122,7 @@ IN_FOLDERS = {"tests__test_a": FINE, "tests__deep__test_b": FINE, "docs__test_c"
 def test_they_run_where_a_folder_directly_below_rootdir_is_asked_for(
     run: Run, project: Path, mode: list[str], arguments: str
 ) -> None:
-    result = run(*mode, *arguments.format(root=project).split(), pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    result = run(*mode, *arguments.format(root=project).split(), pyproject=TABLE, **IN_FOLDERS)
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines([OVER])
 
@@ -130,7 +130,7 @@ def test_they_run_where_a_folder_directly_below_rootdir_is_asked_for(
 @pytest.mark.parametrize(("mode", "arguments"), with_workers(["tests/deep", "tests/test_a.py"], "tests/deep"))
 def test_a_part_leaves_them_out_and_says_so(run: Run, project: Path, mode: list[str], arguments: str) -> None:
     for verbosity in ("-qq", "-v"):
-        result = run(*mode, verbosity, arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        result = run(*mode, verbosity, arguments, pyproject=TABLE, **IN_FOLDERS)
         assert result.ret == pytest.ExitCode.OK
         result.stdout.fnmatch_lines([f"Not measured, since the run was asked for {arguments}: net"])
         result.stdout.no_fnmatch_line("*= model budgets =*")
@@ -140,9 +140,9 @@ def test_a_part_leaves_them_out_and_says_so(run: Run, project: Path, mode: list[
 def test_they_run_where_testpaths_name_files(run: Run, project: Path, mode: list[str], ini: str) -> None:
     (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
     for arguments in ([], ini.replace("*", "test_a").split()):
-        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS)
         assert result.parseoutcomes()["failed"] == 1
-    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS)
     result.assert_outcomes(passed=1)
 
 
@@ -151,7 +151,7 @@ def test_they_run_where_all_testpaths_are_asked_for(run: Run, project: Path, mod
     (project / "pytest.ini").write_text(f"[pytest]\ntestpaths = {ini}\n")
 
     def runs(*arguments: str) -> bool:
-        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+        result = run(*mode, *arguments, pyproject=TABLE, **IN_FOLDERS)
         return result.parseoutcomes().get("failed") == 1
 
     assert runs("tests", "docs")
@@ -166,9 +166,9 @@ def test_they_run_where_the_folder_of_the_table_is_asked_for(run: Run, project: 
     (project / "zoo.py").rename(project / "conftest.py")
     table = {"packages__vision__pyproject": TABLE.replace("zoo:", "conftest:")}
     option = "--modelbudget-config=packages/vision/pyproject.toml"
-    result = run(*mode, option, "packages/vision", **table, **files, subprocess=True)
+    result = run(*mode, option, "packages/vision", **table, **files)
     result.assert_outcomes(passed=1, failed=1)
-    result = run(*mode, option, "packages/audio", **files, subprocess=True)
+    result = run(*mode, option, "packages/audio", **files)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["Not measured, since the run was asked for packages/audio: net"])
 
@@ -186,12 +186,12 @@ def test_what_a_part_leaves_out_fits_into_one_line(run: Run, project: Path) -> N
     assert len(line) <= 80
 
 
-def test_they_run_again_where_they_failed(run: Run, pytester: pytest.Pytester, project: Path) -> None:
+def test_they_run_again_where_they_failed(run_apart: Run, project: Path) -> None:
     (project / "conftest.py").write_text('collect_ignore_glob = ["*.toml"]\n')
     (project / "pyproject.toml").write_text(TABLE)
     (project / "test_a.py").write_text(FINE)
-    pytester.runpytest_subprocess()
-    result = pytester.runpytest_subprocess("--lf")
+    run_apart()
+    result = run_apart("--lf")
     result.assert_outcomes(failed=1, deselected=1)
 
 
@@ -212,7 +212,7 @@ def test_an_item_that_was_not_run_fails_a_complete_run(run: Run, project: Path, 
     (project / "conftest.py").write_text(WITHOUT_RUNNING)
     measures = 'def test_net(model_budget): model_budget(Head(), name="net", macs=None)'
     source = measures if measured == "elsewhere" else FINE
-    result = run(*mode, pyproject=TABLE.replace('macs = "1K"\n', ""), test_a=source, subprocess=True)
+    result = run(*mode, pyproject=TABLE.replace('macs = "1K"\n', ""), test_a=source)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -229,7 +229,7 @@ def test_an_item_of_a_group_of_workers_was_run(run: Run, project: Path) -> None:
         "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n"
         '    for item in items: item.add_marker(pytest.mark.xdist_group("one"))\n'
     )
-    result = run("-n2", "--dist=loadgroup", pyproject=TABLE.replace("1K", "1M"), test_a=FINE, subprocess=True)
+    result = run("-n2", "--dist=loadgroup", pyproject=TABLE.replace("1K", "1M"), test_a=FINE)
     result.assert_outcomes(passed=2)
 
 
@@ -239,7 +239,7 @@ def test_github_is_told_what_a_part_leaves_out(
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "summary.md"))
-    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS, subprocess=True)
+    result = run(*mode, "tests/deep", pyproject=TABLE, **IN_FOLDERS)
     line = "Not measured, since the run was asked for tests/deep: net"
     result.stdout.fnmatch_lines([f"::notice title=model budgets::{line}"])
     assert line in (project / "summary.md").read_text()

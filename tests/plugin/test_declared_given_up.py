@@ -36,7 +36,7 @@ def test_a_factory_that_gives_up_fails(run: Run, pytester: pytest.Pytester, mode
     (pytester.path / "acme.py").write_text(GIVING_UP)
     (pytester.path / "bare.py").write_text('import pytest\npytest.importorskip("nope")\n')
     table = declared(skipped="acme:skips", expected="acme:xfails", old="acme:skips_unittest", module="bare:Net")
-    result = run(*mode, pyproject=table, subprocess=True)
+    result = run(*mode, pyproject=table)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines_random(
@@ -54,7 +54,7 @@ def test_a_factory_that_gives_up_fails(run: Run, pytester: pytest.Pytester, mode
 
 def test_a_factory_that_stops_the_run_stops_it(run: Run, pytester: pytest.Pytester) -> None:
     (pytester.path / "acme.py").write_text(GIVING_UP)
-    result = run(pyproject=declared(net="acme:stops"), subprocess=True)
+    result = run(pyproject=declared(net="acme:stops"))
     assert result.ret == 7
 
 
@@ -63,9 +63,7 @@ def test_another_module_of_that_name_is_refused(run: Run, pytester: pytest.Pytes
     (pytester.path / "tests").mkdir()
     (pytester.path / "zoo.py").write_text(NET.format(size=100))
     (pytester.path / "tests" / "zoo.py").write_text(NET.format(size=2))
-    result = run(
-        *mode, pyproject=declared(net="zoo:Net"), tests__test_ok="import zoo\ndef test(): pass", subprocess=True
-    )
+    result = run(*mode, pyproject=declared(net="zoo:Net"), tests__test_ok="import zoo\ndef test(): pass")
     result.assert_outcomes(passed=1, failed=1)
     files = [Path(pytester.path, "zoo.py"), Path(pytester.path, "tests", "zoo.py")]
     result.stdout.fnmatch_lines([f"E   BudgetError: zoo:Net is ambiguous: *{files[0]}*{files[1]}*"])
@@ -74,5 +72,5 @@ def test_another_module_of_that_name_is_refused(run: Run, pytester: pytest.Pytes
 @PLAIN_AND_N2
 def test_a_module_that_the_tests_import_too_is_measured(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     (pytester.path / "zoo.py").write_text(NET.format(size=100))
-    result = run(*mode, pyproject=declared(net="zoo:Net"), test_ok="import zoo\ndef test(): pass", subprocess=True)
+    result = run(*mode, pyproject=declared(net="zoo:Net"), test_ok="import zoo\ndef test(): pass")
     result.assert_outcomes(passed=2)

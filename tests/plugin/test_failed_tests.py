@@ -88,7 +88,7 @@ def test_every_report_tells_of_it(
     run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str], mode: list[str]
 ) -> None:
     reports = [f"--modelbudget-report={kind}" for kind in ("json", "markdown", "codequality")]
-    result = run(*mode, *reports, test_all=SUITE, subprocess=True)
+    result = run(*mode, *reports, test_all=SUITE)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED test_all.py::test_exits - BudgetError: budget declared*"])
     stored = read_report((pytester.path / "modelbudget.json").read_text(), "x")
@@ -112,7 +112,7 @@ def test_github_is_told(run: Run, pytester: pytest.Pytester, monkeypatch: pytest
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
     nothing = "@pytest.mark.budget(macs=1)\ndef test_nothing(): pass"
-    result = run(*mode, test_nothing=nothing, subprocess=True)
+    result = run(*mode, test_nothing=nothing)
     result.stdout.fnmatch_lines(["::error file=test_nothing.py,title=failed test_nothing.py%3A%3Atest_nothing::*"])
     summary = Path("summary.md").read_text()
     assert summary.startswith("## Failed: 1 failed test\n")
@@ -121,5 +121,5 @@ def test_github_is_told(run: Run, pytester: pytest.Pytester, monkeypatch: pytest
 
 @PLAIN_AND_N2
 def test_a_run_in_which_none_failed_passes(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
-    run(*mode, "--modelbudget-report=markdown", test_all=GOOD, subprocess=True)
+    run(*mode, "--modelbudget-report=markdown", test_all=GOOD)
     assert (pytester.path / "modelbudget.md").read_text().startswith("## Passed: ")

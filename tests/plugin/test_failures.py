@@ -198,7 +198,7 @@ def test_a_call_after_the_test_is_refused(run: Run) -> None:
 
 
 @PLAIN_AND_N2
-def test_the_engine_is_loaded_before_the_test_is_called(run: Run, mode: list[str]) -> None:
+def test_the_engine_is_loaded_before_the_test_is_called(pytester: pytest.Pytester, mode: list[str]) -> None:
     """Under hypothesis an example has 200 ms, and loading takes seconds."""
-    loaded = 'import sys\ndef test_loaded(model_budget): assert "pytest_modelbudget.counting" in sys.modules\n'
-    run(*mode, test_loaded=loaded, subprocess=True).assert_outcomes(passed=1)
+    pytester.makepyfile('import sys\ndef test_a(model_budget): assert "pytest_modelbudget.counting" in sys.modules')
+    pytester.runpytest_subprocess(*mode).assert_outcomes(passed=1)

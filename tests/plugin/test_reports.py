@@ -114,7 +114,7 @@ def test_a_device_gets_the_report_and_stays_one(run: Run, mode: list[str]) -> No
 
 @PLAIN_AND_N2
 def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
-    run: Run, pytester: pytest.Pytester, mode: list[str]
+    run: Run, run_apart: Run, pytester: pytest.Pytester, mode: list[str]
 ) -> None:
     report = pytester.path / "modelbudget.json"
     for option in ("--collect-only", "--help", "--version", "--markers", "--fixtures"):
@@ -125,12 +125,12 @@ def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
     assert report.read_text() == "of an earlier run"
     (pytester.path / "pyproject.toml").unlink()
     pytester.makeconftest("import os\ndef pytest_runtest_setup(item): os._exit(3)")
-    pytester.runpytest_subprocess("-p", "no:xdist", "--modelbudget-report=json")
+    run_apart("-p", "no:xdist", "--modelbudget-report=json")
     assert not report.exists()
     pytester.makeconftest("def pytest_sessionstart(): raise KeyError('broken')")
     for option, is_left in (("--fixtures", True), ("--collect-only", True), ("-v", False)):
         report.write_text("of an earlier run")
-        run(*mode, option, "--modelbudget-report=json", subprocess=True)
+        run(*mode, option, "--modelbudget-report=json")
         assert report.exists() is is_left, option
 
 

@@ -254,7 +254,7 @@ def test_exponents_are_a_budget(run: Run, mode: list[str]) -> None:
     inputs = "1x10"
     """
     scaled = 'def test_net(model_budget): model_budget.scaling(Net(), "{1,2}x100", name="other", macs="linear")'
-    result = run(*mode, pyproject=table, test_net=scaled, subprocess=True)
+    result = run(*mode, pyproject=table, test_net=scaled)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(
         ['*no limit applies, *or to the model in the table: [[]tool.modelbudget.models."a.head"]']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pytest_modelbudget.results.store import write_report
 
 from .samples import everything
 
+Run = Callable[..., pytest.RunResult]
 SUITE = """
 import torch
 
@@ -20,19 +22,19 @@ def test_a(model_budget): model_budget(torch.nn.Linear(4, 2), torch.zeros(1, 4),
 
 
 @pytest.mark.parametrize("mode", [[], pytest.param(["-n2"], marks=pytest.mark.workers)])
-def test_the_option_writes_the_page(pytester: pytest.Pytester, mode: list[str]) -> None:
+def test_the_option_writes_the_page(pytester: pytest.Pytester, run_apart: Run, mode: list[str]) -> None:
     pytester.makepyfile(SUITE)
-    result = pytester.runpytest_subprocess(*mode, "--modelbudget-report=html")
+    result = run_apart(*mode, "--modelbudget-report=html")
     result.stdout.fnmatch_lines(["html report: modelbudget.html"])
     text = (pytester.path / "modelbudget.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "<bdi>head&lt;b&gt;</bdi>" in text
 
 
-def test_without_the_extra_it_is_refused_before_the_tests(pytester: pytest.Pytester) -> None:
+def test_without_the_extra_it_is_refused_before_the_tests(pytester: pytest.Pytester, run_apart: Run) -> None:
     pytester.makepyfile("def test_a(): raise SystemExit('ran')")
     pytester.makeconftest("import pytest_modelbudget.reports.html as html\nhtml.find_spec = {'jinja2': 1}.get")
-    result = pytester.runpytest_subprocess("--modelbudget-report=html")
+    result = run_apart("--modelbudget-report=html")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"--modelbudget-report=html: needs plotly: {INSTALL}" in result.stderr.str()
 

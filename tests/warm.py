@@ -1,0 +1,110 @@
+"""Processes that have imported torch before: the suite starts hundreds of them, and each would take seconds.
+
+They are forked from a server that has imported torch, NumPy and pytest, and done nothing else. The package and the
+plugins of pytest are imported by each of them, as in a process of its own: whatever this module imported would be there
+already. What a cold start does is tested in processes that are cold.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
+_PRELOADED = ["torch", "numpy", "pytest", "coverage"]
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+_INTERPRETER = (sys.prefix, sys.base_prefix)
+
+
+def run_program(program: str, arguments: list[str], written: Path, errors: Path | None = None) -> int:
+    """Run ``python -m program`` here, for ``pytest`` or ``pytest_modelbudget``; return its exit code.
+
+    ``written`` gets what it writes, without its errors where they have a file of their own.
+    """
+    with written.open("wb") as output, (errors or Path(os.devnull)).open("wb") as other:
+        stdout, stderr = output.fileno(), (other if errors else output).fileno()
+        if not CAN_FORK:
+            return subprocess.run([sys.executable, "-m", program, *arguments], stdout=stdout, stderr=stderr).returncode
+        process = start(_be, program, arguments, descriptors={1: stdout, 2: stderr})
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def start(task: Callable[..., Any], *arguments: Any, descriptors: Mapping[int, int]) -> ForkServerProcess:
+    """Run ``task`` in a warm process, in this folder and environment; ``descriptors``: its number, and ours."""
+    given = {number: Connection(os.dup(ours)) for number, ours in descriptors.items()}
+    place = str(Path.cwd()), {**os.environ}
+    process = _server().Process(target=_run, args=(given, *place, task, arguments), daemon=True)
+    process.start()
+    for one in given.values():
+        one.close()
+    return process
+
+
+@functools.cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    measured = os.environ.pop(_COVERAGE, None)  # of the programs, not of the server and the workers
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.update({_COVERAGE: measured} if measured else {})
+    return context
+
+
+def _run(
+    descriptors: dict[int, Connection],
+    folder: str,
+    environment: dict[str, str],
+    task: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    for number, descriptor in descriptors.items():
+        os.dup2(descriptor.fileno(), number)
+        descriptor.close()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode, closefd=False) for number, mode in enumerate("rww"))
+    task(*arguments)
+
+
+def _be(program: str, arguments: list[str]) -> None:
+    if _COVERAGE in os.environ:
+        import coverage
+
+        coverage.process_startup()
+    sys.argv = [program, *arguments]
+    package = find_spec("pytest_modelbudget")
+    assert package
+    assert package.origin
+    own = [str(Path.cwd()), str(Path(package.origin).parents[1])]
+    sys.path[:] = own + [path for path in sys.path if path.startswith(_INTERPRETER)]
+    os.environ["PYTHONPATH"] = own[1]
+    if program == "pytest":
+        import pytest
+
+        sys.exit(pytest.console_main())
+    from pytest_modelbudget.cli.main import main
+
+    sys.exit(main(arguments))
+
+
+def execute_line() -> None:
+    """Do what ``python -u -c 'import sys;exec(eval(sys.stdin.readline()))'`` does, with which execnet starts a worker."""
+    sys.argv = ["-c"]
+    exec(eval(sys.stdin.readline()), {"__name__": "__main__"})
