@@ -13,8 +13,8 @@ import pytest
 
 from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
-from pytest_modelbudget.session.guards import guard_of
-from pytest_modelbudget.session.ignored_locks import refuse_others_beside
+from pytest_modelbudget.session.files.ignored_locks import refuse_others_beside
+from pytest_modelbudget.session.one_test import guard_of
 from pytest_modelbudget.session.state import (
     AT_END,
     GUARD,
@@ -26,8 +26,8 @@ from pytest_modelbudget.session.state import (
 )
 
 if TYPE_CHECKING:
-    from pytest_modelbudget.session.fixture import ModelBudget
-    from pytest_modelbudget.session.reporting import Destination
+    from pytest_modelbudget.session.ending.report_files import Destination
+    from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
 _MARKERS = (
     f"budget(*, {', '.join(METRICS)}, model, name, module): limit what the models of this test "
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
     if session.declares_models:
-        from pytest_modelbudget.session.declared import collect_declared
+        from pytest_modelbudget.session.one_test.declared_items import collect_declared
 
         collect_declared(config)
     if session.is_controller:
@@ -105,7 +105,7 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     ``model_budget(model, args=(), kwargs=None, *, input_size=None, name=None, backward=False, **limits)`` returns the
     Measurement, or raises BudgetExceeded naming every metric that is over. ``model`` is a module, or a factory of one.
     """
-    from pytest_modelbudget.session.fixture import ModelBudget
+    from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
     budget = ModelBudget(request.node)
     yield budget
@@ -168,7 +168,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         guard.after_teardown()
     late = marks_since(before, item, nextitem)
     if late:
-        from pytest_modelbudget.session.late_marks import refuse_late_marks
+        from pytest_modelbudget.session.one_test.late_marks import refuse_late_marks
 
         refuse_late_marks(item, late)
     return result
@@ -212,7 +212,7 @@ class OnController:
         self.asked_for: list[Destination] = []
         self.reports: list[Destination] = []
         if session.config.getoption("modelbudget_report"):
-            from pytest_modelbudget.session.reporting import destinations
+            from pytest_modelbudget.session.ending.report_files import destinations
 
             self.asked_for = destinations(session)
 
@@ -273,7 +273,7 @@ class OnController:
         self.session.attach(report)
         self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):
-            from pytest_modelbudget.session.controller import receive
+            from pytest_modelbudget.session.ending.gathering import receive
 
             receive(self.session, report)
         result = yield
@@ -289,16 +289,16 @@ class OnController:
             result = yield
         except BaseException:
             if self.session.in_use:
-                from pytest_modelbudget.session.accepting import note_stopped
+                from pytest_modelbudget.session.ending.updating import note_stopped
 
                 note_stopped(self.session)
             raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
-            from pytest_modelbudget.session.accepting import accept
-            from pytest_modelbudget.session.controller import run_of
-            from pytest_modelbudget.session.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.gathering import run_of
+            from pytest_modelbudget.session.ending.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.updating import accept
 
             run = run_of(self.session)
             accept(self.session, run)
@@ -314,15 +314,15 @@ class OnController:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.session.in_use:
-            from pytest_modelbudget.session.controller import write_summary
+            from pytest_modelbudget.session.ending.gathering import write_summary
 
             write_summary(self.session, terminalreporter)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.session.in_use and self.reports:
-            from pytest_modelbudget.session.controller import run_of
-            from pytest_modelbudget.session.reporting import write_reports
+            from pytest_modelbudget.session.ending.gathering import run_of
+            from pytest_modelbudget.session.ending.report_files import write_reports
 
             notes, all_written = write_reports(self.session.config, self.reports, run_of(self.session))
             self.session.notes += notes

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_modelbudget.budgets import Rules, Table
     from pytest_modelbudget.results import TestResult
     from pytest_modelbudget.results.baseline import Lock
-    from pytest_modelbudget.session.locking import LockFile
+    from pytest_modelbudget.session.files.lock_file import LockFile
 
     class Guard(Protocol):
         """What the hooks need of a test under a budget."""
@@ -142,13 +142,13 @@ class Session:
             session = cls(config, False, workerinput.get("modelbudget"))
             session.lock_text = workerinput.get("modelbudget_lock")
             return session
-        from pytest_modelbudget.session.ignored_locks import may_have_lock, refuse_locks_at_start
-        from pytest_modelbudget.session.tables import find_table
+        from pytest_modelbudget.session.files.ignored_locks import may_have_lock, refuse_locks_at_start
+        from pytest_modelbudget.session.files.tables import find_table
 
         session = cls(config, True, find_table(config))
         refuse_locks_at_start(config, session.table_data)
         if session.table_data is not None or may_have_lock(config):
-            from pytest_modelbudget.session.locking import find_lock
+            from pytest_modelbudget.session.files.lock_file import find_lock
 
             session.lock_file = find_lock(config, session.table)
             session.lock_text = session.lock_file.text

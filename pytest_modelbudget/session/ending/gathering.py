@@ -11,10 +11,10 @@ from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, decode, gather
-from pytest_modelbudget.session.completeness import incomplete, uncollected
-from pytest_modelbudget.session.locking import writes
+from pytest_modelbudget.session.ending.completeness import incomplete, uncollected
+from pytest_modelbudget.session.ending.report_files import tell_github
+from pytest_modelbudget.session.files.lock_file import writes
 from pytest_modelbudget.session.pytest_private import encoding_of, headline, show_as_failed
-from pytest_modelbudget.session.reporting import tell_github
 from pytest_modelbudget.session.state import Session
 
 TURNED = "The test failed with this, and a hook or a plugin changed its report: a budget cannot be passed that way."

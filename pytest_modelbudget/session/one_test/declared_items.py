@@ -18,15 +18,15 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
-from pytest_modelbudget.session.completeness import runs_declared
-from pytest_modelbudget.session.concluding import GIVEN_UP
-from pytest_modelbudget.session.fixture import ModelBudget
-from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.files.arguments import runs_declared
+from pytest_modelbudget.session.files.tables import are_one, table_file
+from pytest_modelbudget.session.one_test.deciding import GIVEN_UP
+from pytest_modelbudget.session.one_test.fixture import ModelBudget
+from pytest_modelbudget.session.one_test.source_lines import raise_at
 from pytest_modelbudget.session.state import DECLARED, SESSION
-from pytest_modelbudget.session.tables import are_one, table_file
 
 _MACHINERY = [
-    Path(__file__).parents[1],
+    Path(__file__).parents[2],
     *(Path(module.__file__ or "").parent for module in (pluggy, importlib)),
     Path(inspect.getfile(pytest.Item)).parent,
     Path(contextlib.__file__),

@@ -8,9 +8,9 @@ import pytest
 
 from pytest_modelbudget.budgets import Budget, BudgetError, BudgetExceeded, Limit, Place, Rules, judge
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
-from pytest_modelbudget.session.concluding import Outcome, conclude, lost_failure
-from pytest_modelbudget.session.contract import Contract
-from pytest_modelbudget.session.record import Measured, Record
+from pytest_modelbudget.session.one_test.contract import Contract
+from pytest_modelbudget.session.one_test.deciding import Outcome, conclude, lost_failure
+from pytest_modelbudget.session.one_test.record import Measured, Record
 
 HERE = Place("test_model.py", 7, "@pytest.mark.budget")
 MARKED = Contract((Rules({"macs": Limit(1, "1", HERE)}, place=HERE),), HERE, False, ())

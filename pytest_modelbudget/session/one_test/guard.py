@@ -27,7 +27,8 @@ from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.results import Result, TestResult, encode
 from pytest_modelbudget.results.baseline import LockedModel
 from pytest_modelbudget.results.difference import differences
-from pytest_modelbudget.session.concluding import (
+from pytest_modelbudget.session.one_test.contract import Contract, contract_of
+from pytest_modelbudget.session.one_test.deciding import (
     GIVEN_UP,
     Outcome,
     conclude,
@@ -35,9 +36,9 @@ from pytest_modelbudget.session.concluding import (
     failure_of,
     lost_failure,
 )
-from pytest_modelbudget.session.contract import Contract, contract_of
-from pytest_modelbudget.session.other_plugins import has_failed_softly
-from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.one_test.other_plugins import has_failed_softly
+from pytest_modelbudget.session.one_test.record import Measured, Record
+from pytest_modelbudget.session.one_test.source_lines import raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
     has_failed_subtests,
@@ -48,7 +49,6 @@ from pytest_modelbudget.session.pytest_private import (
     watch_expected_failure,
     xfail_expects_excess,
 )
-from pytest_modelbudget.session.record import Measured, Record
 from pytest_modelbudget.session.state import AT_END, GUARD, SESSION, our_marks
 
 _STOPPED = (KeyboardInterrupt, pytest.exit.Exception)

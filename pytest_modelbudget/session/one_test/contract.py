@@ -9,7 +9,7 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.results.run import SharedMark
-from pytest_modelbudget.session.places import place_of_mark, place_of_test
+from pytest_modelbudget.session.one_test.source_lines import place_of_mark, place_of_test
 from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
 from pytest_modelbudget.session.state import DECLARED, READ, RULES, SESSION, our_marks, our_marks_with_nodes
 

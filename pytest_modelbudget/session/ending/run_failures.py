@@ -9,8 +9,8 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.reports.faults import Fault, faults
 from pytest_modelbudget.results import Run
-from pytest_modelbudget.session.controller import TURNED
-from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.ending.gathering import TURNED
+from pytest_modelbudget.session.one_test.source_lines import raise_at
 from pytest_modelbudget.session.pytest_private import forget_last_failed, report_of_run_failure
 from pytest_modelbudget.session.state import Session
 

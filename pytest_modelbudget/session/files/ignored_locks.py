@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelbudget.session.tables import (
+from pytest_modelbudget.session.files.tables import (
     only_informs,
     project_folders,
     refuse_tables_beside,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, rules_of_mark
-from pytest_modelbudget.session.guarded import GuardedTest
-from pytest_modelbudget.session.places import place_of_mark
+from pytest_modelbudget.session.one_test.guard import GuardedTest
+from pytest_modelbudget.session.one_test.source_lines import place_of_mark
 from pytest_modelbudget.session.state import GUARD, SESSION
 
 

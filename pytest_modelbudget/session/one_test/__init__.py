@@ -20,7 +20,7 @@ def guard_of(item: pytest.Item) -> Guard | None:
     __tracebackhide__ = True
     guard = item.stash.get(GUARD, None)
     if guard is None and our_marks(item):
-        from pytest_modelbudget.session.guarded import guarded_by_marks
+        from pytest_modelbudget.session.one_test.guard import guarded_by_marks
 
         guard = guarded_by_marks(item)
     return guard

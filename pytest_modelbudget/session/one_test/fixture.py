@@ -19,11 +19,11 @@ from pytest_modelbudget.budgets import (
 )
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
-from pytest_modelbudget.session.concluding import failure_of
-from pytest_modelbudget.session.guarded import guarded_by_fixture
-from pytest_modelbudget.session.places import place_of_call
-from pytest_modelbudget.session.progress import narrated
-from pytest_modelbudget.session.record import Record
+from pytest_modelbudget.session.one_test.deciding import failure_of
+from pytest_modelbudget.session.one_test.guard import guarded_by_fixture
+from pytest_modelbudget.session.one_test.progress import narrated
+from pytest_modelbudget.session.one_test.record import Record
+from pytest_modelbudget.session.one_test.source_lines import place_of_call
 
 if TYPE_CHECKING:
     from torch import nn

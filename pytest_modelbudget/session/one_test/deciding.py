@@ -13,9 +13,9 @@ from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.measurement import OperatorCost
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.reports.wording import outside_of_modules
-from pytest_modelbudget.session.carrying import carries
-from pytest_modelbudget.session.contract import Contract
-from pytest_modelbudget.session.record import Failure, Measured, Record
+from pytest_modelbudget.session.one_test.contract import Contract
+from pytest_modelbudget.session.one_test.record import Failure, Measured, Record
+from pytest_modelbudget.session.one_test.shown_with import carries
 
 GIVEN_UP = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 """What a test raises that does not want to be judged."""
