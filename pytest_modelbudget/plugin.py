@@ -14,16 +14,15 @@ import pytest
 from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.session.files.ignored_locks import refuse_others_beside
-from pytest_modelbudget.session.one_test import guard_of
-from pytest_modelbudget.session.state import (
-    AT_END,
+from pytest_modelbudget.session.one_test import (
     GUARD,
-    SESSION,
-    Session,
+    forget,
     is_under_budget,
-    marks_since,
-    our_marks,
+    read_marks,
+    refuse_late_marks,
+    watched,
 )
+from pytest_modelbudget.session.state import SESSION, Session
 
 if TYPE_CHECKING:
     from pytest_modelbudget.session.ending.report_files import Destination
@@ -94,8 +93,6 @@ def pytest_configure(config: pytest.Config) -> None:
         collect_declared(config)
     if session.is_controller:
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
-    else:
-        config.pluginmanager.register(OnWorker(session), "modelbudget-worker")
 
 
 @pytest.fixture
@@ -131,46 +128,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         refuse_others_beside(session.config, ours.table_data, {item.path for item in collected})
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    if GUARD in item.stash:  # a rerun starts anew
-        del item.stash[GUARD]
-    guard_of(item)
+    forget(item)  # a rerun starts anew
+    with watched(item, "setup"):
+        result = yield
+        read_marks(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    guard = guard_of(item)
-    try:
-        if guard is not None:
-            with guard.watching():
-                return (yield)
-        result = yield
-        guard = guard_of(item)  # the test itself, or a hook, may have added a mark or asked for the fixture
-        if guard is not None:
-            guard.after_call()
-        return result
-    finally:
-        if AT_END not in item.stash:
-            item.stash[AT_END] = our_marks(item)
+    with watched(item, "call"):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    before = item.stash[AT_END] if AT_END in item.stash else our_marks(item)
-    item.stash[AT_END] = before
-    result = yield
-    del item.stash[AT_END]
-    guard = item.stash.get(GUARD, None)
-    if guard is not None:
-        guard.after_teardown()
-    late = marks_since(before, item, nextitem)
-    if late:
-        from pytest_modelbudget.session.one_test.late_marks import refuse_late_marks
-
-        refuse_late_marks(item, late)
+    with watched(item, "teardown"):
+        result = yield
+        refuse_late_marks(item)
     return result
 
 
@@ -181,7 +161,7 @@ def pytest_runtest_makereport(
     report = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:
-        guard.after_report(call, report)
+        guard.report(call, report)
     elif (report.skipped or report.failed) and is_under_budget(item):
         from pytest_modelbudget.results import TestResult, encode
 
@@ -191,17 +171,6 @@ def pytest_runtest_makereport(
 
         say_once(report)
     return report
-
-
-class OnWorker:
-    """The hook of a worker before the one that sends its reports."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.session.attach(report)
 
 
 class OnController:
@@ -264,21 +233,16 @@ class OnController:
         self.session.collection.failed += [report.nodeid] * report.failed
         self.session.collection.skipped += [report.nodeid] * report.skipped
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.session.failed.setdefault(report.nodeid, report.longrepr)
         elif report.skipped and hasattr(report, "context"):  # of a subtest
             self.session.skipped_in_part.add(report.nodeid)
-        self.session.attach(report)
-        self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):
             from pytest_modelbudget.session.ending.gathering import receive
 
             receive(self.session, report)
-        result = yield
-        self.session.attempts.settle(report)
-        return result
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.collection.ended.add(nodeid)
@@ -302,7 +266,7 @@ class OnController:
 
             run = run_of(self.session)
             accept(self.session, run)
-            report_run_failures(self.session, run, session)
+            report_run_failures(self.session, run)
         return result
 
     @pytest.hookimpl(tryfirst=True)

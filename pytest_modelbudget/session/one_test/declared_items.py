@@ -20,10 +20,11 @@ from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
 from pytest_modelbudget.session.files.arguments import runs_declared
 from pytest_modelbudget.session.files.tables import are_one, table_file
-from pytest_modelbudget.session.one_test.deciding import GIVEN_UP
+from pytest_modelbudget.session.one_test import DECLARED
+from pytest_modelbudget.session.one_test.deciding import GIVES_UP
 from pytest_modelbudget.session.one_test.fixture import ModelBudget
 from pytest_modelbudget.session.one_test.source_lines import raise_at
-from pytest_modelbudget.session.state import DECLARED, SESSION
+from pytest_modelbudget.session.state import SESSION
 
 _MACHINERY = [
     Path(__file__).parents[2],
@@ -89,7 +90,7 @@ class DeclaredItem(pytest.Item):
             ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
-        except GIVEN_UP as given_up:
+        except GIVES_UP as given_up:
             raise_at(self._given_up(given_up), self.declared.place, self.config, self.name)
         except Exception as error:
             from pytest_modelbudget.counting.notes import add_note

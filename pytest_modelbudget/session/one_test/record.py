@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import pytest
-
-from pytest_modelbudget.budgets import BudgetExceeded, Rules, Verdict
+from pytest_modelbudget.budgets import Rules, Verdict
 from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
 from pytest_modelbudget.results.difference import Difference
 
@@ -31,81 +29,51 @@ class Measured:
         return self.measurement.modules.walk()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """A failure that no test may lose.
-
-    ``raised`` tells whether it has been raised: what observing found is raised only where the test itself raises
-    nothing. ``excusable`` tells whether xfail may expect it; ``left`` whether it left the call of the test, so that
-    whoever makes the report knows of it; ``shown`` whether a report has failed since.
-    """
+    """A failure that no test may lose; what observing found has not been ``raised`` yet."""
 
     error: Exception
-    raised: bool
-    excusable: bool
-    left: bool = False
-    shown: bool = False
+    raised: bool = True
 
 
 @dataclass(slots=True)
 class Record:
     """The measurements and failures of one test, in the order in which they came.
 
-    ``outside`` are the operators with MACs, or without a formula, that ran outside of any module. ``traced_under`` are
-    the modes under which modules ran without data. ``ran_through``: the call of the test came to its end, or to an
-    excess, which ends it in every run. ``unobserved``: it came under a budget when its call had begun.
-    ``judged_under`` are the marks when the latest measurement was judged. ``postponed``: whether it measures anything
-    is known when its fixtures have ended.
+    ``decided`` counts the failures that the end of a phase has decided on. ``outside`` are the operators with MACs, or
+    without a formula, that ran outside of any module. ``traced_under`` are the modes under which modules ran without
+    data.
     """
 
     measured: list[Measured] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    decided: int = 0
     outside: list[OperatorCost] = field(default_factory=list)
     traced_under: set[str] = field(default_factory=set)
     requested_fixture: bool = False
-    postponed: bool = False
-    excused: bool = False
-    skipped: bool = False
-    ran_through: bool = False
-    unobserved: bool = False
-    judged_under: list[pytest.Mark] = field(default_factory=list)
 
-    def meets(self, rules: Rules) -> bool:
-        """Return whether any model was measured that a mark with these rules speaks of."""
-        return any(rules.selects(one.verdict.model, one.original_name) for one in self.measured)
+    def fail(self, error: Exception, *, raised: bool = True) -> None:
+        """Note a failure, if it is not known yet."""
+        if not any(failure.error is error for failure in self.failures):
+            self.failures.append(Failure(error, raised))
+
+    @property
+    def undecided(self) -> list[Failure]:
+        """The failures since the last decision."""
+        return self.failures[self.decided :]
+
+    @property
+    def first_failure(self) -> str:
+        """What the first failure says, if there is one."""
+        error = self.failures[0].error if self.failures else None
+        return "" if error is None else f"{type(error).__name__}: {error}"
 
     @property
     def never_called_fixture(self) -> bool:
         """Whether the test asked for the fixture, and neither measured with it nor failed to."""
         return self.requested_fixture and not self.measured and not self.failures
 
-    @property
-    def unused_fixture(self) -> bool:
-        """Whether a test that came to its end asked for the fixture in vain."""
-        return self.ran_through and self.never_called_fixture
-
-    @property
-    def first_failure(self) -> str:
-        """What the first failure says, if there is one."""
-        if not self.failures:
-            return ""
-        error = self.failures[0].error
-        return f"{type(error).__name__}: {error}"
-
-    def fail(self, error: Exception, *, raised: bool, excusable: bool | None = None) -> None:
-        """Note a failure; unless told otherwise, an excess is the only one that is excusable, and only by itself."""
-        if excusable is None:
-            excusable = isinstance(error, BudgetExceeded) and all(
-                problem.is_excusable for verdict in error.verdicts for problem in verdict.errors
-            )
-        self.failures.append(Failure(error, raised, excusable))
-
-    def leave(self, left: bool = True) -> None:
-        """Note whether the call of the test ends with an exception that shows what was recorded so far."""
-        for failure in self.failures:
-            failure.left = left
-
-    def settle(self) -> None:
-        """Note that a report shows the test as failed: what was recorded so far has had its effect."""
-        for failure in self.failures:
-            failure.shown = True
+    def meets(self, rules: Rules) -> bool:
+        """Return whether any model was measured that a mark with these rules speaks of."""
+        return any(rules.selects(found.verdict.model, found.original_name) for found in self.measured)
