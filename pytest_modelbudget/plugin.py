@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
-from pytest_modelbudget.session.files.ignored_locks import refuse_others_beside
+from pytest_modelbudget.session.files.in_use import refuse_others_beside
 from pytest_modelbudget.session.one_test import (
     GUARD,
     forget,

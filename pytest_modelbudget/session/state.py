@@ -75,8 +75,7 @@ class Session:
             session = cls(config, False, workerinput.get("modelbudget"))
             session.lock_text = workerinput.get("modelbudget_lock")
             return session
-        from pytest_modelbudget.session.files.ignored_locks import may_have_lock, refuse_locks_at_start
-        from pytest_modelbudget.session.files.tables import find_table
+        from pytest_modelbudget.session.files.in_use import find_table, may_have_lock, refuse_locks_at_start
 
         session = cls(config, True, find_table(config))
         refuse_locks_at_start(config, session.table_data)

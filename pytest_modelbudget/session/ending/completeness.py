@@ -17,7 +17,7 @@ from pytest_modelbudget.session.files.arguments import (
     option_values,
     runs_declared,
 )
-from pytest_modelbudget.session.files.tables import table_file
+from pytest_modelbudget.session.files.in_use import table_file
 from pytest_modelbudget.session.pytest_private import matches
 from pytest_modelbudget.session.state import Session
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelbudget.session.files.tables import table_file
+from pytest_modelbudget.session.files.in_use import table_file
 
 
 def runs_declared(config: pytest.Config) -> bool:

@@ -19,7 +19,7 @@ from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredMode
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
 from pytest_modelbudget.session.files.arguments import runs_declared
-from pytest_modelbudget.session.files.tables import are_one, table_file
+from pytest_modelbudget.session.files.in_use import is_same_file, table_file
 from pytest_modelbudget.session.one_test import DECLARED
 from pytest_modelbudget.session.one_test.deciding import GIVES_UP
 from pytest_modelbudget.session.one_test.fixture import ModelBudget
@@ -43,7 +43,7 @@ class DeclaredModels:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.File | None:
         """Collect the declared models where the file with the table is collected."""
-        is_table = file_path.name == self.path.name and are_one(file_path, self.path)
+        is_table = file_path.name == self.path.name and is_same_file(file_path, self.path)
         return TableFile.from_parent(parent, path=file_path) if is_table else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # registered last, so that it comes before what takes items out
