@@ -79,7 +79,7 @@ class Guard:
         self.session = item.config.stash[SESSION]
         self.contract = contract_of(item, reads_marks=False)
         self.record = Record()
-        self._decision = Decision()
+        self._decision: Decision | None = None
         self._observation: Any = None
         self._expected: BaseException | None = None
         self._measures_in_teardown = False
@@ -113,18 +113,19 @@ class Guard:
         if phase == "call" and self._observation is not None and not self.record.requested_fixture:
             self._judge_observed()
         ending = self._call_ending(raised) if phase == "call" else self._ending(raised)
-        self._decision = decide(self.contract, self.record, ending)
+        self._decision = self._decide(ending)
         error = self._decision.error
-        if error is not None:
-            self.record.fail(error)
-        self.record.decided = len(self.record.failures)
         if error is not None and error is not raised:
             drop_own_exception(self.item)
             self.fail(error)
 
     def report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Take back an xfail that excuses what none may, and attach what the test found to its last report."""
-        if self._decision.verdict == "fail" and hasattr(report, "wasxfail"):
+        decision, self._decision = self._decision, None
+        is_expected = hasattr(report, "wasxfail")
+        if decision is None and call.excinfo is not None and (report.failed or is_expected):
+            decision = self._decide(self._ending(call.excinfo.value))  # on a subtest: the call goes on
+        if is_expected and decision is not None and decision.verdict == "fail":
             show_as_failed(report)
         self._was_excused |= hasattr(report, "wasxfail")
         self._was_skipped |= report.skipped
@@ -151,6 +152,13 @@ class Guard:
         self.record.fail(error)
         place = error.place if isinstance(error, BudgetError) else None
         raise_at(error, place or self.contract.place, self.item.config, self.item.name)
+
+    def _decide(self, ending: Ending) -> Decision:
+        decision = decide(self.contract, self.record, ending)
+        if decision.error is not None:
+            self.record.fail(decision.error)
+        self.record.decided = len(self.record.failures)
+        return decision
 
     def _judge_observed(self) -> None:
         seen = self._observation
