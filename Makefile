@@ -8,6 +8,9 @@ EXAMPLE := .venv-example
 # Without its cache, every pytest that the suite starts would rewrite the assertions of all plugins again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Plugins that run tests again, each in a folder of its own: installed, they would be part of every run of the suite.
+RERUNS := pytest-rerunfailures==16.7 flaky==3.8.1 pytest-retry==1.7.0
+
 # What `make quick` leaves to `make test`, beside the tests marked workers and coverage.
 LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py) tests/docs/test_blocks.py
 
@@ -51,6 +54,8 @@ $(EXAMPLE)/installed: EXTRAS = html,xdist
 $(INSTALLED) $(EXAMPLE)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	$(if $(filter test,$(EXTRAS)),$(foreach plugin,$(RERUNS),$(@D)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --target $(@D)/reruns/$(firstword $(subst ==, ,$(plugin))) $(plugin) &&)) true
 	touch $@
 
 clean:

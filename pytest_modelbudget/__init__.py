@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_modelbudget.budgets import BudgetError, BudgetExceeded
     from pytest_modelbudget.counting import formula, measure
     from pytest_modelbudget.measurement import Measurement, MeasurementError
-    from pytest_modelbudget.session.fixture import ModelBudget
+    from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
     __version__: str
 

@@ -13,21 +13,20 @@ import pytest
 
 from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
-from pytest_modelbudget.session.guards import guard_of
-from pytest_modelbudget.session.ignored_locks import refuse_others_beside
-from pytest_modelbudget.session.state import (
-    AT_END,
+from pytest_modelbudget.session.files.in_use import refuse_others_beside
+from pytest_modelbudget.session.one_test import (
     GUARD,
-    SESSION,
-    Session,
+    forget,
     is_under_budget,
-    marks_since,
-    our_marks,
+    read_marks,
+    refuse_late_marks,
+    watched,
 )
+from pytest_modelbudget.session.state import SESSION, Session
 
 if TYPE_CHECKING:
-    from pytest_modelbudget.session.fixture import ModelBudget
-    from pytest_modelbudget.session.reporting import Destination
+    from pytest_modelbudget.session.ending.report_files import Destination
+    from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
 _MARKERS = (
     f"budget(*, {', '.join(METRICS)}, model, name, module): limit what the models of this test "
@@ -89,13 +88,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     session = config.stash[SESSION] = Session.start(config)
     if session.declares_models:
-        from pytest_modelbudget.session.declared import collect_declared
+        from pytest_modelbudget.session.one_test.declared_items import collect_declared
 
         collect_declared(config)
     if session.is_controller:
         config.pluginmanager.register(OnController(session), "modelbudget-controller")
-    else:
-        config.pluginmanager.register(OnWorker(session), "modelbudget-worker")
 
 
 @pytest.fixture
@@ -105,7 +102,7 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     ``model_budget(model, args=(), kwargs=None, *, input_size=None, name=None, backward=False, **limits)`` returns the
     Measurement, or raises BudgetExceeded naming every metric that is over. ``model`` is a module, or a factory of one.
     """
-    from pytest_modelbudget.session.fixture import ModelBudget
+    from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
     budget = ModelBudget(request.node)
     yield budget
@@ -131,46 +128,29 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         refuse_others_beside(session.config, ours.table_data, {item.path for item in collected})
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    if GUARD in item.stash:  # a rerun starts anew
-        del item.stash[GUARD]
-    guard_of(item)
+    forget(item)  # a rerun starts anew
+    with watched(item, "setup"):
+        result = yield
+        read_marks(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    guard = guard_of(item)
-    try:
-        if guard is not None:
-            with guard.watching():
-                return (yield)
-        result = yield
-        guard = guard_of(item)  # the test itself, or a hook, may have added a mark or asked for the fixture
-        if guard is not None:
-            guard.after_call()
-        return result
-    finally:
-        if AT_END not in item.stash:
-            item.stash[AT_END] = our_marks(item)
+    with watched(item, "call"):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
-    before = item.stash[AT_END] if AT_END in item.stash else our_marks(item)
-    item.stash[AT_END] = before
-    result = yield
-    del item.stash[AT_END]
-    guard = item.stash.get(GUARD, None)
-    if guard is not None:
-        guard.after_teardown()
-    late = marks_since(before, item, nextitem)
-    if late:
-        from pytest_modelbudget.session.late_marks import refuse_late_marks
-
-        refuse_late_marks(item, late)
+    with watched(item, "teardown"):
+        result = yield
+        refuse_late_marks(item)
     return result
 
 
@@ -181,7 +161,7 @@ def pytest_runtest_makereport(
     report = yield
     guard = item.stash.get(GUARD, None)
     if guard is not None:
-        guard.after_report(call, report)
+        guard.report(call, report)
     elif (report.skipped or report.failed) and is_under_budget(item):
         from pytest_modelbudget.results import TestResult, encode
 
@@ -193,17 +173,6 @@ def pytest_runtest_makereport(
     return report
 
 
-class OnWorker:
-    """The hook of a worker before the one that sends its reports."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.session.attach(report)
-
-
 class OnController:
     """The hooks of the process that reports: the only one without xdist, the controller with it."""
 
@@ -212,7 +181,7 @@ class OnController:
         self.asked_for: list[Destination] = []
         self.reports: list[Destination] = []
         if session.config.getoption("modelbudget_report"):
-            from pytest_modelbudget.session.reporting import destinations
+            from pytest_modelbudget.session.ending.report_files import destinations
 
             self.asked_for = destinations(session)
 
@@ -264,21 +233,16 @@ class OnController:
         self.session.collection.failed += [report.nodeid] * report.failed
         self.session.collection.skipped += [report.nodeid] * report.skipped
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # pytest counts failures in a hook that is called first
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.session.failed.setdefault(report.nodeid, report.longrepr)
         elif report.skipped and hasattr(report, "context"):  # of a subtest
             self.session.skipped_in_part.add(report.nodeid)
-        self.session.attach(report)
-        self.session.attempts.note(report)
         if hasattr(report, "modelbudget"):
-            from pytest_modelbudget.session.controller import receive
+            from pytest_modelbudget.session.ending.gathering import receive
 
             receive(self.session, report)
-        result = yield
-        self.session.attempts.settle(report)
-        return result
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.session.collection.ended.add(nodeid)
@@ -289,20 +253,20 @@ class OnController:
             result = yield
         except BaseException:
             if self.session.in_use:
-                from pytest_modelbudget.session.accepting import note_stopped
+                from pytest_modelbudget.session.ending.updating import note_stopped
 
                 note_stopped(self.session)
             raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
-            from pytest_modelbudget.session.accepting import accept
-            from pytest_modelbudget.session.controller import run_of
-            from pytest_modelbudget.session.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.gathering import run_of
+            from pytest_modelbudget.session.ending.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.updating import accept
 
             run = run_of(self.session)
             accept(self.session, run)
-            report_run_failures(self.session, run, session)
+            report_run_failures(self.session, run)
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -314,15 +278,15 @@ class OnController:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.session.in_use:
-            from pytest_modelbudget.session.controller import write_summary
+            from pytest_modelbudget.session.ending.gathering import write_summary
 
             write_summary(self.session, terminalreporter)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.session.in_use and self.reports:
-            from pytest_modelbudget.session.controller import run_of
-            from pytest_modelbudget.session.reporting import write_reports
+            from pytest_modelbudget.session.ending.gathering import run_of
+            from pytest_modelbudget.session.ending.report_files import write_reports
 
             notes, all_written = write_reports(self.session.config, self.reports, run_of(self.session))
             self.session.notes += notes

@@ -55,23 +55,39 @@ def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:
     return getattr(getattr(item, "callspec", None), "marks", ())
 
 
-def xfail_expects_excess(item: pytest.Item) -> bool:
-    """Return whether an xfail that applies to ``item`` expects BudgetExceeded.
+def xfail_expects(item: pytest.Item, raised: BaseException) -> bool:
+    """Return whether an xfail that applies to ``item`` excuses ``raised``.
 
-    Without it conditions and ``raises`` would have to be evaluated a second time.
+    Without it a test that is expected to fail could not be told from one that fails, whatever is decided.
     """
-    found = item.stash.get(skipping.xfailed_key, None)
-    if found is None:
-        return False
-    raises = found.raises
-    if raises is None:
-        return True
-    kinds = raises if isinstance(raises, tuple) else (raises,)
+    found = _xfail_of(item)
+    if found is None or found.raises is None:
+        return found is not None
+    if isinstance(found.raises, (type, tuple)):
+        return isinstance(raised, found.raises)
+    return found.raises.matches(raised)  # RaisesExc and RaisesGroup, from pytest 8.4 on
+
+
+def xfail_expects_excess(item: pytest.Item) -> bool:
+    """Return whether an xfail that applies to ``item`` names BudgetExceeded, by itself or among others.
+
+    Without it an excess would be excused that is only the cause of what xfail expects.
+    """
+    found = _xfail_of(item)
+    if found is None or found.raises is None:
+        return found is not None
+    kinds = found.raises if isinstance(found.raises, tuple) else (found.raises,)
     return any(map(_includes_excess, kinds))
 
 
+def _xfail_of(item: pytest.Item) -> skipping.Xfail | None:
+    if item.config.option.runxfail:
+        return None
+    found = item.stash.get(skipping.xfailed_key, None)
+    return skipping.evaluate_xfail_marks(item) if found is None else found  # the test may have added a mark
+
+
 def _includes_excess(expected: Any) -> bool:
-    """Return whether BudgetExceeded is among what is expected: by a type, or described from pytest 8.4 on."""
     described = tuple(getattr(pytest, name) for name in ("RaisesExc", "RaisesGroup") if hasattr(pytest, name))
     if isinstance(expected, described):
         types = expected.expected_exceptions
@@ -104,16 +120,13 @@ def has_failed_subtests(item: pytest.Item) -> bool:
     return any(counts.get(name, 0) for name in (getattr(item, "id", item.nodeid), item.nodeid))
 
 
-def show_as_failed(report: pytest.TestReport, longrepr: Any) -> None:
-    """Turn a report into that of a failure; without ``longrepr`` it keeps what it shows.
+def show_as_failed(report: pytest.TestReport) -> None:
+    """Turn the report of an expected failure into that of a failure; it shows the same.
 
     Without it an xfail would excuse what it must not.
     """
     report.outcome = "failed"
-    if hasattr(report, "wasxfail"):
-        del report.wasxfail
-    if longrepr is not None:
-        report.longrepr = longrepr
+    del report.wasxfail
 
 
 def say_once(report: pytest.TestReport) -> None:

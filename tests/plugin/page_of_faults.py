@@ -20,7 +20,7 @@ ELSEWHERE = {
     "plugin/test_which_table.py": "Which table is in use",
     "plugin/test_table.py": "The table",
     "plugin/test_which_lock.py": "Which lock file is in use",
-    "plugin/test_late_marks.py": "Marks that are added after the call",
+    "plugin/test_late_marks.py": "Marks that are added when the call has begun",
     "plugin/test_declared_always_run.py": "Declared models are always run",
     "plugin/test_declared_given_up.py": "Declared models that give up",
     "plugin/test_shared_mark.py": "A mark that another plugin has too",

@@ -15,7 +15,7 @@ from pytest_modelbudget.session.state import SESSION
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(config):
-    from pytest_modelbudget.session.controller import run_of
+    from pytest_modelbudget.session.ending.gathering import run_of
     run = run_of(config.stash[SESSION])
     print("INCOMPLETE", sorted(run.incomplete), "TESTS", sorted(run.tests))
 """

@@ -138,6 +138,20 @@ def test_the_debugger_opens_at_an_excess(run: Run, pytester: pytest.Pytester) ->
     result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *", "(Pdb) 42"])
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "@pytest.mark.budget(macs=1)\ndef test(): Net()(X)",
+        "@pytest.mark.xfail\n@pytest.mark.budget(macs=1)\ndef test(): raise ValueError",
+        "@pytest.mark.xfail\ndef test(model_budget): model_budget(Net(), X, macs='lots')",
+    ],
+)
+def test_the_debugger_opens_at_what_was_decided(run: Run, pytester: pytest.Pytester, source: str) -> None:
+    run(test_net=source)
+    result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"q\n")
+    result.stdout.fnmatch_lines(["E *Budget*", "*entering PDB*", "(Pdb) *"])
+
+
 @PLAIN_AND_N2
 def test_a_subtest_shows_its_excess(run: Run, mode: list[str]) -> None:
     pytest.importorskip("_pytest.subtests", reason="subtests came with pytest 9")

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import EVERY_MODE, PLAIN_AND_N2, Run, with_workers
 
-SAYS = "a mark that is added after the test has run, or after model_budget has measured, limits nothing: add it while"
+SAYS = "a mark that is added when the call of the test has begun, or after model_budget has measured, limits nothing"
 SOURCE = """
 @pytest.fixture
 def malformed(request):
@@ -85,7 +85,7 @@ def test_a_mark_of_a_hook_that_makes_reports_is_an_error(
 
 
 @PLAIN_AND_N2
-def test_a_mark_of_the_body_that_comes_when_the_fixture_has_measured_is_an_error(run: Run, mode: list[str]) -> None:
+def test_a_mark_of_the_body_is_an_error_whether_or_not_the_fixture_has_measured(run: Run, mode: list[str]) -> None:
     result = run(
         *mode,
         test_a="""
@@ -99,9 +99,28 @@ def test_a_mark_of_the_body_that_comes_when_the_fixture_has_measured_is_an_error
             model_budget(Net(), X)
         """,
     )
-    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.assert_outcomes(passed=2, errors=2)
     result.stdout.fnmatch_lines_random(
-        [f"*{SAYS}*", "ERROR test_a.py::test_after - *", "FAILED test_a.py::test_before*"]
+        [f"*{SAYS}*", "ERROR test_a.py::test_after - *", "ERROR test_a.py::test_before*"]
+    )
+
+
+@PLAIN_AND_N2
+def test_a_mark_that_setup_adds_when_the_fixture_has_measured_is_an_error(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        test_a="""
+        @pytest.fixture
+        def measured(model_budget): model_budget(Net(), X)
+        @pytest.fixture
+        def marked(request): request.node.add_marker(pytest.mark.budget(macs="1K"))
+        def test_before(marked, measured): pass
+        def test_after(measured, marked): pass
+        """,
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines_random(
+        ["E *BudgetExceeded: Net: macs*", f"*{SAYS}*", "ERROR test_a.py::test_after - *"]
     )
 
 
@@ -152,7 +171,7 @@ def test_marks_that_were_there_before_are_none_of_these(run: Run, mode: list[str
     result.assert_outcomes(passed=2, skipped=2)
 
 
-def test_a_mark_for_the_tests_to_come_is_none_of_these(run: Run) -> None:
+def test_a_mark_that_is_left_to_the_whole_module_is_an_error_too(run: Run) -> None:
     result = run(
         test_a="""
         @pytest.fixture
@@ -164,7 +183,7 @@ def test_a_mark_for_the_tests_to_come_is_none_of_these(run: Run) -> None:
         def test_after(): Net()(X)
         """
     )
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=1, failed=1, errors=1)
 
 
 def test_a_mark_of_another_plugin_is_left_alone(run: Run, pytester: pytest.Pytester) -> None:

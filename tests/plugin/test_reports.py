@@ -136,7 +136,7 @@ def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
 
 FULL = """
 from pytest_modelbudget import files
-import pytest_modelbudget.session.reporting as reporting
+import pytest_modelbudget.session.ending.report_files as reporting
 
 def full(path, text):
     if path.name == "modelbudget.csv":

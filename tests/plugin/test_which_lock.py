@@ -143,6 +143,6 @@ def test_a_lock_that_would_be_ignored_leaves_the_help_alone(run: Run, pkg: Path,
 def test_looking_for_locks_imports_nothing(pytester: pytest.Pytester, pkg: Path) -> None:
     (pkg / LOCK).unlink()
     (pkg / "test_h.py").write_text(
-        "import sys\ndef test(): assert not {'msgspec', 'pytest_modelbudget.session.locking'} & {*sys.modules}\n"
+        "import sys\ndef test(): assert not {'msgspec', 'pytest_modelbudget.session.files.lock_file'} & {*sys.modules}\n"
     )
     assert pytester.runpytest_subprocess().ret == pytest.ExitCode.OK

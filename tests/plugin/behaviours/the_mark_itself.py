@@ -67,22 +67,22 @@ def test_the_alias_observes_too():
     Net()(X)
 
 
-# expect failed: Net: macs 22.00 K > 1 K
+# expect error: a mark that is added when the call of the test has begun
 @pytest.mark.budget(params="1M")
-def test_a_mark_added_in_the_body_is_judged(request):
+def test_a_mark_added_in_the_body_is_an_error(request):
     request.node.add_marker(pytest.mark.budget(macs="1K"), append=False)
     Net()(X)
 
 
-# expect failed: no model was measured
-def test_a_mark_added_after_everything_has_run_fails(request):
+# expect error: a mark that is added when the call of the test has begun
+def test_a_mark_added_after_everything_has_run_is_an_error(request):
     Net()(X)
     request.node.add_marker(pytest.mark.budget(macs="1M"))
 
 
-# expect failed: macs = 'lots' at
+# expect error: a mark that is added when the call of the test has begun
 @pytest.mark.budget(params="1M")
-def test_a_malformed_mark_added_in_the_body_fails(request):
+def test_a_malformed_mark_added_in_the_body_is_an_error(request):
     request.node.add_marker(pytest.mark.budget(macs="lots"))
     Net()(X)
 
@@ -113,25 +113,6 @@ def test_a_mark_that_the_body_removes_holds_under_the_fixture(request, model_bud
     model_budget(Net(), X)
 
 
-@pytest.fixture
-def without_marks(request):
-    request.node.own_markers.clear()
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1K")
-@pytest.mark.usefixtures("without_marks")
-def test_a_mark_that_a_fixture_removes_holds():
-    Net()(X)
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1M")
-def test_a_mark_put_in_place_of_another_is_closer(request):
-    request.node.own_markers[:] = [pytest.mark.budget(macs="1K").mark]
-    Net()(X)
-
-
 @pytest.mark.budget(macs="1M")
 class TestClassWide:
     # expect failed: Net: macs 22.00 K > 1 K
@@ -152,14 +133,6 @@ class TestClassWide:
 @pytest.mark.budget(macs="1K")
 def test_a_removed_mark_that_measured_nothing(request):
     request.node.own_markers.clear()
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1K")
-def test_a_mark_that_is_changed_holds_as_it_was(request):
-    request.node.get_closest_marker("budget").kwargs["macs"] = "1G"
-    request.node.add_marker(pytest.mark.budget(params="1G"))
-    Net()(X)
 
 
 # expect failed: no limit applies to Net

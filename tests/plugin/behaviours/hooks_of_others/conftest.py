@@ -21,13 +21,9 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item):
-    if "_before_the_call" in item.name:
+    if "_around_the_call" in item.name:
         item.add_marker(pytest.mark.budget(macs="1K"))
-    try:
-        return (yield)
-    except AssertionError:
-        if "a_hook_that_swallows" not in item.name:
-            raise
+    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,17 +34,6 @@ def pytest_pyfunc_call(pyfuncitem):
     names = pyfuncitem._fixtureinfo.argnames
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item):
-    """Turn reports, as plugins do that put tests into quarantine."""
-    report = yield
-    if report.when == "call" and "another_plugin_turns" in item.name:
-        report.outcome = "passed"
-    if report.when == "call" and "another_plugin_expects" in item.name:
-        report.outcome, report.wasxfail = "skipped", "quarantined"
-    return report
 
 
 def pytest_runtest_protocol(item, nextitem):

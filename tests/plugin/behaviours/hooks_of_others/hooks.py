@@ -29,13 +29,13 @@ def test_a_mark_added_before_setup():
     Net()(X)
 
 
-# expect failed: Net: macs 22.00 K > 1 K
-def test_a_mark_added_before_the_call():
+# expect error: a mark that is added when the call of the test has begun
+def test_a_mark_added_around_the_call():
     Net()(X)
 
 
-# expect failed: Net: macs 22.00 K > 1 K
-def test_a_mark_added_before_the_call_of_a_test_with_the_fixture(model_budget):
+# expect error: a mark that is added when the call of the test has begun
+def test_a_mark_added_around_the_call_of_a_test_with_the_fixture(model_budget):
     model_budget(Net(), X)
 
 
@@ -54,39 +54,6 @@ async def test_a_coroutine_can_use_the_fixture(model_budget):
 async def test_a_coroutine_that_swallows(model_budget):
     with contextlib.suppress(AssertionError):
         model_budget(Net(), X, macs="1K")
-
-
-# expect error: swallowed a BudgetExceeded
-def test_a_hook_that_swallows_an_excess(model_budget):
-    model_budget(Net(), X, macs="1K")
-
-
-# expect error: swallowed a BudgetExceeded: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1K")
-def test_a_hook_that_swallows_an_observed_excess():
-    Net()(X)
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-def test_a_report_that_another_plugin_turns_with_an_excess(model_budget):
-    model_budget(Net(), X, macs="1K")
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1K")
-def test_a_report_that_another_plugin_turns_with_an_observed_excess():
-    Net()(X)
-
-
-# expect failed: macs = 'lots' at
-def test_a_report_that_another_plugin_expects_to_fail(model_budget):
-    model_budget(Net(), X, macs="lots")
-
-
-# expect failed: Net: macs 22.00 K > 1 K
-@pytest.mark.budget(macs="1K")
-def test_an_observed_excess_that_another_plugin_expects_to_fail():
-    Net()(X)
 
 
 TIMES: list[object] = []

@@ -6,15 +6,7 @@ import pytest
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if call.when != "call":
-        return report
-    if "turns" in item.name:
-        report.outcome, report.longrepr = "passed", None
-    if "expects_to_fail" in item.name:
-        report.outcome, report.wasxfail = "skipped", "quarantined"
-    if "tries_again" in item.name and report.failed:
-        return _again(item)
-    return report
+    return _again(item) if call.when == "call" and report.failed else report
 
 
 def _again(item: pytest.Item) -> pytest.TestReport:

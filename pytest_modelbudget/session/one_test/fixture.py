@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelbudget.budgets import (
-    BudgetError,
-    BudgetExceeded,
-    DeclaredModel,
-    Exponent,
-    Rules,
-    rules_of_call,
-    scaling_of_call,
-)
-from pytest_modelbudget.measurement import Measurement, MeasurementError
+from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
+from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
-from pytest_modelbudget.session.concluding import failure_of
-from pytest_modelbudget.session.guarded import guarded_by_fixture
-from pytest_modelbudget.session.places import place_of_call
-from pytest_modelbudget.session.progress import narrated
-from pytest_modelbudget.session.record import Record
+from pytest_modelbudget.session.one_test import read_marks
+from pytest_modelbudget.session.one_test.deciding import OURS
+from pytest_modelbudget.session.one_test.guard import guard_of
+from pytest_modelbudget.session.one_test.judging import budget_of, engine, failure_of
+from pytest_modelbudget.session.one_test.progress import narrated
+from pytest_modelbudget.session.one_test.record import Record
+from pytest_modelbudget.session.one_test.source_lines import place_of_call
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,8 +33,8 @@ class ModelBudget:
     def __init__(self, item: pytest.Item) -> None:
         import pytest_modelbudget.counting  # noqa: F401 - hypothesis gives a call 200 ms, and this takes seconds
 
-        self._guarded = guarded_by_fixture(item)
-        self._guarded.record.requested_fixture = True
+        self._guard = guard_of(item)
+        self._guard.record.requested_fixture = True
         self._closed = False
 
     def __call__(
@@ -68,10 +62,9 @@ class ModelBudget:
         """
         __tracebackhide__ = True
         inputs = {"args": args, "kwargs": kwargs, "input_size": input_size, "method": method}
-        with _Recorded(self._guarded.record):
-            rules = self._rules(limits, name)
-            self._judge(model, [inputs], name, rules, backward)
-        return self._guarded.record.measured[-1].measurement
+        with _Recorded(self._guard.record):
+            rules = self._rules_of_call(limits, name)
+            return self._judge(model, [inputs], name, rules, backward)[0]
 
     def scaling(
         self,
@@ -94,20 +87,19 @@ class ModelBudget:
         :raises BudgetError: for inputs without a range, and a malformed exponent.
         """
         __tracebackhide__ = True
-        with _Recorded(self._guarded.record):
-            rules = self._rules({}, name)
+        with _Recorded(self._guard.record):
+            rules = self._rules_of_call({}, name)
             steps, allowed = scaling_of_call(inputs, exponents, rules.place)
-            sized = [{"input_size": one.as_input_size(), "method": method} for one in steps.each()]
-            self._judge(model, sized, name, rules, backward, allowed, steps.sizes)
-        return tuple(one.measurement for one in self._guarded.record.measured[-steps.steps :])
+            sized = [{"input_size": step.as_input_size(), "method": method} for step in steps.each()]
+            return self._judge(model, sized, name, rules, backward, allowed, steps.sizes)
 
     def declared(self, how: DeclaredModel, model: Callable[[], nn.Module]) -> None:
         """Measure a model that the table declares, at each size of its inputs, and hold it against its budget."""
         __tracebackhide__ = True
-        with _Recorded(self._guarded.record):
-            rules = self._rules({}, how.name)
-            steps = [None] if how.inputs is None else [one.as_input_size() for one in how.inputs.each()]
-            sized = [{"input_size": one, "method": how.method} for one in steps]
+        with _Recorded(self._guard.record):
+            rules = self._rules_of_call({}, how.name)
+            steps = [None] if how.inputs is None else [step.as_input_size() for step in how.inputs.each()]
+            sized = [{"input_size": step, "method": how.method} for step in steps]
             sizes = how.inputs.sizes if how.inputs else ()
             self._judge(model, sized, how.name, rules, how.backward, how.scaling, sizes)
 
@@ -118,6 +110,14 @@ class ModelBudget:
         """Refuse further calls: there is no test left that they could fail."""
         self._closed = True
 
+    def _rules_of_call(self, limits: Mapping[str, object], name: str | None) -> Rules:
+        __tracebackhide__ = True
+        place = place_of_call(2, self._guard.item.config)
+        if self._closed:
+            raise BudgetError(f"model_budget was called at {place}, after its test had ended")
+        read_marks(self._guard.item)
+        return rules_of_call(limits, place, name, also=_ARGUMENTS)
+
     def _judge(
         self,
         model: Any,
@@ -127,55 +127,49 @@ class ModelBudget:
         backward: bool,
         exponents: Mapping[str, Exponent] | None = None,
         sizes: Sequence[int] = (),
-    ) -> None:
-        """Measure the model for each of ``calls``, and raise what is wrong with what it costs."""
+    ) -> tuple[Measurement, ...]:
+        """Measure the model for each of ``calls``, and raise BudgetExceeded or BudgetError for what it costs."""
         __tracebackhide__ = True
         backward = backward or any(metric in needing("backward") for metric in exponents or ())
-        measured = [self._measure(model, call, name, rules, backward) for call in calls]
-        points = [*zip(sizes, measured, strict=False)]
-        judged = [self._guarded.judge(one, rules, exponents=exponents, points=points) for one in measured]
-        problem = failure_of(judged)
+        found = [self._measure(model, call, name, rules, backward) for call in calls]
+        points = [*zip(sizes, found, strict=False)]
+        measured = [self._guard.judge(one_size, rules, exponents=exponents, points=points) for one_size in found]
+        problem = failure_of(measured)
         if problem is not None:
             raise problem
-
-    def _rules(self, limits: Mapping[str, object], name: str | None) -> Rules:
-        __tracebackhide__ = True
-        self._guarded.refresh()
-        place = place_of_call(2, self._guarded.item.config)
-        if self._closed:
-            raise BudgetError(f"model_budget was called at {place}, after its test had ended")
-        return rules_of_call(limits, place, name, also=_ARGUMENTS)
+        return tuple(judged.measurement for judged in measured)
 
     def _measure(
         self, model: Any, inputs: Mapping[str, Any], name: str | None, call: Rules, backward: bool
     ) -> Measurement:
         """Measure the forward pass, and the backward too where it is asked for or limited."""
         __tracebackhide__ = True
-        training = needing("backward")
-        declared = (*self._guarded.contract.rules, call)
-        limited = any(rules.limits.get(metric) for rules in declared for metric in training)
+        training, rules = needing("backward"), (*self._guard.contract.rules, call)
+        backward = backward or any(declared.limits.get(metric) for declared in rules for metric in training)
         given = inputs.get("input_size"), inputs.get("kwargs") or None
         has_inputs = given != (None, None) or not _is_empty(inputs.get("args", ()))
-        measurement = self._run(model, inputs, name, has_inputs and (backward or limited))
+        measurement = self._run(model, inputs, name, has_inputs and backward)
         if measurement.macs is None or measurement.training_macs is not None:
             return measurement
-        # Only now is the name known that the project's table speaks of.
-        budget = self._guarded.budget(measurement, call)
-        limited = any(metric in budget.limited for metric in training)
-        return self._run(model, inputs, name, True) if limited else measurement
+        # A factory has no name before it is built, and the table speaks of names: so it may be run a second time.
+        limited = budget_of(self._guard.session, measurement, rules).limited
+        return self._run(model, inputs, name, True) if any(metric in limited for metric in training) else measurement
 
     def _run(self, model: Any, inputs: Mapping[str, Any], name: str | None, backward: bool) -> Measurement:
         __tracebackhide__ = True
-        session = self._guarded.session
+        session = self._guard.session
         with narrated(session.config):
-            measurement: Measurement = session.counting().measure(
+            measurement: Measurement = engine(session).measure(
                 model, **inputs, name=name, backward=backward, flops_per_mac=session.table.flops_per_mac
             )
         return measurement
 
 
 class _Recorded:
-    """Keeps what fails inside for the report; the traceback of our own failures ends at the line of the call."""
+    """Records what fails inside; the traceback of our own failures ends at the line of the call.
+
+    A class, because a generator under ``contextmanager`` would get its old traceback back.
+    """
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -186,14 +180,9 @@ class _Recorded:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         __tracebackhide__ = True
         if isinstance(error, Exception):
-            self._record.fail(error, raised=True, excusable=None if _is_ours(error) else True)
-            if _is_ours(error):
-                raise error.with_traceback(None) from error.__cause__
-
-
-def _is_ours(error: Exception) -> bool:
-    """Return whether the plugin raised ``error``; everything else is the model's own."""
-    return isinstance(error, (BudgetExceeded, BudgetError, MeasurementError))
+            self._record.fail(error)
+        if isinstance(error, OURS):
+            raise error.with_traceback(None) from error.__cause__
 
 
 def _is_empty(args: Any) -> bool:
@@ -205,7 +194,7 @@ def _with_limits(signature: inspect.Signature) -> inspect.Signature:
     keywords = [
         inspect.Parameter(metric, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Value) for metric in METRICS
     ]
-    kept = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    kept = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
     return signature.replace(parameters=[*kept, *keywords])
 
 

@@ -11,25 +11,19 @@ from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, decode, gather
-from pytest_modelbudget.session.completeness import incomplete, uncollected
-from pytest_modelbudget.session.locking import writes
-from pytest_modelbudget.session.pytest_private import encoding_of, headline, show_as_failed
-from pytest_modelbudget.session.reporting import tell_github
+from pytest_modelbudget.session.ending.completeness import incomplete, uncollected
+from pytest_modelbudget.session.ending.report_files import tell_github
+from pytest_modelbudget.session.files.lock_file import writes
+from pytest_modelbudget.session.pytest_private import encoding_of, headline
 from pytest_modelbudget.session.state import Session
-
-TURNED = "The test failed with this, and a hook or a plugin changed its report: a budget cannot be passed that way."
 
 
 def receive(session: Session, report: pytest.TestReport) -> None:
-    """Take what a test found from its report, and add it to the report as properties for the JUnit file."""
-    found = decode(report.modelbudget)
-    if session.attempts.end(report, found.failure):
-        session.failed.setdefault(report.nodeid, found.failure)
-        show_as_failed(report, f"{found.failure}\n\n{TURNED}")
-    session.tests[report.nodeid] = found
+    """Take what a test found from its last report, and add it to the report as properties for the JUnit file."""
+    found = session.tests[report.nodeid] = decode(report.modelbudget)
     if session.config.getini("modelbudget_junit"):
-        kept = [one for one in report.user_properties if not _is_ours(one)]
-        report.user_properties = [*kept, *properties(result.verdict for result in found.results)]
+        others = [prop for prop in report.user_properties if not _is_ours(prop)]
+        report.user_properties = [*others, *properties(result.verdict for result in found.results)]
 
 
 def _is_ours(user_property: Any) -> bool:

@@ -9,16 +9,15 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.reports.faults import Fault, faults
 from pytest_modelbudget.results import Run
-from pytest_modelbudget.session.controller import TURNED
-from pytest_modelbudget.session.places import raise_at
+from pytest_modelbudget.session.one_test.source_lines import raise_at
 from pytest_modelbudget.session.pytest_private import forget_last_failed, report_of_run_failure
 from pytest_modelbudget.session.state import Session
 
 
-def report_run_failures(session: Session, run: Run, pytest_session: pytest.Session) -> None:
+def report_run_failures(session: Session, run: Run) -> None:
     """Report everything that is wrong with the run as a whole."""
-    failed_before, unable = pytest_session.testsfailed, dict[str, str]()
-    for number, fault in enumerate([*_failures(session, run)], start=1):
+    unable = dict[str, str]()
+    for fault in _failures(session, run):
         reports = [
             report_of_run_failure(fault.name, _excinfo(fault, session.config) if when == "call" else None, when)
             for when in ("setup", "call", "teardown")
@@ -28,8 +27,6 @@ def report_run_failures(session: Session, run: Run, pytest_session: pytest.Sessi
             unable |= dict(_report(session.config, report))
         session.reports_a_run_failure = False
         forget_last_failed(session.config, reports[1])
-        if pytest_session.testsfailed < failed_before + number:  # a hook has taken this one back too
-            pytest_session.testsfailed = failed_before + number
     session.notes += [f"{plugin} could not take {error}" for plugin, error in unable.items()]
 
 
@@ -45,9 +42,6 @@ def _report(config: pytest.Config, report: pytest.TestReport) -> Iterator[tuple[
 
 
 def _failures(session: Session, run: Run) -> Iterator[Fault]:
-    for test, failure in session.attempts.hidden.items():
-        place = Place(test.partition("::")[0])
-        yield Fault("hidden", test, place, f"{failure}\n\n{test}: {TURNED}")
     if session.prune_refused:
         message = f"nothing was removed from the baseline: {session.prune_refused}"
         yield Fault("prune", "", Place("pyproject.toml"), message)

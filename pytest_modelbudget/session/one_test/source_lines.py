@@ -20,7 +20,7 @@ import pytest
 from pytest_modelbudget.budgets import Place
 from pytest_modelbudget.session.state import SESSION
 
-_MISSING = object()
+_UNKNOWN = object()
 
 
 def place_of_mark(mark: pytest.Mark, node: Any) -> Place:
@@ -65,7 +65,7 @@ def _owners(mark: pytest.Mark, node: Any) -> Iterator[tuple[Path, list[ast.AST]]
             yield path, [part for function in _functions(node, path, code) for part in function.decorator_list]
     elif isinstance(node, pytest.Class):
         for cls in getattr(found, "__mro__", ()):
-            if any(one is mark for one in _marks_in(vars(cls).get("pytestmark", ()))):
+            if any(made is mark for made in _marks_in(vars(cls).get("pytestmark", ()))):
                 path = Path(getattr(sys.modules.get(cls.__module__), "__file__", None) or node.path)
                 yield path, list(_class_statements(cls, _tree(node, path)))
     elif isinstance(node, pytest.Module):
@@ -73,7 +73,8 @@ def _owners(mark: pytest.Mark, node: Any) -> Iterator[tuple[Path, list[ast.AST]]
 
 
 def _marks_in(value: Any) -> list[Any]:
-    return [getattr(one, "mark", one) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    """Return the marks of a ``pytestmark``, which holds one or several, each with its decorator or without."""
+    return [getattr(made, "mark", made) for made in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 def _functions(node: pytest.Function, path: Path, code: CodeType) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -102,45 +103,39 @@ def _assignments(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
 
 
 def _line_of(mark: pytest.Mark, statements: list[ast.AST]) -> int | None:
-    """Return the line of the expression that makes this mark, under its name or another one, if it has arguments."""
-    line = _line_of_expression(mark, statements, mark.name)
-    return line if line is not None or not (mark.args or mark.kwargs) else _line_of_expression(mark, statements, None)
+    """Return the line of the first expression that certainly makes this mark, or of the only one that may make it.
 
-
-def _line_of_expression(mark: pytest.Mark, statements: list[ast.AST], name: str | None) -> int | None:
-    """Return the line of the only expression that makes this mark, or of the first that certainly makes it."""
-    possible = []
-    for statement in statements:
-        calls = {id(part.func): part for part in ast.walk(statement) if isinstance(part, ast.Call)}
-        for part in ast.walk(statement):
+    A mark with arguments may be made under another name: ``at_most = pytest.mark.budget``.
+    """
+    meant = dict[int | str, Any](enumerate(mark.args)) | {**mark.kwargs}
+    parts = [part for statement in statements for part in ast.walk(statement)]
+    calls = {id(part.func): part for part in parts if isinstance(part, ast.Call)}
+    for name in (mark.name, None) if meant else (mark.name,):
+        possible = list[int]()
+        for part in parts:
             called = getattr(part, "attr", getattr(part, "id", None))
-            if called is None or called != (name or called):
+            written = _literals(calls.get(id(part)))
+            if called is None or called != (name or called) or written.keys() != meant.keys():
                 continue
-            call = calls.get(id(part))
-            args, kwargs = _arguments(call)
-            if len(args) != len(mark.args) or kwargs.keys() != mark.kwargs.keys():
-                continue
-            pairs = [*zip(args, mark.args, strict=True), *((kwargs[key], mark.kwargs[key]) for key in kwargs)]
-            if all(written is not _MISSING and written == meant for written, meant in pairs):
-                return int(part.lineno)  # type: ignore[attr-defined]  # an expression
-            if all(written is _MISSING or written == meant for written, meant in pairs):
-                possible.append(int(part.lineno))  # type: ignore[attr-defined]
-    return possible[0] if len(possible) == 1 else None
+            line = int(part.lineno)  # type: ignore[attr-defined]  # an expression
+            if all(value is not _UNKNOWN and value == meant[key] for key, value in written.items()):
+                return line
+            possible += [line] * all(value is _UNKNOWN or value == meant[key] for key, value in written.items())
+        if len(possible) == 1:
+            return possible[0]
+    return None
 
 
-def _arguments(call: ast.Call | None) -> tuple[list[Any], dict[str, Any]]:
-    if call is None:
-        return [], {}
-    return [_literal(arg) for arg in call.args], {
-        keyword.arg or "**": _literal(keyword.value) for keyword in call.keywords
-    }
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return _MISSING
+def _literals(call: ast.Call | None) -> dict[int | str, Any]:
+    """Return the arguments of a call by their places and names; what is no literal is unknown."""
+    found = dict[int | str, Any](enumerate(call.args)) if call else {}
+    found |= {keyword.arg or "**": keyword.value for keyword in call.keywords} if call else {}
+    for key, node in found.items():
+        try:
+            found[key] = ast.literal_eval(node)
+        except (ValueError, TypeError):
+            found[key] = _UNKNOWN
+    return found
 
 
 def _tree(node: Any, path: Path) -> ast.Module | None:

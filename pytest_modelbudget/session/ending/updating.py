@@ -6,8 +6,8 @@ from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.reports.wording import counted, why_incomplete
 from pytest_modelbudget.results import Run, TestResult, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
-from pytest_modelbudget.session.completeness import advice
-from pytest_modelbudget.session.locking import PRUNE, LockFile, writes
+from pytest_modelbudget.session.ending.completeness import advice
+from pytest_modelbudget.session.files.lock_file import PRUNE, LockFile, writes
 from pytest_modelbudget.session.state import Session
 
 

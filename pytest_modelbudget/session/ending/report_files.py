@@ -16,7 +16,7 @@ from pytest_modelbudget.reports.formats import FORMATS, Format
 from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.results import Run
-from pytest_modelbudget.session.ignored_locks import lock_path
+from pytest_modelbudget.session.files.in_use import lock_path
 from pytest_modelbudget.session.state import Session
 
 OPTION = "--modelbudget-report"

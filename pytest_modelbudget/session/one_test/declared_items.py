@@ -18,15 +18,16 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, imported
 from pytest_modelbudget.measurement import MeasurementError
-from pytest_modelbudget.session.completeness import runs_declared
-from pytest_modelbudget.session.concluding import GIVEN_UP
-from pytest_modelbudget.session.fixture import ModelBudget
-from pytest_modelbudget.session.places import raise_at
-from pytest_modelbudget.session.state import DECLARED, SESSION
-from pytest_modelbudget.session.tables import are_one, table_file
+from pytest_modelbudget.session.files.arguments import runs_declared
+from pytest_modelbudget.session.files.in_use import is_same_file, table_file
+from pytest_modelbudget.session.one_test import DECLARED
+from pytest_modelbudget.session.one_test.deciding import GIVES_UP
+from pytest_modelbudget.session.one_test.fixture import ModelBudget
+from pytest_modelbudget.session.one_test.source_lines import raise_at
+from pytest_modelbudget.session.state import SESSION
 
 _MACHINERY = [
-    Path(__file__).parents[1],
+    Path(__file__).parents[2],
     *(Path(module.__file__ or "").parent for module in (pluggy, importlib)),
     Path(inspect.getfile(pytest.Item)).parent,
     Path(contextlib.__file__),
@@ -42,7 +43,7 @@ class DeclaredModels:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.File | None:
         """Collect the declared models where the file with the table is collected."""
-        is_table = file_path.name == self.path.name and are_one(file_path, self.path)
+        is_table = file_path.name == self.path.name and is_same_file(file_path, self.path)
         return TableFile.from_parent(parent, path=file_path) if is_table else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # registered last, so that it comes before what takes items out
@@ -89,7 +90,7 @@ class DeclaredItem(pytest.Item):
             ModelBudget(self).declared(self.declared, model)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
-        except GIVEN_UP as given_up:
+        except GIVES_UP as given_up:
             raise_at(self._given_up(given_up), self.declared.place, self.config, self.name)
         except Exception as error:
             from pytest_modelbudget.counting.asking.notes_on_errors import add_note

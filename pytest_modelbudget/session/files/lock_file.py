@@ -10,7 +10,7 @@ import pytest
 from pytest_modelbudget.budgets import Table
 from pytest_modelbudget.files import check_writable, write_whole
 from pytest_modelbudget.results.baseline import LockError, read_lock
-from pytest_modelbudget.session.ignored_locks import lock_path
+from pytest_modelbudget.session.files.in_use import lock_path
 
 _CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 """Variables that services set: most of them, Jenkins, and Azure Pipelines."""

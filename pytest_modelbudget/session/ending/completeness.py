@@ -1,36 +1,25 @@
-"""What a run was asked for, and whether it shows everything that the project's tests measure."""
+"""Whether a run shows everything that the project's tests measure."""
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pytest_modelbudget.results import Incomplete
+from pytest_modelbudget.session.files.arguments import (
+    arguments,
+    configured_paths,
+    first_and_number,
+    option_values,
+    runs_declared,
+)
+from pytest_modelbudget.session.files.in_use import table_file
 from pytest_modelbudget.session.pytest_private import matches
 from pytest_modelbudget.session.state import Session
-from pytest_modelbudget.session.tables import table_file
-
-
-def runs_declared(config: pytest.Config) -> bool:
-    """Return whether the arguments ask for the declared models, as they do when they ask for the whole project.
-
-    They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
-    holds the table will do too.
-    """
-    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.exists()]
-    table, root, named = table_file(config).resolve(), config.rootpath.resolve(), _testpaths(config)
-    if named:
-        whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
-    else:
-        whole = any(root in (folder, folder.parent) for folder in given if folder.is_dir())
-    asked_for = whole or any(folder in table.parents for folder in given)
-    return asked_for and not _is_ignored(table, config)
 
 
 def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
@@ -40,21 +29,21 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     """
     config, collection = session.config, session.collection
     chosen = [str(arg) for arg in config.args if "::" in str(arg)]
-    chosen += [f"-o {option}" for option in _option(config, "override_ini") if option.startswith(_COLLECTS)]
+    chosen += [f"-o {option}" for option in option_values(config, "override_ini") if option.startswith(_COLLECTS)]
     if chosen:
-        yield "selected", _first(chosen)
+        yield "selected", first_and_number(chosen)
     elif session.declares_models and not runs_declared(config):
         yield "arguments", arguments(config)
     if session.lost_workers or session.internal_errors:
-        yield "worker lost", _first(session.lost_workers)
+        yield "worker lost", first_and_number(session.lost_workers)
     if collection.is_partial or config.getoption("lf", False):
-        filters = {"-k": _option(config, "keyword"), "-m": _option(config, "markexpr")}
+        filters = {"-k": option_values(config, "keyword"), "-m": option_values(config, "markexpr")}
         yield "deselected", " ".join(f"{option} {value}" for option, value in filters.items() if value)
     gave_up = [test for test, found in session.tests.items() if found.skipped or test in session.skipped_in_part]
     if collection.skipped or gave_up:
-        yield "skipped", _first([*gave_up, *collection.skipped])
+        yield "skipped", first_and_number([*gave_up, *collection.skipped])
     if collection.failed:
-        yield "collection failed", _first(collection.failed)
+        yield "collection failed", first_and_number(collection.failed)
     nothing = not collection.collected and not collection.is_partial
     if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
         yield "stopped", ""
@@ -62,13 +51,6 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
 
 _COLLECTS = ("testpaths", "python_", "norecursedirs")
 """Where the names of the settings begin that say what is collected."""
-
-
-def arguments(config: pytest.Config) -> str:
-    """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
-    ignored = [f"--ignore={path}" for path in (*_option(config, "ignore"), *_option(config, "ignore_glob"))]
-    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
-    return _first(ignored if _is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
 
 
 def uncollected(session: Session) -> dict[Incomplete, str]:
@@ -103,7 +85,7 @@ def _test_files(config: pytest.Config) -> Iterator[str]:
     table = table_file(config)
     project = (table.parent if table.name == "pyproject.toml" else config.rootpath).resolve()
     files, passed_over = config.getini("python_files"), config.getini("norecursedirs")
-    named = [path for path in _testpaths(config) if project in (path, *path.parents)]
+    named = [path for path in configured_paths(config) if project in (path, *path.parents)]
     yield from (str(path) for path in named if path.is_file())
     for start in named or [project]:
         for folder, below, names in os.walk(start):
@@ -119,26 +101,3 @@ _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
 
 def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
     return matches(folder, ["__pycache__", *patterns]) or any((folder / name).is_file() for name in _ENVIRONMENTS)
-
-
-def _testpaths(config: pytest.Config) -> list[Path]:
-    """Return the paths that ``testpaths`` names and that exist."""
-    below = glob.escape(str(config.rootpath))
-    patterns = [os.path.join(below, pattern) for pattern in config.getini("testpaths")]  # noqa: PTH118 - absolute ones
-    return [Path(path).resolve() for pattern in patterns for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-
-
-def _is_ignored(path: Path, config: pytest.Config) -> bool:
-    ignored = {Path(option).resolve() for option in _option(config, "ignore")}
-    patterns = map(os.path.abspath, _option(config, "ignore_glob"))
-    return bool(ignored & {path, *path.parents}) or any(fnmatch(str(path), pattern) for pattern in patterns)
-
-
-def _option(config: pytest.Config, name: str) -> Sequence[str]:
-    """Return what was given with an option, or nothing."""
-    return config.getoption(name) or ()
-
-
-def _first(found: list[str]) -> str:
-    more = f" + {len(found) - 1} more" if len(found) > 1 else ""
-    return f"{found[0]}{more}" if found else ""

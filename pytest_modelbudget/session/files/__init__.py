@@ -1,0 +1,1 @@
+"""Which table and which lock file are in use."""

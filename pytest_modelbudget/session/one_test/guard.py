@@ -1,0 +1,217 @@
+"""The guard of one test under a budget: it sees what happens in each phase, and raises what was decided."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import pytest
+from msgspec import structs
+
+from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, Exponent, Rules
+from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.results import Result, TestResult, encode
+from pytest_modelbudget.session.one_test import GUARD, Phase
+from pytest_modelbudget.session.one_test.contract import contract_of, rules_of
+from pytest_modelbudget.session.one_test.deciding import GIVES_UP, Decision, Ending, decide
+from pytest_modelbudget.session.one_test.judging import engine, failure_of, judged
+from pytest_modelbudget.session.one_test.record import Measured, Record
+from pytest_modelbudget.session.one_test.source_lines import place_of_mark, raise_at
+from pytest_modelbudget.session.pytest_private import (
+    drop_own_exception,
+    has_failed_subtests,
+    measures_in_teardown,
+    own_exception,
+    show_as_failed,
+    watch_expected_failure,
+    xfail_expects,
+    xfail_expects_excess,
+)
+from pytest_modelbudget.session.state import SESSION
+
+
+def guard_of(item: pytest.Item) -> Guard:
+    """Return the guard of ``item``, which has one from here on."""
+    if GUARD not in item.stash:
+        item.stash[GUARD] = Guard(item)
+    return item.stash[GUARD]
+
+
+def guard_by_marks(item: pytest.Item) -> None:
+    """Put ``item`` under the budget that its marks declare, if any of them is ours.
+
+    Raises BudgetError at the line of a malformed mark.
+    """
+    __tracebackhide__ = True
+    guard = guard_of(item)
+    try:
+        guard.contract = contract_of(item)
+    except BudgetError as error:
+        guard.fail(error)
+    if not guard.contract.rules and not guard.record.requested_fixture:
+        del item.stash[GUARD]
+
+
+def refuse(item: pytest.Item, late: Sequence[tuple[Any, pytest.Mark]]) -> None:
+    """Raise BudgetError for the first of these marks that is ours, malformed or not."""
+    __tracebackhide__ = True
+    for node, mark in late:
+        try:
+            is_ours = rules_of(node, mark) is not None
+        except BudgetError:
+            is_ours = True
+        if is_ours:
+            error = BudgetError(
+                f"{place_of_mark(mark, node)}: a mark that is added when the call of the test has begun, or after "
+                "model_budget has measured, limits nothing: add it while the test is set up, as a fixture does before "
+                "its yield"
+            )
+            guard_of(item).fail(error)
+
+
+class Guard:
+    """Watches one test. What becomes of the test is decided elsewhere: see ``deciding``."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.session = item.config.stash[SESSION]
+        self.contract = contract_of(item, reads_marks=False)
+        self.record = Record()
+        self._decision: Decision | None = None
+        self._observation: Any = None
+        self._expected: BaseException | None = None
+        self._measures_in_teardown = False
+        self._ran_through = False  # or came to an excess, which ends it in every run
+        self._was_skipped = False
+        self._was_excused = False
+        watch_expected_failure(item, self._note_expected)
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Observe what the test runs, if its marks ask for that."""
+        __tracebackhide__ = True
+        if not self.contract.rules or self.contract.uses_fixture:
+            yield
+            return
+        try:
+            counting = engine(self.session)
+        except BudgetError as error:
+            self.fail(error)
+        with counting.observe(flops_per_mac=self.session.table.flops_per_mac) as self._observation:
+            yield
+
+    def end(self, phase: Phase, raised: BaseException | None) -> None:
+        """Raise what the test has to fail with at the end of a phase, instead of what it raised.
+
+        What a setup lost that did not fail is decided on at the end of the call.
+        """
+        __tracebackhide__ = True
+        if phase == "setup" and raised is None:
+            return
+        if phase == "call" and self._observation is not None and not self.record.requested_fixture:
+            self._judge_observed()
+        ending = self._call_ending(raised) if phase == "call" else self._ending(raised)
+        self._decision = self._decide(ending)
+        error = self._decision.error
+        if error is not None and error is not raised:
+            drop_own_exception(self.item)
+            self.fail(error)
+
+    def report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Take back an xfail that excuses what none may, and attach what the test found to its last report."""
+        decision, self._decision = self._decision, None
+        is_expected = hasattr(report, "wasxfail")
+        if decision is None and call.excinfo is not None and (report.failed or is_expected):
+            decision = self._decide(self._ending(call.excinfo.value))  # on a subtest: the call goes on
+        if is_expected and decision is not None and decision.verdict == "fail":
+            show_as_failed(report)
+        self._was_excused |= hasattr(report, "wasxfail")
+        self._was_skipped |= report.skipped
+        if call.when == "teardown":
+            report.modelbudget = encode(self._result())  # type: ignore[attr-defined]  # reports are open
+
+    def judge(
+        self,
+        measurement: Measurement,
+        *call: Rules,
+        exponents: Mapping[str, Exponent] | None = None,
+        points: Sequence[tuple[int, Measurement]] = (),
+        module: int = 0,
+    ) -> Measured:
+        """Hold a measurement against its budget; the verdict is kept for the report."""
+        rules = (*self.contract.rules, *call)
+        measured = judged(self.session, measurement, rules, exponents=exponents, points=points, module=module)
+        self.record.measured.append(measured)
+        return measured
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise ``error`` where it was declared."""
+        __tracebackhide__ = True
+        self.record.fail(error)
+        place = error.place if isinstance(error, BudgetError) else None
+        raise_at(error, place or self.contract.place, self.item.config, self.item.name)
+
+    def _decide(self, ending: Ending) -> Decision:
+        decision = decide(self.contract, self.record, ending)
+        if decision.error is not None:
+            self.record.fail(decision.error)
+        self.record.decided = len(self.record.failures)
+        return decision
+
+    def _judge_observed(self) -> None:
+        seen = self._observation
+        problem: Exception | None
+        self.record.traced_under |= seen.traced_under
+        self.record.outside += seen.outside + seen.unknown_outside
+        if seen.faults:
+            problem = BudgetError("; ".join(seen.faults))
+        else:
+            calls = [(number, call) for number, calls in enumerate(seen.models.calls()) for call in calls]
+            problem = failure_of([self.judge(call, module=number) for number, call in calls], self.record.outside)
+        if problem is not None:
+            self.record.fail(problem, raised=False)
+
+    def _ending(self, raised: BaseException | None, *, must_measure: bool = False) -> Ending:
+        """Return how a phase ended; ``must_measure`` tells whether the marks have to be met unless it fails."""
+        if isinstance(raised, pytest.xfail.Exception):  # unittest's expectedFailure is one too
+            return Ending(raised if self._expected is None else self._expected, False, True, must_measure)
+        fails = raised is not None and not isinstance(raised, GIVES_UP) and not xfail_expects(self.item, raised)
+        must_measure = must_measure or self._measures_in_teardown
+        return Ending(raised, fails, xfail_expects_excess(self.item), must_measure)
+
+    def _call_ending(self, raised: BaseException | None) -> Ending:
+        raised = own_exception(self.item) if raised is None else raised
+        gives_up = isinstance(raised, GIVES_UP) and self._expected is None
+        ending = self._ending(raised, must_measure=not gives_up and not has_failed_subtests(self.item))
+        if (ending.raised is None or gives_up) and _has_failed_softly():
+            ending = Ending(ending.raised, fails=True)
+        self._ran_through = ending.raised is None or isinstance(ending.raised, BudgetExceeded)
+        if ending.must_measure and self.record.never_called_fixture and measures_in_teardown(self.item):
+            self._measures_in_teardown = not ending.fails
+            ending = Ending(ending.raised, ending.fails, ending.expects_excess)
+        return ending
+
+    def _result(self) -> TestResult:
+        found = tuple(
+            Result.of(measured.verdict, measured.measurement, measured.differences) for measured in self.record.measured
+        )
+        return TestResult(
+            found,
+            excused=self._was_excused,
+            skipped=self._was_skipped and not (found and self._ran_through),
+            unused=self._ran_through and self.record.never_called_fixture,
+            outside=tuple(self.record.outside),
+            failure="" if self._was_excused else self.record.first_failure,
+            marks=tuple(structs.replace(mark, met=self.record.meets(rules)) for mark, rules in self.contract.shared),
+        )
+
+    def _note_expected(self, raised: BaseException) -> None:
+        self._expected = raised
+
+
+def _has_failed_softly() -> bool:
+    """Return whether a check of pytest-check has failed in the running test, which goes on and fails at its end."""
+    pytest_check = sys.modules.get("pytest_check")
+    return pytest_check is not None and bool(pytest_check.any_failures())
