@@ -15,10 +15,10 @@ from pytest_modelbudget.measurement import TensorSpec
 from pytest_modelbudget.reports.exports import bencher, benchmark, code_quality, metrics, spreadsheet
 from pytest_modelbudget.reports.html.page import render
 from pytest_modelbudget.reports.markdown import escaped, of_comparison, of_run
-from pytest_modelbudget.reports.rows import rows_of
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.comparing import compare
+from pytest_modelbudget.results.standings import standings
 
 from .test_screens import RESNET, STATES, VIT, model
 
@@ -74,7 +74,7 @@ def test_code_quality() -> None:
         assert not one["location"]["path"].startswith("/")
     assert len({one["fingerprint"] for one in findings}) == len(findings)
     (vit,) = [one for one in findings if one["description"].startswith("vit_b_16")]
-    assert vit["description"] == "vit_b_16: macs 17.56 G > 17.0 G, over by 563.8 M (3.3%)"
+    assert vit["description"] == "vit_b_16: OVER MACs 3.3%; MACs 17.56 G / 17.0 G"
     assert (vit["location"], vit["severity"]) == ({"path": "pyproject.toml", "lines": {"begin": 7}}, "major")
 
 
@@ -88,7 +88,7 @@ def test_inputs_of_the_same_shapes_are_told_apart() -> None:
     run = Run(tuple(model("net", 200, 200, {"params": 100}, inputs=inputs) for inputs in at))
     words = ["args[0] 1x100 float32", "args[0] 1x100 int64", "x 1x100 float32", "4x100"]
     names = [f"net ({inputs})" for inputs in words]
-    assert [row.name for row in rows_of(run)] == names
+    assert [one.name for one in standings(run)] == names
     assert [*json.loads(bencher(run))] == names
     assert [one["name"] for one in json.loads(benchmark(run)) if one["name"].endswith(" macs")] == [
         f"{name} macs" for name in names
@@ -172,5 +172,6 @@ def test_a_comment_holds_a_run_and_a_comparison() -> None:
     before = {(one.name, ()): one.measurement for one in run.models}
     after = {(one.name, ()): model(one.name, 300, 300, {}).measurement for one in run.models}
     compared = of_comparison(compare(before, after, parse_growth("0%", Place("here"))))
-    assert "+ " in compared
+    assert "more rows" in compared
+    assert "And 2,980 more models: " in of_run(run)
     assert len(of_run(run)) + len(compared) < 65_000

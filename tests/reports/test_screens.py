@@ -111,21 +111,23 @@ def test_the_whole_screen(name: str) -> None:
 def test_contradicted_models_are_not_within_budget() -> None:
     twice = (model("net", 200, 200, {"params": "1K"}), model("net", 300, 300, {"params": "1K"}), RESNET)
     screen = "\n".join(line.text + line.status for line in summary(Run(twice, contradicting=((0, 1),)), 100))
-    assert screen.count("CONTRADICTED") == 2
+    assert screen.count("CONTRADICTED: another model has this name") == 2
     assert "2 of 3 models under a name that another model has, 1 within budget" in screen
 
 
 def test_markdown_counts_as_the_screen_does() -> None:
     twice = (model("net", 200, 200, {"params": "1K"}), model("net", 300, 300, {"params": "1K"}), RESNET)
     text = of_run(Run(twice, contradicting=((0, 1),)))
-    assert text.startswith("## Failed: 2 of 3 models under a name that another model has, 1 fault of the run\n")
-    assert text.count("**contradicted**") == 2
-    assert "1 model within budget and unchanged: resnet50." in text
+    assert text.startswith("## Model budgets: 2 of 3 models fail, 1 fault of the run\n")
+    assert text.count("**CONTRADICTED: another model has this name**") == 2
+    assert "<details><summary>1 model unchanged and within budget</summary>" in text
     text = of_run(Run((RESNET, model("bare", 200, None, {}))))
-    assert text.startswith("## Passed: 1 of 2 models within budget, 1 without a budget\n")
-    assert "1 model without a budget: bare." in text
-    assert of_run(Run((model("unchecked", 200, None, {"macs": "1G"}),))).startswith("## Failed: 1 model not measured\n")
-    assert of_run(Run(lost_workers=("gw0",))).startswith("## Failed: 1 fault of the run\n")
+    assert text.startswith("## Model budgets: 1 of 2 models within budget, 1 without a budget\n")
+    assert "|bare|200|-|-|no budget|" in text
+    assert of_run(Run((model("unchecked", 200, None, {"macs": "1G"}),))).startswith(
+        "## Model budgets: 1 of 1 model fails\n"
+    )
+    assert of_run(Run(lost_workers=("gw0",))).startswith("## Model budgets: 1 fault of the run\n")
 
 
 def test_letters_that_a_screen_lacks_are_escaped_within_their_column() -> None:
@@ -134,11 +136,13 @@ def test_letters_that_a_screen_lacks_are_escaped_within_their_column() -> None:
     assert any(line.text.startswith("größe ") for line in lines)
 
 
-def test_nothing_is_cut() -> None:
-    for models, width, _ in CASES.values():
-        shown = "".join((line.text + line.status).strip() for line in summary(Run(tuple(models)), width))
-        for one in models:
-            assert one.name in shown
+def test_names_are_cut_in_the_middle_and_no_line_is_too_long() -> None:
+    for models, _, _ in CASES.values():
+        for width in (40, 60, 80, 120):
+            lines = summary(Run(tuple(models)), width)
+            assert all(wcswidth(line.text + line.status) <= width for line in lines)
+    rows = [line.text for line in summary(Run((LONG[1],)), 80)]
+    assert any(row.startswith("a_model_with") and "…" in row and "very_long  " in row for row in rows)
 
 
 def test_quiet_says_nothing_where_all_is_well() -> None:

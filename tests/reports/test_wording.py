@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_modelbudget.budgets import Limit, Place, Problem, parse_limit
+from pytest_modelbudget.budgets import Limit, Place, parse_limit
+from pytest_modelbudget.measurement import percent, signed_percent
 from pytest_modelbudget.reports.lines import not_measured
-from pytest_modelbudget.reports.wording import compared, convention, counted, excess, percent
+from pytest_modelbudget.reports.wording import compared, convention, counted
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.run import Stale
 
@@ -48,16 +49,39 @@ def test_different_numbers_are_shown_differently(value: int, limit: int) -> None
 
 @pytest.mark.parametrize(
     ("part", "whole", "shown"),
-    [(1, 3, "33.3%"), (2, 3, "66.7%"), (0, 5, "0.0%"), (1, 10**6, "<0.1%"), (30, 1, "3,000.0%"), (1, 0, "")],
+    [
+        (1, 3, "33.3%"),
+        (2, 3, "66.7%"),
+        (1, 100, "1.0%"),
+        (99, 10_000, "0.99%"),
+        (4, 100_000, "0.004%"),
+        (1, 10**9, "0.0000001%"),
+        (99_999, 100_000, "99.999%"),
+        (-4, 10_000, "-0.04%"),
+        (30, 1, "3,000.0%"),
+        (0, 5, "0%"),
+        (5, 5, "100%"),
+        (1, 0, ""),
+    ],
 )
 def test_percentages(part: int, whole: int, shown: str) -> None:
     assert percent(part, whole) == shown
 
 
+@given(st.integers(1, 10**15), st.integers(1, 10**15))
+def test_no_percentage_is_a_zero_or_a_whole_that_is_none(part: int, whole: int) -> None:
+    assert float(percent(part, whole)[:-1].replace(",", "")) != 0
+    assert (float(percent(part, whole)[:-1].replace(",", "")) == 100) == (part == whole)
+
+
+def test_changes_have_a_sign() -> None:
+    assert [signed_percent(1000, after) for after in (1012, 999, 996)] == ["+1.2%", "-0.10%", "-0.40%"]
+    assert signed_percent(0, 12_345) == "+12.35 K"
+
+
 def test_small_words() -> None:
     assert (convention(1), convention(2)) == ("1 MAC = 1 FLOP", "1 MAC = 2 FLOPs")
     assert (counted(1, "model"), counted(1200, "model")) == ("1 model", "1,200 models")
-    assert excess(Problem("over", "error", HERE, "macs", 3, Limit(0, "0", HERE))) == "3"
 
 
 def test_the_reason_is_said_where_it_fits_beside_the_names() -> None:

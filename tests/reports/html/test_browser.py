@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pytest_modelbudget.reports.rows import rows_of
 
 from pytest_modelbudget.measurement import exactly, human, percent
 from pytest_modelbudget.reports.html import of_run
 from pytest_modelbudget.reports.html.payload import columns
 from pytest_modelbudget.reports.html.status import worst_first
-from pytest_modelbudget.reports.rows import rows_of
 from pytest_modelbudget.results import ModelResult
 
 from .conftest import Open

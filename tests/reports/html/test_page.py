@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from pytest_modelbudget.reports.rows import Row, rows_of
 
 from pytest_modelbudget.budgets import (
     Place,
@@ -30,7 +31,6 @@ from pytest_modelbudget.reports.html.payload import columns, payload
 from pytest_modelbudget.reports.html.sparing import told
 from pytest_modelbudget.reports.html.status import headline, status_of, worst_first
 from pytest_modelbudget.reports.html.where import problems, where
-from pytest_modelbudget.reports.rows import Row, rows_of
 from pytest_modelbudget.results import ModelResult, Result, Run
 
 from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained, transformer

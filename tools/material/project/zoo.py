@@ -103,7 +103,10 @@ class Recommender(nn.Module):
         super().__init__()
         self.features = nn.Embedding(10_000, 16)
         self.towers = nn.ModuleDict(
-            {f"tower_{number:02}": Tower(range(10, 49) if number == 7 and not BASE else range(0)) for number in range(40)}
+            {
+                f"tower_{number:02}": Tower(range(10, 49) if number == 7 and not BASE else range(0))
+                for number in range(40)
+            }
         )
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
