@@ -239,10 +239,10 @@ def _left_out(models: Sequence[_Model]) -> list[str]:
 def _folded(quiet: Sequence[_Model], shown: Sequence[_Model]) -> Iterator[str]:
     """Yield the numbers of the models that are as they should be, where the cost of others is, and what to do."""
     if quiet:
-        title = f"{counted(len(quiet), 'model')} unchanged and within budget"
         rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet[:_MOST_NAMES]]
         headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
-        yield from _details(title, _table(headings, rows, right=(1, 2, 3)))
+        table = _table(headings, rows, right=(1, 2, 3))
+        yield from _details(f"{counted(len(quiet), 'model')} unchanged", table) if shown else [*table, ""]
     over = [one for one in shown if any(found.over for found in one.standing.excesses)]
     lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
     if lines:

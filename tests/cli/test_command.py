@@ -55,7 +55,7 @@ def test_names_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
         given = subprocess.run(["git", "show", "HEAD:a.json"], cwd=tmp_path, capture_output=True, check=True).stdout
         done = modelbudget("compare", base, "a.json", "--format", "markdown", folder=tmp_path, input=given)
         assert (done.returncode, done.stderr) == (1, b"")
-        assert "- größe\n" in done.stdout.decode("utf-8")
+        assert "|größe args" in done.stdout.decode("utf-8")
 
 
 def test_text_is_in_the_encoding_of_the_screen(tmp_path: Path) -> None:

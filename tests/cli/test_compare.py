@@ -55,7 +55,7 @@ def test_a_lock_file_against_a_report(base: str, head: str, capsys: pytest.Captu
         ["less", "(args[0]", "1x8", "float32)", "shrunk"],
     ]
     assert "76 -> 110 (+44.7%)" in shown
-    assert "  +32 MACs: * Linear x2 (+32)" in shown
+    assert "  * Linear x2 (+34 params, +32 MACs)" in shown
     assert shown.endswith("1 model unchanged\n")
 
 
@@ -70,7 +70,7 @@ def test_the_same_is_no_growth(base: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_markdown_and_json(base: str, head: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", base, head, "--format", "markdown"]) == 1
-    assert capsys.readouterr().out.startswith("## 1 model grew\n\n| model ")
+    assert capsys.readouterr().out.startswith("## 1 model grew\n\n|model|")
     assert main(["compare", base, head, "--format", "json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert {one["name"]: one["kind"] for one in found["models"]} == {

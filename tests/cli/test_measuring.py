@@ -138,7 +138,7 @@ def test_init_keeps_comments_and_order_and_what_pytest_then_keeps(project: Path)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "pyproject.toml::Task"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "Task   76 / 76  192 / 192  384    ok, at the limit" in done.stdout
+    assert "Task   76 / 76  192 / 192  ok, at the limit (params)" in done.stdout
 
 
 def test_init_makes_the_file(project: Path) -> None:

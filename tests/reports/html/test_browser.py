@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_modelbudget.reports.rows import rows_of
 
 from pytest_modelbudget.measurement import exactly, human, percent
 from pytest_modelbudget.reports.html import of_run
 from pytest_modelbudget.reports.html.payload import columns
-from pytest_modelbudget.reports.html.status import worst_first
 from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.results.standings import standings
 
 from .conftest import Open
 from .samples import HOSTILE, everything, large, trained
@@ -22,7 +21,7 @@ from .samples import HOSTILE, everything, large, trained
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-PLACES = {row.result.name: place for place, row in enumerate(worst_first(rows_of(everything())))}
+PLACES = {one.verdict.model: place for place, one in enumerate(standings(everything()))}
 
 
 def card(page: Page, name: str, *, opened: bool = True) -> Locator:
@@ -56,7 +55,7 @@ def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Op
     assert page.locator("h1").inner_text() == "Failed model budgets"
     first = page.locator(".card").first
     assert first.get_attribute("open") is not None
-    assert first.locator(".status").inner_text().startswith("over by 1.472 G (9.2%)")
+    assert first.locator(".status").inner_text().startswith("OVER MACs 9.2%")
     assert "layers.*.mlp.up Linear x12 (31.8%)" in first.locator(".where").inner_text()
     edge = first.locator(".bars").bounding_box()
     assert edge is not None
