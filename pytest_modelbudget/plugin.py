@@ -262,10 +262,10 @@ class OnController:
         if self.session.in_use:
             from pytest_modelbudget.session.ending.gathering import run_of
             from pytest_modelbudget.session.ending.run_failures import report_run_failures
-            from pytest_modelbudget.session.ending.updating import accept
+            from pytest_modelbudget.session.ending.updating import update_lock
 
             run = run_of(self.session)
-            accept(self.session, run)
+            update_lock(self.session, run)
             report_run_failures(self.session, run)
         return result
 

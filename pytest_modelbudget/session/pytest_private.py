@@ -38,13 +38,13 @@ def measures_in_teardown(item: pytest.Item) -> bool:
     Without it a test whose fixture measures then would be told that it measured nothing.
     """
     fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    needs = {name: {argument for one in found for argument in one.argnames} for name, found in fixtures.items()}
+    needs = {name: {needed for fixture in found for needed in fixture.argnames} for name, found in fixtures.items()}
     having, more = set[str](), {"model_budget", "request"}
     while more:
         having |= more
         more = {name for name, needed in needs.items() if needed & having} - having
-    functions = [one.func for name in having & needs.keys() - {"model_budget"} for one in fixtures[name]]
-    return any(isgeneratorfunction(one) and not one.__module__.startswith("_pytest.") for one in functions)
+    functions = [fixture.func for name in having & needs.keys() - {"model_budget"} for fixture in fixtures[name]]
+    return any(isgeneratorfunction(found) and not found.__module__.startswith("_pytest.") for found in functions)
 
 
 def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:

@@ -78,7 +78,7 @@ def _tests(path: Path) -> Iterator[tuple[str, list[str]]]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             marks = {ast.unparse(one) for one in node.decorator_list}
-            if "run" not in {one.arg for one in node.args.args}:
+            if not {"run", "run_apart", "pytester"} & {one.arg for one in node.args.args}:
                 modes = ["without pytest"]
             elif marks & MODES.keys():
                 modes = MODES[(marks & MODES.keys()).pop()]

@@ -79,9 +79,8 @@ def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> Non
 
 
 @pytest.mark.workers
-def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
-    result = pytester.runpytest_subprocess("-n2")
+def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(run: Run) -> None:
+    result = run("-n2", test_it="import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
     result.stdout.fnmatch_lines(["*node down: Not properly terminated*"])
     result.stdout.no_fnmatch_line("*modelbudget::*")
 

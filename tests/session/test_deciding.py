@@ -8,9 +8,10 @@ import pytest
 
 from pytest_modelbudget.budgets import Budget, BudgetError, BudgetExceeded, Limit, Place, Rules, judge
 from pytest_modelbudget.measurement import Costs, Measurement, MeasurementError, ModuleCost
+from pytest_modelbudget.results.measured import Measured
 from pytest_modelbudget.session.one_test.contract import Contract
 from pytest_modelbudget.session.one_test.deciding import Decision, Ending, decide
-from pytest_modelbudget.session.one_test.record import Measured, Record
+from pytest_modelbudget.session.one_test.record import Record
 
 HERE = Place("test_model.py", 7, "@pytest.mark.budget")
 MARKED = Contract((Rules({"macs": Limit(1, "1", HERE)}, place=HERE),), HERE, False)

@@ -74,9 +74,10 @@ def advice(config: pytest.Config, missing: str) -> str:
     ``missing`` is a file that was not collected.
     """
     root, folders = config.rootpath.resolve(), [(config.invocation_params.dir / arg).resolve() for arg in config.args]
-    if config.getini("testpaths") or not all(one.is_dir() and one not in (root / missing).parents for one in folders):
+    holding = (root / missing).parents
+    if config.getini("testpaths") or not all(folder.is_dir() and folder not in holding for folder in folders):
         return ""
-    paths = json.dumps([Path(os.path.relpath(one, root)).as_posix() for one in folders])
+    paths = json.dumps([Path(os.path.relpath(folder, root)).as_posix() for folder in folders])
     return f"; `testpaths = {paths}` in the ini-file would make `pytest {' '.join(config.args)}` the whole run"
 
 

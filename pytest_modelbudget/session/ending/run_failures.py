@@ -36,7 +36,7 @@ def _report(config: pytest.Config, report: pytest.TestReport) -> Iterator[tuple[
     plugins = [found.plugin for found in reversed(hook.get_hookimpls())]
     for plugin in plugins:
         try:
-            manager.subset_hook_caller(hook.name, [one for one in plugins if one is not plugin])(report=report)
+            manager.subset_hook_caller(hook.name, [other for other in plugins if other is not plugin])(report=report)
         except Exception as error:
             yield str(manager.get_name(plugin)), f"the report of {report.nodeid}: {type(error).__name__}: {error}"
 

@@ -1,33 +1,38 @@
-"""Accept what a run measured as the new baseline."""
+"""Write what a run measured into the lock file: the new baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.reports.wording import counted, why_incomplete
-from pytest_modelbudget.results import Run, TestResult, gather
+from pytest_modelbudget.reports.lock_notes import notes_on_missing, notes_on_update
+from pytest_modelbudget.reports.wording import why_incomplete
+from pytest_modelbudget.results import Run, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
 from pytest_modelbudget.session.ending.completeness import advice
-from pytest_modelbudget.session.files.lock_file import PRUNE, LockFile, writes
+from pytest_modelbudget.session.files.lock_file import PRUNE, writes
 from pytest_modelbudget.session.state import Session
 
 
-def accept(session: Session, run: Run) -> None:
+def update_lock(session: Session, run: Run) -> None:
     """Rewrite the lock file as the options ask for, and note what was done. Raises pytest.UsageError."""
     file, mode = session.lock_file, session.config.getoption("modelbudget_update")
     prunes = session.config.getoption("modelbudget_prune")
     if file is None or not (mode or prunes):
         return
     before = session.lock or Lock(flops_per_mac=session.table.flops_per_mac)
-    after = before
+    after, passed = before, {*_passed(session)}
     if mode:
-        after = updated(after, _accepted(session, run), lower=mode == "lower")
+        after = updated(after, _accepted(session, run, passed), lower=mode == "lower")
     session.prune_refused = _why_not_to_prune(session, run) if prunes else ""
     if prunes and not session.prune_refused:
         after = pruned(after, [model.measurement for model in run.models if model.verdict.named])
     text = write_lock(after)
     if text != file.text and (after.models or file.text is not None):
         file.write(text)
-    session.notes += _notes(session, run, file, before, after)
+    session.notes += [*notes_on_update(file.shown, before, after), *notes_on_missing(run, passed if mode else None)]
+    if session.prune_refused:
+        session.notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
 
 
 def note_stopped(session: Session) -> None:
@@ -49,39 +54,15 @@ def _why_not_to_prune(session: Session, run: Run) -> str:
     return f"{failed[0]}{more} failed, and may measure more when passing" if failed else ""
 
 
-def _accepted(session: Session, run: Run) -> list[Measurement]:
+def _passed(session: Session) -> Iterator[str]:
+    """Yield the tests whose measurements are accepted: they failed, skipped and expected nothing, not even in part."""
+    for test, found in session.tests.items():
+        if not (test in session.failed or test in session.skipped_in_part or found.skipped or found.excused):
+            yield test
+
+
+def _accepted(session: Session, run: Run, passed: set[str]) -> list[Measurement]:
     """Return what tests that passed have measured, under a name that was given to one model alone."""
     contradictory = {model.name for pair in run.contradictions for model in pair}
-    passed = gather({test: found for test, found in session.tests.items() if _has_passed(session, test, found)})
-    models = [model for model in passed.models if model.verdict.named and model.name not in contradictory]
-    return [model.measurement for model in models]
-
-
-def _has_passed(session: Session, test: str, found: TestResult) -> bool:
-    return not (test in session.failed or test in session.skipped_in_part or found.skipped or found.excused)
-
-
-def _notes(session: Session, run: Run, file: LockFile, before: Lock, after: Lock) -> list[str]:
-    old, new = dict(_models(before)), dict(_models(after))
-    changes = {
-        "added": len(new.keys() - old.keys()),
-        "changed": sum(old[key] != new[key] for key in old.keys() & new.keys()),
-        "removed": len(old.keys() - new.keys()),
-    }
-    done = ", ".join(f"{number} {word}" for word, number in changes.items() if number)
-    notes = [f"{file.shown}: {done or 'nothing to change'}; {counted(len(new), 'entry', 'entries')}"]
-    notes += [f"Commit it: git add {file.shown}"] if done else []
-    passed = {test for test, found in session.tests.items() if _has_passed(session, test, found)}
-    failed = sorted({model.name for model in run.models if passed.isdisjoint(model.tests)})
-    if failed and session.config.getoption("modelbudget_update"):
-        notes.append(f"Not accepted, for their tests did not pass: {', '.join(failed)}")
-    unnamed = sorted({model.name for model in run.models if not model.verdict.named})
-    if unnamed:
-        notes.append(f'Not in the lock file, for they have no name of their own (name="..."): {", ".join(unnamed)}')
-    if session.prune_refused:
-        notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
-    return notes
-
-
-def _models(lock: Lock) -> list[tuple[tuple[str, tuple[str, ...]], object]]:
-    return [((name, model.inputs), model) for name, models in lock.models.items() for model in models]
+    models = gather({test: session.tests[test] for test in passed}).models
+    return [model.measurement for model in models if model.verdict.named and model.name not in contradictory]

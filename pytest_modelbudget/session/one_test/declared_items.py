@@ -140,4 +140,4 @@ def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any]:
 
 
 def _is_machinery(path: Path) -> bool:
-    return str(path).startswith("<frozen ") or any(one in (path, *path.parents) for one in _MACHINERY)
+    return str(path).startswith("<frozen ") or any(place in (path, *path.parents) for place in _MACHINERY)

@@ -11,10 +11,11 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
+from pytest_modelbudget.results.measured import budget_of
 from pytest_modelbudget.session.one_test import read_marks
 from pytest_modelbudget.session.one_test.deciding import OURS
+from pytest_modelbudget.session.one_test.engine import engine
 from pytest_modelbudget.session.one_test.guard import guard_of
-from pytest_modelbudget.session.one_test.judging import budget_of, engine, failure_of
 from pytest_modelbudget.session.one_test.progress import narrated
 from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_call
@@ -132,12 +133,10 @@ class ModelBudget:
         __tracebackhide__ = True
         backward = backward or any(metric in needing("backward") for metric in exponents or ())
         found = [self._measure(model, call, name, rules, backward) for call in calls]
-        points = [*zip(sizes, found, strict=False)]
-        measured = [self._guard.judge(one_size, rules, exponents=exponents, points=points) for one_size in found]
-        problem = failure_of(measured)
+        problem = self._guard.judge(found, rules, exponents=exponents, sizes=sizes)
         if problem is not None:
             raise problem
-        return tuple(judged.measurement for judged in measured)
+        return tuple(measured.measurement for measured in self._guard.record.measured[-len(found) :])
 
     def _measure(
         self, model: Any, inputs: Mapping[str, Any], name: str | None, call: Rules, backward: bool
@@ -152,7 +151,7 @@ class ModelBudget:
         if measurement.macs is None or measurement.training_macs is not None:
             return measurement
         # A factory has no name before it is built, and the table speaks of names: so it may be run a second time.
-        limited = budget_of(self._guard.session, measurement, rules).limited
+        limited = budget_of(self._guard.session.table, measurement, rules).limited
         return self._run(model, inputs, name, True) if any(metric in limited for metric in training) else measurement
 
     def _run(self, model: Any, inputs: Mapping[str, Any], name: str | None, backward: bool) -> Measurement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -12,12 +13,14 @@ from msgspec import structs
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, Exponent, Rules
 from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
+from pytest_modelbudget.results.measured import judged
 from pytest_modelbudget.session.one_test import GUARD, Phase
 from pytest_modelbudget.session.one_test.contract import contract_of, rules_of
 from pytest_modelbudget.session.one_test.deciding import GIVES_UP, Decision, Ending, decide
-from pytest_modelbudget.session.one_test.judging import engine, failure_of, judged
-from pytest_modelbudget.session.one_test.record import Measured, Record
+from pytest_modelbudget.session.one_test.engine import engine
+from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_mark, raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
@@ -112,7 +115,7 @@ class Guard:
             return
         if phase == "call" and self._observation is not None and not self.record.requested_fixture:
             self._judge_observed()
-        ending = self._call_ending(raised) if phase == "call" else self._ending(raised)
+        ending = self._ending_of_call(raised) if phase == "call" else self._ending(raised)
         self._decision = self._decide(ending)
         error = self._decision.error
         if error is not None and error is not raised:
@@ -134,17 +137,39 @@ class Guard:
 
     def judge(
         self,
-        measurement: Measurement,
+        found: Sequence[Measurement],
         *call: Rules,
+        modules: Sequence[int] = (),
         exponents: Mapping[str, Exponent] | None = None,
-        points: Sequence[tuple[int, Measurement]] = (),
-        module: int = 0,
-    ) -> Measured:
-        """Hold a measurement against its budget; the verdict is kept for the report."""
-        rules = (*self.contract.rules, *call)
-        measured = judged(self.session, measurement, rules, exponents=exponents, points=points, module=module)
-        self.record.measured.append(measured)
-        return measured
+        sizes: Sequence[int] = (),
+    ) -> Exception | None:
+        """Hold measurements against their budget, keep the verdicts, and return the failure if any has an error.
+
+        ``modules`` numbers the module objects that were measured, and ``sizes`` are those of the inputs, over which
+        the growth is held against ``exponents``.
+        """
+        session, points = self.session, [*zip(sizes, found, strict=False)]
+        measured = [
+            judged(
+                measurement,
+                session.table,
+                (*self.contract.rules, *call),
+                lock=session.lock,
+                accepts=session.config.getoption("modelbudget_update") == "all",
+                exponents=exponents,
+                points=points,
+                module=module,
+            )
+            for measurement, module in zip(found, modules or [0] * len(found), strict=True)
+        ]
+        self.record.measured += measured
+        verdicts = tuple(each.verdict for each in measured)
+        if not any(verdict.errors for verdict in verdicts):
+            return None
+        shown = [(each.verdict, each.measurement, each.differences) for each in measured]
+        message = failure(shown, self.record.outside)
+        is_over = any(verdict.excusable for verdict in verdicts)
+        return BudgetExceeded(message, verdicts) if is_over else BudgetError(message)
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise ``error`` where it was declared."""
@@ -162,36 +187,32 @@ class Guard:
 
     def _judge_observed(self) -> None:
         seen = self._observation
-        problem: Exception | None
         self.record.traced_under |= seen.traced_under
         self.record.outside += seen.outside + seen.unknown_outside
         if seen.faults:
-            problem = BudgetError("; ".join(seen.faults))
-        else:
-            calls = [(number, call) for number, calls in enumerate(seen.models.calls()) for call in calls]
-            problem = failure_of([self.judge(call, module=number) for number, call in calls], self.record.outside)
+            self.record.fail(BudgetError("; ".join(seen.faults)), raised=False)
+            return
+        calls = [(number, call) for number, calls in enumerate(seen.models.calls()) for call in calls]
+        problem = self.judge([call for _, call in calls], modules=[number for number, _ in calls])
         if problem is not None:
             self.record.fail(problem, raised=False)
 
-    def _ending(self, raised: BaseException | None, *, must_measure: bool = False) -> Ending:
-        """Return how a phase ended; ``must_measure`` tells whether the marks have to be met unless it fails."""
-        if isinstance(raised, pytest.xfail.Exception):  # unittest's expectedFailure is one too
-            return Ending(raised if self._expected is None else self._expected, False, True, must_measure)
+    def _ending(self, raised: BaseException | None) -> Ending:
+        """Return how a phase ended, or a subtest in it."""
+        if isinstance(raised, pytest.xfail.Exception):  # which pytest raises for unittest's expectedFailure too
+            return Ending(raised if self._expected is None else self._expected, expects_excess=True)
         fails = raised is not None and not isinstance(raised, GIVES_UP) and not xfail_expects(self.item, raised)
-        must_measure = must_measure or self._measures_in_teardown
-        return Ending(raised, fails, xfail_expects_excess(self.item), must_measure)
+        return Ending(raised, fails, xfail_expects_excess(self.item), must_measure=self._measures_in_teardown)
 
-    def _call_ending(self, raised: BaseException | None) -> Ending:
-        raised = own_exception(self.item) if raised is None else raised
-        gives_up = isinstance(raised, GIVES_UP) and self._expected is None
-        ending = self._ending(raised, must_measure=not gives_up and not has_failed_subtests(self.item))
-        if (ending.raised is None or gives_up) and _has_failed_softly():
-            ending = Ending(ending.raised, fails=True)
+    def _ending_of_call(self, raised: BaseException | None) -> Ending:
+        ending = self._ending(own_exception(self.item) if raised is None else raised)
+        gives_up = isinstance(ending.raised, GIVES_UP)
+        fails = ending.fails or ((ending.raised is None or gives_up) and _has_failed_softly())
+        must_measure = not fails and not gives_up and not has_failed_subtests(self.item)
+        if must_measure and self.record.never_called_fixture and measures_in_teardown(self.item):
+            must_measure, self._measures_in_teardown = False, True
         self._ran_through = ending.raised is None or isinstance(ending.raised, BudgetExceeded)
-        if ending.must_measure and self.record.never_called_fixture and measures_in_teardown(self.item):
-            self._measures_in_teardown = not ending.fails
-            ending = Ending(ending.raised, ending.fails, ending.expects_excess)
-        return ending
+        return replace(ending, fails=fails, must_measure=must_measure)
 
     def _result(self) -> TestResult:
         found = tuple(

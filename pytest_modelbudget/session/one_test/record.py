@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pytest_modelbudget.budgets import Rules, Verdict
-from pytest_modelbudget.measurement import Measurement, ModuleCost, OperatorCost
-from pytest_modelbudget.results.difference import Difference
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A measurement and the verdict on it.
-
-    ``original_name`` is what the model was called before a mark named it, ``differences`` what changed since the
-    baseline. ``module`` numbers the module objects that a test calls: one may have several measurements.
-    """
-
-    verdict: Verdict
-    measurement: Measurement
-    original_name: str
-    differences: tuple[Difference, ...] = ()
-    module: int = 0
-
-    def parts(self) -> Iterator[ModuleCost]:
-        """Return the model and all its modules."""
-        return self.measurement.modules.walk()
+from pytest_modelbudget.budgets import Rules
+from pytest_modelbudget.measurement import OperatorCost
+from pytest_modelbudget.results.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)
