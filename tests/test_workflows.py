@@ -78,31 +78,87 @@ def fill(text: str, values: dict[str, str]) -> str:
     return text
 
 
-@pytest.mark.parametrize(
-    ("width", "base", "violations"),
-    [(4, "", "0"), (8, "", "1"), (4, "base.json", "0"), (5, "base.json", "1"), (8, "base.json", "2")],
-)
-def test_the_steps_of_the_action(tmp_path: Path, width: int, base: str, violations: str) -> None:
+def steps_of_the_action() -> dict[str, dict[str, object]]:
+    return {step["name"]: step for step in YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"]}
+
+
+def render(folder: Path, before: str = "", **base: str) -> tuple[int, dict[str, str]]:
+    """Run the step that writes the Markdown, after other commands; ``base`` is what the step before it found."""
+    found = {f"steps.base.outputs.{name}": base.get(name, "") for name in ("between", "missing")}
+    values = {"inputs.base || steps.base.outputs.lock": base.get("lock", ""), "runner.temp": str(folder)}
+    step = steps_of_the_action()["Summary"]
+    step["run"] = f"{before}\n{step['run']}"
+    return run_step(folder, step, {"inputs.report": "modelbudget.json", **values, **found})
+
+
+@pytest.mark.parametrize(("width", "violations"), [(4, "0"), (5, "0"), (8, "1")])
+def test_the_steps_of_the_action(tmp_path: Path, width: int, violations: str) -> None:
     run_pytest(tmp_path, 4, "20", "--modelbudget-report=json:base.json")
     run_pytest(tmp_path, width, "20", "--modelbudget-report=json")  # 4 x 4 and 4 x 5 MACs are within, 4 x 8 are over
-    summary, _, verdict = YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"]
-    values = {"inputs.report": "modelbudget.json", "inputs.base": base, "runner.temp": str(tmp_path)}
-    code, outputs = run_step(tmp_path, summary, values)
+    code, outputs = render(tmp_path, lock="base.json", between="abc with main (def)")
     assert code == 0, outputs["stderr"]
     assert (outputs["violations"], outputs["passed"]) == (violations, "true" if violations == "0" else "false")
     text = Path(outputs["markdown-path"]).read_text()
-    assert text.startswith("## Failed: 1 model over budget" if width == 8 else "## Passed: 1 model within budget")
-    assert ("## 1 model grew" in text) == (bool(base) and width > 4)
+    passes = "## Model budgets: 1 model within budget"
+    assert text.startswith("## Model budgets: 1 of 1 model fails" if width == 8 else passes)
+    grew = {4: "Nothing changed.", 5: "**Grew:** net +25.0% params.", 8: "**Grew:** net +100% params."}[width]
+    assert f"{grew} Comparing abc with main (def)." in text.replace("\N{NO-BREAK SPACE}", " ")
     assert (tmp_path / "summary.md").read_text() == text
     known = {"steps.render.outputs.passed": outputs["passed"], "steps.render.outputs.violations": violations}
-    code, _ = run_step(tmp_path, verdict, known)
+    code, _ = run_step(tmp_path, steps_of_the_action()["Verdict"], known)
     assert code == (0 if violations == "0" else 1)
 
 
+def test_a_base_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    run_pytest(tmp_path, 4, "20", "--modelbudget-report=json")
+    code, outputs = render(tmp_path, missing="it is gone")
+    assert code == 0, outputs["stderr"]
+    text = Path(outputs["markdown-path"]).read_text()
+    assert "No comparison with the base: it is gone." in text
+    assert "unchanged" not in text
+
+
+@pytest.mark.parametrize("broken", ["", "compare", "contents", "lock"])
+def test_the_base_is_where_the_tested_commit_left_its_branch(tmp_path: Path, broken: str) -> None:
+    """``gh`` is one of our own, which has the two answers of the API."""
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "--allow-empty", "-m", "a"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    options = ["--modelbudget-update"] if broken != "lock" else []
+    run_pytest(tmp_path, 4, "20", *options)
+    run_pytest(tmp_path, 4, "20", "--modelbudget-report=json")
+    gh = tmp_path / "gh"
+    gh.write_text(f"""#!/bin/sh
+case "$*" in
+  *compare/main...*) [ "{broken}" != compare ] && echo 0123456789abcdef ;;
+  *contents/modelbudget.lock.json?ref=0123456789abcdef*) [ "{broken}" != contents ] && cat modelbudget.lock.json ;;
+esac
+""")
+    gh.chmod(0o755)
+    step = dict(steps_of_the_action()["Base"])
+    step["run"] = f'PATH="{tmp_path}:$PATH"\n{step["run"]}'
+    values = {"github.repository": "a/b", "github.base_ref": "main", "inputs.github-token": "t"}
+    code, outputs = run_step(
+        tmp_path, step, {**values, "inputs.report": "modelbudget.json", "runner.temp": str(tmp_path)}
+    )
+    assert code == 0, outputs["stderr"]
+    if broken:
+        expected = {
+            "compare": "GitHub does not say",
+            "contents": "cannot be read at 0123456",
+            "lock": "has no lock file",
+        }
+        assert expected[broken] in outputs["missing"]
+        return
+    assert outputs["between"].endswith(" with main (0123456)")
+    code, outputs = render(tmp_path, lock=outputs["lock"], between=outputs["between"])
+    assert "Nothing changed. Comparing " in Path(outputs["markdown-path"]).read_text()
+
+
 def test_a_missing_report_fails_the_step(tmp_path: Path) -> None:
-    summary = YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"][0]
-    values = {"inputs.report": "modelbudget.json", "inputs.base": "", "runner.temp": str(tmp_path)}
-    code, outputs = run_step(tmp_path, summary, values)
+    code, outputs = render(tmp_path)
     assert code == 2
     assert outputs["stderr"] == "modelbudget: modelbudget.json: cannot be read: No such file or directory\n"
 
@@ -147,12 +203,8 @@ def test_the_pull_request_is_that_of_the_fork(tmp_path: Path, answer: str, code:
     assert (ended, outputs.get("number")) == (code, number)
 
 
-@pytest.mark.parametrize("command", ["show", "compare"])
-def test_the_action_refuses_a_count_that_is_none(tmp_path: Path, command: str) -> None:
+def test_the_action_refuses_a_count_that_is_none(tmp_path: Path) -> None:
     run_pytest(tmp_path, 4, "20", "--modelbudget-report=json")
-    summary = dict(YAML(typ="safe").load(ACTION.read_text())["runs"]["steps"][0])
-    silent = f'python() {{ if [ "$3 $6" = "{command} count" ] || [ "$3 $7" = "{command} count" ]; then :; else command python "$@"; fi; }}'
-    summary["run"] = f"{silent}\n{summary['run']}"
-    values = {"inputs.report": "modelbudget.json", "inputs.base": "modelbudget.json", "runner.temp": str(tmp_path)}
-    code, outputs = run_step(tmp_path, summary, values)
+    silent = 'python() { if [ "$6" = count ]; then :; else command python "$@"; fi; }'
+    code, outputs = render(tmp_path, silent)
     assert (code, "counted nothing" in outputs["stdout"], "passed" in outputs) == (2, True, False)

@@ -23,10 +23,11 @@ from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.reports.lines import not_measured
-from pytest_modelbudget.reports.markdown import of_comparison, violations
+from pytest_modelbudget.reports.markdown import Base, of_comparison, of_run, violations
 from pytest_modelbudget.reports.terminal import summary
-from pytest_modelbudget.results import merge
+from pytest_modelbudget.results import Run, merge
 from pytest_modelbudget.results.comparing import Comparison, compare
+from pytest_modelbudget.results.comparing import of_run as measured_in
 from pytest_modelbudget.results.store import write_report
 
 
@@ -73,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     compared.set_defaults(run=_compare)
     shown = commands.add_parser("show", help="render a stored JSON report in any format")
     shown.add_argument("report", metavar="REPORT", help="a JSON report, - for standard input, or git:REV:PATH")
-    shown.add_argument("--format", choices=("text", *FORMATS, "count"), default="text")
+    shown.add_argument("--format", choices=("text", *FORMATS, "count", "lock"), default="text")
+    shown.add_argument("--base", metavar="BASE", help="what Markdown compares with: a lock file, or a JSON report")
+    shown.add_argument("--between", metavar="WORDS", default="", help="what Markdown calls the two: this and BASE")
+    shown.add_argument("--no-base", metavar="REASON", default="", help="why there is nothing to compare with")
     shown.add_argument("--width", type=int, default=80, metavar="COLUMNS", help="of the text (default: 80)")
     shown.set_defaults(run=_show)
     _add_measuring(commands)
@@ -163,9 +167,26 @@ def _show(options: argparse.Namespace) -> int:
         print("\n".join([*lines, *wrong, *filter(None, [not_measured(run)])]))
     elif options.format == "count":
         print(violations(run))
+    elif options.format == "markdown":
+        print(of_run(run, _base(options, run)), end="")
+    elif options.format == "lock":
+        print(run.lock)
     else:
         print(FORMATS[options.format][1](run), end="")
     return 0
+
+
+def _base(options: argparse.Namespace, run: Run) -> Base | None:
+    """Return what a run is compared with, where that is asked for."""
+    if options.no_base:
+        return Base(missing=options.no_base)
+    if options.base is None:
+        return None
+    before, convention = measurements(options.base)
+    if convention != run.flops_per_mac:
+        return Base(missing=f"it counts {convention} FLOPs a MAC, and this run {run.flops_per_mac}")
+    found = compare(before, measured_in(run), _growth("0%"))
+    return Base({(one.name, one.inputs): one for one in found}, options.between or f"with {options.base}")
 
 
 def _merge(options: argparse.Namespace) -> int:

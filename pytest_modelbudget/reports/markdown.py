@@ -196,7 +196,7 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
         return [f"No comparison with the base: {escaped(base.missing)}.", ""]
     found: dict[str, list[str]] = {}
     for one in models:
-        if one.against is None:
+        if one.against is None or one.against.kind == "added":
             found.setdefault("New", []).append(escaped(one.standing.name))
             continue
         if one.against.moved:
@@ -205,7 +205,9 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
             word = "Grew" if after > before else "Shrank"
             text = f"{escaped(one.standing.name)} {signed_percent(before, after)} {METRICS[metric].label}"
             found.setdefault(word, []).append(_kept(text))
-    words = [word for word in ("Grew", "Shrank", "New") if word in found]
+    for removed in (one for one in base.comparisons.values() if one.kind == "removed"):
+        found.setdefault("Gone", []).append(escaped(removed.name))
+    words = [word for word in ("Grew", "Shrank", "New", "Gone") if word in found]
     sentences = [f"**{word}:** {as_many_as_fit(found[word], _MOST_NAMES)}." for word in words]
     return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {base.words}."]), ""]
 

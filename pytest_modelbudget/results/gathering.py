@@ -38,6 +38,7 @@ def gather(
     table: Table | None = None,
     lock: Lock | None = None,
     accepts: bool = False,
+    lock_path: str = "",
 ) -> Run:
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
@@ -70,6 +71,7 @@ def gather(
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(tests),
         left_out=tuple(sorted(left_out, key=_natural)),
+        lock=lock_path,
     )
 
 
@@ -145,6 +147,7 @@ def merge(runs: Sequence[Run]) -> Run:
         reported=tuple(reported),
         left_out=tuple(sorted(left_out, key=_natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
+        lock=runs[0].lock,
         failed=tuple(one for run in runs for one in run.failed),
         marks=_joined_marks(mark for run in runs for mark in run.marks),
     )

@@ -159,7 +159,8 @@ class Run(Struct, frozen=True):
     observed tests ran outside of any module, by node id. ``flops_per_mac`` is the
     convention in use. ``reported`` are the tests under a budget that ran, ``left_out`` those that were collected and
     left out, as the tests of other shards are. ``details`` tell what some of the reasons in ``incomplete`` are about:
-    the file that was not collected, the test that was skipped. ``failed`` are tests under a budget.
+    the file that was not collected, the test that was skipped. ``failed`` are tests under a budget. ``lock`` is the
+    path of the baseline in its repository, where there is one.
     """
 
     models: tuple[ModelResult, ...] = ()
@@ -176,6 +177,7 @@ class Run(Struct, frozen=True):
     details: Mapping[Incomplete, str] = {}
     failed: tuple[FailedTest, ...] = ()
     marks: tuple[SharedMark, ...] = ()
+    lock: str = ""
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:

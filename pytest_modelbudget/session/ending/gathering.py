@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, decode, gather
 from pytest_modelbudget.session.ending.completeness import incomplete, uncollected
 from pytest_modelbudget.session.ending.report_files import tell_github
+from pytest_modelbudget.session.files.in_use import lock_path
 from pytest_modelbudget.session.files.lock_file import writes
 from pytest_modelbudget.session.pytest_private import encoding_of, headline
 from pytest_modelbudget.session.state import Session
@@ -49,11 +51,18 @@ def run_of(session: Session) -> Run:
         table=session.table,
         lock=session.lock,
         accepts=writes(config),
+        lock_path=_in_repository(lock_path(config, session.table.baseline)) if session.lock else "",
     )
     if reasons.keys() <= {"deselected"} and (run.stale or config.getoption("modelbudget_prune")):
         missing = uncollected(session)
         return structs.replace(run, incomplete=(*missing, *run.incomplete), details={**run.details, **missing})
     return run
+
+
+def _in_repository(path: Path) -> str:
+    """Return a path as the repository knows it, or an empty text where the file is in none."""
+    root = next((folder for folder in path.resolve().parents if (folder / ".git").exists()), None)
+    return path.resolve().relative_to(root).as_posix() if root else ""
 
 
 def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
