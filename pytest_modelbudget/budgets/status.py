@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
@@ -18,7 +18,7 @@ from pytest_modelbudget.outline import pattern
 Level = Literal["error", "warning", "good", "plain"]
 """How good a status is: it fails, it warns, it is within its budget, or nobody set one."""
 
-_BYTES_OF_A_WEIGHT = (1, 2, 4, 8, 16)
+BYTES_OF_A_WEIGHT: Final = (1, 2, 4, 8, 16)
 _NAMED = 3  # metrics in a status
 
 
@@ -271,7 +271,7 @@ def echoes(before: Mapping[str, int | None], after: Mapping[str, int | None]) ->
     params = moves.get("params", 0)
     if moves.get("trainable_params") == params:
         found.add("trainable_params")
-    if moves.get("weight_bytes") in [params * size for size in _BYTES_OF_A_WEIGHT]:
+    if moves.get("weight_bytes") in [params * size for size in BYTES_OF_A_WEIGHT]:
         found.add("weight_bytes")
     return found
 

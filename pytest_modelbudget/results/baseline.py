@@ -1,7 +1,8 @@
 """The lock file: the measurements that a project has accepted, committed beside its code.
 
 Equal measurements give equal bytes: models and inputs are sorted, every metric and every module has a line of its own,
-and nothing tells a time, a machine or a version.
+and nothing tells a time, a machine or a version. A model's name stands right above its metrics, so that a diff that
+changes one shows it; metrics that follow from others are not written twice.
 """
 
 from __future__ import annotations
@@ -13,12 +14,24 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field, structs
 
+from pytest_modelbudget.budgets.status import BYTES_OF_A_WEIGHT
 from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 from pytest_modelbudget.results.lock_checks import check_entry, check_keys, check_model
-from pytest_modelbudget.results.lock_lines import Convention, Count, ModuleLine, counts, from_lines, to_lines
+from pytest_modelbudget.results.lock_lines import (
+    Convention,
+    Count,
+    ModuleLine,
+    counts,
+    from_lines,
+    to_lines,
+    total,
+)
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+_OLDER: Final = (1,)
+"""Schemas that are read too; whatever is written anew has the latest."""
 MOST_MODULES: Final = 10_000_000
 """More modules than all models of a project have together."""
 DEFAULT_NAME: Final = "modelbudget.lock.json"
@@ -81,9 +94,9 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
         )
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, *_OLDER):
             raise LockError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}. {again}")
-        lock = msgspec.json.decode(text, type=Lock)
+        lock = _complete(msgspec.json.decode(text, type=Lock))
         check_keys(text)
         _check(lock)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -95,6 +108,34 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
             f"never compared. Change flops_per_mac back, or remove {shown} and run pytest --modelbudget-update"
         )
     return lock
+
+
+def _complete(lock: Lock) -> Lock:
+    """Return a lock in whose metrics nothing is left out that follows from others. Raises ValueError for bad lines."""
+    models = {
+        name: tuple(structs.replace(one, metrics=_all_metrics(one, lock.flops_per_mac)) for one in found)
+        for name, found in lock.models.items()
+    }
+    return structs.replace(lock, schema=SCHEMA, models=models)
+
+
+def _all_metrics(model: LockedModel, flops_per_mac: int) -> Mapping[str, int]:
+    known, sums = model.metrics, total(model.modules)
+    found = {metric: sums[metric] for metric in ("trainable_params", "weight_bytes")}
+    for macs, flops in (("macs", "flops"), ("training_macs", "training_flops")):
+        if macs in known:
+            found[flops] = known[macs] * flops_per_mac
+    found.update(known)
+    return {metric: found[metric] for metric in METRICS if metric in found}
+
+
+def _told(metrics: Mapping[str, int]) -> dict[str, int]:
+    """Return the metrics that do not follow from others: FLOPs do, and for most models all parameters are trained."""
+    params = metrics["params"]
+    following = {"flops", "training_flops"}
+    following |= {"trainable_params"} if metrics["trainable_params"] == params else set()
+    following |= {"weight_bytes"} if metrics["weight_bytes"] in [params * size for size in BYTES_OF_A_WEIGHT] else set()
+    return {metric: value for metric, value in metrics.items() if metric not in following}
 
 
 def _check(lock: Lock) -> None:
@@ -113,24 +154,21 @@ def write_lock(lock: Lock) -> str:
     models = [_model(name, lock.models[name]) for name in sorted(lock.models)]
     body = ",\n".join(models)
     return (
-        f'{{\n  "schema": {lock.schema},\n  "flops_per_mac": {lock.flops_per_mac},\n  "models": {{'
+        f'{{\n  "schema": {SCHEMA},\n  "flops_per_mac": {lock.flops_per_mac},\n  "models": {{'
         + (f"\n{body}\n  " if models else "")
         + "}\n}\n"
     )
 
 
 def _model(name: str, models: Iterable[LockedModel]) -> str:
-    entries = ",\n".join(_entry(model) for model in sorted(models, key=lambda model: model.inputs))
-    return f"    {_json(name)}: [\n{entries}\n    ]"
+    entries = ", ".join(_entry(model) for model in sorted(models, key=lambda model: model.inputs))
+    return f"    {_json(name)}: [{entries}]"
 
 
 def _entry(model: LockedModel) -> str:
-    metrics = ",\n".join(f"          {_json(metric)}: {value}" for metric, value in model.metrics.items())
-    modules = ",\n".join(f"          {_spaced(line)}" for line in model.modules)
-    return (
-        f'      {{\n        "inputs": {_spaced(model.inputs)},\n'
-        f'        "metrics": {{\n{metrics}\n        }},\n        "modules": [\n{modules}\n        ]\n      }}'
-    )
+    metrics = ",\n".join(f"      {_json(metric)}: {value}" for metric, value in _told(model.metrics).items())
+    modules = ",\n".join(f"      {_spaced(line)}" for line in model.modules)
+    return f'{{"inputs": {_spaced(model.inputs)}, "metrics": {{\n{metrics}\n    }}, "modules": [\n{modules}\n    ]}}'
 
 
 def _json(value: object) -> str:
