@@ -120,11 +120,12 @@ def _amount(name: str, module: ModuleCost, metric: str, topmost: dict[str, bool]
 
 
 def _folded(changes: Iterable[Change]) -> list[Change]:
-    """Return one change for those of one kind that differ in the numbers in their names: ``layers.*.up``."""
+    """Return one change for those that differ in nothing but the numbers in their names: ``layers.*.up``."""
     alike: dict[tuple[object, ...], list[Change]] = defaultdict(list)
     for change in changes:
+        each = change.amount if change.kind != "moved" else 0
         pattern = tuple(re.sub(r"\d+", "*", name) for name in (*change.modules, *change.moved_from))
-        alike[change.kind, change.cls, pattern].append(change)
+        alike[change.kind, change.cls, each, pattern].append(change)
     return [
         structs.replace(
             group[0],

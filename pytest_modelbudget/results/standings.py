@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -140,18 +141,31 @@ def how_many(models: Iterable[Standing]) -> list[tuple[str, int]]:
 
 
 def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:
-    """Return the changes of modules with what they add to each metric, the largest part of a difference first."""
-    found: dict[tuple[str, tuple[str, ...]], Cause] = {}
-    shares: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    """Return the changes of modules with what they add to each metric, the largest part of a difference first.
+
+    Modules whose names differ in numbers alone are one cause, though each may have changed by another amount.
+    """
+    found: dict[tuple[str, str, str], Cause] = {}
+    shares: Counter[tuple[str, str, str]] = Counter()
     for one in differences:
         for change in one.changes:
             # A module that grows in one metric may shrink in another: it is one cause all the same.
-            key = ("" if change.kind in ("grew", "shrank") else change.kind, change.modules)
-            known = found.setdefault(key, Cause(change.kind, change.modules, change.cls, {}, change.moved_from))
+            kind = "" if change.kind in ("grew", "shrank") else change.kind
+            key = (kind, re.sub(r"\d+", "*", change.modules[0]), change.cls)
+            known = found.get(key)
+            new = Cause(change.kind, change.modules, change.cls, {}, change.moved_from)
+            amounts = known.amounts if known else {}
             if change.amount:
-                known.amounts[one.metric] = change.amount
-            shares[key] = max(shares[key], abs(change.amount) * 10**9 // abs(one.after - one.before))
+                amounts[one.metric] = amounts.get(one.metric, 0) + change.amount
+            found[key] = replace(_joined(known, new) if known else new, amounts=amounts)
+            shares[key] += abs(change.amount) * 10**9 // abs(one.after - one.before)
     return tuple(found[key] for key, _ in shares.most_common())
+
+
+def _joined(one: Cause, other: Cause) -> Cause:
+    modules = dict(zip(one.modules, one.moved_from or one.modules, strict=True))
+    modules.update(zip(other.modules, other.moved_from or other.modules, strict=True))
+    return replace(one, modules=(*modules,), moved_from=(*modules.values(),) if one.moved_from else ())
 
 
 class HasInputs(Protocol):

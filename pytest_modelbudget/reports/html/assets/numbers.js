@@ -32,8 +32,15 @@ function signed(value, metric) {
 
 function percent(part, whole) {
   if (whole === 0n) return "";
-  const tenths = (2000n * part + whole) / (2n * whole);
-  return part && !tenths ? "<0.1%" : `${tenths / 10n}.${tenths % 10n}%`;
+  if (part === 0n || part === whole) return part ? "100%" : "0%";
+  const size = part < 0n ? -part : part;
+  for (let decimals = size * 100n >= whole ? 1 : 2; ; decimals++) {
+    const scale = 10n ** BigInt(decimals);
+    const rounded = (200n * scale * size + whole) / (2n * whole);
+    if (rounded === 0n || rounded === 100n * scale) continue;
+    const whole_part = String(rounded / scale).replace(/\B(?=(\d{3})+$)/g, ",");
+    return `${part < 0n ? "-" : ""}${whole_part}.${String(rounded % scale).padStart(decimals, "0")}%`;
+  }
 }
 
 function share(part, whole) {
