@@ -128,6 +128,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         refuse_others_beside(session.config, ours.table_data, {item.path for item in collected})
 
 
+# trylast: the innermost of the wrappers, so that other plugins see what is raised here as they see what a test raises.
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
@@ -145,6 +146,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
 
 
+# tryfirst: the outermost, so that marks which the hooks of other plugins add in teardown are seen too.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     __tracebackhide__ = True
@@ -154,6 +156,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
+# tryfirst: the outermost, so that pytest has applied an xfail to the report already.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -189,7 +192,7 @@ class OnController:
     def pytest_sessionstart(self) -> Generator[None, object, object]:
         try:
             return (yield)
-        except BaseException:  # there is no collection after that
+        except BaseException:  # no collection follows that would remove the reports of an earlier run
             option = self.session.config.option
             if not (option.showfixtures or option.show_fixtures_per_test):
                 self.pytest_collection()
@@ -199,7 +202,7 @@ class OnController:
     def pytest_collection(self) -> None:
         if not self.session.config.option.collectonly:  # --fixtures and the like do not come here
             self.reports = self.asked_for
-            for report in self.reports:  # of an earlier run: one that crashes must not leave it
+            for report in self.reports:  # what an earlier run has written must not pass for this run's, if it crashes
                 report.remove()
 
     @pytest.hookimpl(optionalhook=True)

@@ -56,7 +56,7 @@ class Session:
         self.lost_workers: list[str] = []
         self.internal_errors: list[str] = []
         self.reports_a_run_failure = False
-        self.sources: dict[Path, ast.Module | None] = {}
+        self.sources: dict[object, tuple[Path, list[ast.AST]]] = {}
         self.lock_file: LockFile | None = None
         self.lock_text: str | None = None
         self.failed: dict[str, Any] = {}

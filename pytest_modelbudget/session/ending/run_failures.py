@@ -15,7 +15,7 @@ from pytest_modelbudget.session.state import Session
 
 
 def report_run_failures(session: Session, run: Run) -> None:
-    """Report everything that is wrong with the run as a whole."""
+    """Report everything that is wrong with the run as a whole: each as a failed test, with the phases of a test."""
     unable = dict[str, str]()
     for fault in _failures(session, run):
         reports = [

@@ -85,8 +85,8 @@ class Guard:
         self._decision: Decision | None = None
         self._observation: Any = None
         self._expected: BaseException | None = None
-        self._measures_in_teardown = False
-        self._ran_through = False  # or came to an excess, which ends it in every run
+        self._measures_in_teardown = False  # a fixture of the test does, and nothing was measured before
+        self._ran_through = False  # the call came to its end, or to an excess, which ends it in every run
         self._was_skipped = False
         self._was_excused = False
         watch_expected_failure(item, self._note_expected)
@@ -119,15 +119,19 @@ class Guard:
         self._decision = self._decide(ending)
         error = self._decision.error
         if error is not None and error is not raised:
-            drop_own_exception(self.item)
+            drop_own_exception(self.item)  # which pytest would report instead
             self.fail(error)
 
     def report(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Take back an xfail that excuses what none may, and attach what the test found to its last report."""
+        """Take back an xfail that excuses what none may, and attach what the test found to its last report.
+
+        A report that comes without a decision is that of a subtest, whose test goes on: what failed in it is decided on
+        here, for the test itself does not raise it again.
+        """
         decision, self._decision = self._decision, None
         is_expected = hasattr(report, "wasxfail")
         if decision is None and call.excinfo is not None and (report.failed or is_expected):
-            decision = self._decide(self._ending(call.excinfo.value))  # on a subtest: the call goes on
+            decision = self._decide(self._ending(call.excinfo.value))
         if is_expected and decision is not None and decision.verdict == "fail":
             show_as_failed(report)
         self._was_excused |= hasattr(report, "wasxfail")

@@ -15,7 +15,7 @@ PATIENCE = 1.0
 
 
 class Narrator:
-    """Writes what it is told, once its patience is over."""
+    """Writes what a measurement is doing, once it has taken long."""
 
     def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter) -> None:
         self._uncaptured = without_capture(config)
@@ -24,7 +24,7 @@ class Narrator:
         self._started = False
         self._lock = threading.Lock()
 
-    def tell(self, what: str) -> None:
+    def note(self, what: str) -> None:
         """Note what is going on, and write it if that has begun."""
         with self._lock:
             self._now = what
@@ -57,7 +57,7 @@ def narrated(config: pytest.Config) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with listening(narrator.tell):
+        with listening(narrator.note):
             yield
     finally:
         timer.cancel()

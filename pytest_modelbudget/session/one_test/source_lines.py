@@ -1,7 +1,7 @@
 """Where marks and calls stand in the source, and how to make a failure point there.
 
-pytest keeps no line for a mark, so it is looked up in the syntax tree of the file. A line is given only where the
-source there says what the mark says; otherwise the place is the file.
+pytest keeps no line for a mark, so it is looked up in the source of its function, class or module. A line is given
+only where the source there says what the mark says; otherwise the place is the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import CodeType
+from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
@@ -25,8 +25,11 @@ _UNKNOWN = object()
 
 def place_of_mark(mark: pytest.Mark, node: Any) -> Place:
     """Return where ``mark``, which belongs to ``node``, was written."""
-    what = f"@pytest.mark.{mark.name}"
-    for path, statements in _owners(mark, node):
+    what, sources = f"@pytest.mark.{mark.name}", node.config.stash[SESSION].sources
+    for owner in _owners(mark, node):
+        if owner not in sources:
+            sources[owner] = _source_of(owner)
+        path, statements = sources[owner]
         line = _line_of(mark, statements)
         if line is not None:
             return Place(_relative(path, node.config), line, what)
@@ -55,44 +58,35 @@ def raise_at(error: Exception, place: Place, config: pytest.Config, test: str) -
     raise error
 
 
-def _owners(mark: pytest.Mark, node: Any) -> Iterator[tuple[Path, list[ast.AST]]]:
-    """Yield the files, and the statements in them, that may have given ``node`` its mark."""
-    found = getattr(node, "obj", None)
+def _owners(mark: pytest.Mark, node: Any) -> Iterator[Any]:
+    """Yield what the mark may have been written on: a function, a class or its bases, a module."""
     if isinstance(node, pytest.Function):
-        code = getattr(inspect.unwrap(node.function), "__code__", None)
-        if isinstance(code, CodeType):
-            path = Path(code.co_filename)
-            yield path, [part for function in _functions(node, path, code) for part in function.decorator_list]
+        yield inspect.unwrap(node.function)
     elif isinstance(node, pytest.Class):
-        for cls in getattr(found, "__mro__", ()):
-            if any(made is mark for made in _marks_in(vars(cls).get("pytestmark", ()))):
-                path = Path(getattr(sys.modules.get(cls.__module__), "__file__", None) or node.path)
-                yield path, list(_class_statements(cls, _tree(node, path)))
+        for cls in getattr(node.obj, "__mro__", ()):
+            own = vars(cls).get("pytestmark", ())
+            made = own if isinstance(own, (list, tuple)) else [own]
+            if any(getattr(each, "mark", each) is mark for each in made):
+                yield cls
     elif isinstance(node, pytest.Module):
-        yield node.path, list(_assignments(getattr(_tree(node, node.path), "body", ())))
+        yield node.obj
 
 
-def _marks_in(value: Any) -> list[Any]:
-    """Return the marks of a ``pytestmark``, which holds one or several, each with its decorator or without."""
-    return [getattr(made, "mark", made) for made in (value if isinstance(value, (list, tuple)) else [value])]
-
-
-def _functions(node: pytest.Function, path: Path, code: CodeType) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for part in ast.walk(_tree(node, path) or ast.Module([], [])):
-        if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = min([part.lineno, *(decorator.lineno for decorator in part.decorator_list)])
-            if first == code.co_firstlineno and part.name == code.co_name:
-                yield part
-
-
-def _class_statements(cls: type, tree: ast.Module | None) -> Iterator[ast.AST]:
-    found: ast.Module | ast.ClassDef | None = tree
-    for name in cls.__qualname__.split("."):
-        body = found.body if found else []
-        found = next((part for part in body if isinstance(part, ast.ClassDef) and part.name == name), None)
-    if isinstance(found, ast.ClassDef):
-        yield from found.decorator_list
-        yield from _assignments(found.body)
+def _source_of(owner: Any) -> tuple[Path, list[ast.AST]]:
+    """Return the file of a function, class or module, and what may hold marks: decorators, and ``pytestmark``."""
+    try:
+        path, (lines, first) = Path(inspect.getsourcefile(owner) or ""), inspect.getsourcelines(owner)
+        # What is indented can be parsed in a block alone; dedented it would lose strings of several lines.
+        head = ["if True:\n"] if lines[0][:1].isspace() else []
+        tree = ast.parse("".join([*head, *lines]))
+    except (OSError, SyntaxError, TypeError, ValueError, IndexError):
+        return Path(), []
+    ast.increment_lineno(tree, max(first, 1) - 1 - len(head))  # the first line of a module is 0
+    body: list[Any] = tree.body[0].body if head else tree.body  # type: ignore[attr-defined]  # of the block
+    decorators: list[ast.AST] = []
+    if not isinstance(owner, ModuleType):
+        decorators, body = body[0].decorator_list, body[0].body if isinstance(owner, type) else []
+    return path, [*decorators, *_assignments(body)]
 
 
 def _assignments(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
@@ -136,16 +130,6 @@ def _literals(call: ast.Call | None) -> dict[int | str, Any]:
         except (ValueError, TypeError):
             found[key] = _UNKNOWN
     return found
-
-
-def _tree(node: Any, path: Path) -> ast.Module | None:
-    sources: dict[Path, ast.Module | None] = node.config.stash[SESSION].sources
-    if path not in sources:
-        try:
-            sources[path] = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError):
-            sources[path] = None
-    return sources[path]
 
 
 def _relative(path: Path, config: pytest.Config) -> str:
