@@ -1,8 +1,7 @@
 """Processes that have imported torch before: the suite starts hundreds of them, and each would take seconds.
 
-They are forked from a server that has imported torch, NumPy and pytest, and done nothing else. The package and the
-plugins of pytest are imported by each of them, as in a process of its own: whatever this module imported would be there
-already. What a cold start does is tested in processes that are cold.
+They are forked from a server that has imported what ``warmed.py`` says, and done nothing else. What a cold start does,
+and what is imported when, is tested in processes that are cold.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
-_PRELOADED = ["torch", "numpy", "pytest", "coverage"]
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 _INTERPRETER = (sys.prefix, sys.base_prefix)
 
@@ -56,13 +54,22 @@ def start(task: Callable[..., Any], *arguments: Any, descriptors: Mapping[int, i
 @functools.cache
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    measured = os.environ.pop(_COVERAGE, None)  # of the programs, not of the server and the workers
+    context.set_forkserver_preload(["warmed"])
+    before = {**os.environ}
+    os.environ.pop(_COVERAGE, None)  # of the programs, not of the server and the workers
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *_package()])
     try:
         forkserver.ensure_running()
     finally:
-        os.environ.update({_COVERAGE: measured} if measured else {})
+        os.environ.clear()
+        os.environ.update(before)
     return context
+
+
+def _package() -> list[str]:
+    """Return the folder that holds the package, found without importing it."""
+    found = find_spec("pytest_modelbudget")
+    return [str(Path(found.origin).parents[1])] if found and found.origin else []
 
 
 def _run(
@@ -89,12 +96,8 @@ def _be(program: str, arguments: list[str]) -> None:
 
         coverage.process_startup()
     sys.argv = [program, *arguments]
-    package = find_spec("pytest_modelbudget")
-    assert package
-    assert package.origin
-    own = [str(Path.cwd()), str(Path(package.origin).parents[1])]
-    sys.path[:] = own + [path for path in sys.path if path.startswith(_INTERPRETER)]
-    os.environ["PYTHONPATH"] = own[1]
+    os.environ["PYTHONPATH"] = os.pathsep.join(_package())
+    sys.path[:] = [str(Path.cwd()), *_package(), *(path for path in sys.path if path.startswith(_INTERPRETER))]
     if program == "pytest":
         import pytest
 

@@ -11,6 +11,7 @@ from typing import Any
 import execnet.gateway_base
 import execnet.gateway_io
 import pytest
+import xdist.dsession
 import xdist.workermanage
 
 from warm import CAN_FORK, execute_line, start

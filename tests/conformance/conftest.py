@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from coverage import Coverage
 
 from .case import Case
 from .cases import CASES, FAMILIES
@@ -25,6 +26,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def runs(case: Case, request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Return how to run what is measured in many ways: by shapes, and for one case of each family for real too."""
     return (*RUNS,) if case.name in LEADING or request.config.getoption("--full-matrix") else ("shape",)
+
+
+@pytest.fixture
+def not_covered() -> Iterator[None]:
+    """Leave what only measures in yet another way out of coverage, which takes as long as the measuring."""
+    coverage = Coverage.current()
+    if coverage:
+        coverage.stop()
+    yield
+    if coverage:
+        coverage.start()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,8 @@ from .checks import RUNS, way
 from .footprint import changes, snapshot, values
 from .tensors import tensors_of
 
+pytestmark = pytest.mark.usefixtures("not_covered")
+
 
 class Boom(Exception):
     """What a model raises that fails in the middle."""

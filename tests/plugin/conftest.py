@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,9 +12,13 @@ from typing import Any
 
 import pytest
 
-# In-process runs drop every module that they import: what can be imported only once has to be there before.
-import pytest_modelbudget.counting  # noqa: F401
+import pytest_modelbudget
 from warm_workers import warm_workers
+
+# Runs in this process drop every module that they import, and the next would import the whole package again.
+for _module in pkgutil.walk_packages(pytest_modelbudget.__path__, "pytest_modelbudget."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
 
 # A project of its own, run in a copy: its hooks must not meet the tests of ours.
 collect_ignore = ["behaviours"]

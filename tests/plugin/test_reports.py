@@ -11,8 +11,10 @@ from textwrap import dedent
 
 import pytest
 
+from pytest_modelbudget import files
 from pytest_modelbudget.hookspecs import pytest_modelbudget_report_formats
 from pytest_modelbudget.results.store import read_report
+from pytest_modelbudget.session import reporting
 
 from .conftest import PLAIN_AND_N2, Run
 
@@ -134,24 +136,17 @@ def test_a_run_that_crashes_leaves_no_report_of_an_earlier_one(
         assert report.exists() is is_left, option
 
 
-FULL = """
-from pytest_modelbudget import files
-import pytest_modelbudget.session.ending.report_files as reporting
-
-def full(path, text):
+def full(path: Path, text: str) -> None:
     if path.name == "modelbudget.csv":
         raise OSError(28, "No space left on device")
     files.write_whole(path, text)
 
-reporting.write_whole = full
-"""
-
 
 @PLAIN_AND_N2
 def test_a_report_that_cannot_be_written_at_the_end_is_an_error_of_its_own(
-    run: Run, pytester: pytest.Pytester, mode: list[str]
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str]
 ) -> None:
-    pytester.makeconftest(FULL)
+    monkeypatch.setattr(reporting, "write_whole", full)
     asked_for = [f"--modelbudget-report={kind}" for kind in ("csv", "json")]
     result = run(*mode, *asked_for, test_suite='def test_fine(model_budget): model_budget(Net(), X, macs="22K")')
     result.stdout.fnmatch_lines(

@@ -88,7 +88,7 @@ class StorageSnapshot:
 
         A graph of the user's that has saved it would be refused with another one, although the data is as it was.
         """
-        if id(tensor) not in self._versions and not tensor.is_inference():
+        if id(tensor) not in self._versions and _has_storage(tensor) and not tensor.is_inference():
             self._versions[id(tensor)] = keep_version(tensor)
 
     def restore(self) -> None:
