@@ -76,13 +76,13 @@ class Finding:
 
     @property
     def part(self) -> str:
-        """The modules that are meant and how many they are: ``layers.* x12``, ``layers.* 3 of 12``, or nothing."""
+        """The modules that are meant and how many they are: ``layers.* x12``, ``layers.* (3 of 12)``, or nothing."""
         if self.module is None:
             return ""
         name, number = self.module or "the model itself", len(self.checks)
         if number == 1:
             return name
-        return f"{name} x{number:,}" if self.failing in (0, number) else f"{name} {self.failing:,} of {number:,}"
+        return f"{name} x{number:,}" if self.failing in (0, number) else f"{name} ({self.failing:,} of {number:,})"
 
     @property
     def label(self) -> str:

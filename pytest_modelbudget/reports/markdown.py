@@ -244,7 +244,7 @@ def _folded(quiet: Sequence[_Model], shown: Sequence[_Model]) -> Iterator[str]:
         rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet[:_MOST_NAMES]]
         headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
         table = _table(headings, rows, right=(1, 2, 3))
-        yield from _details(f"{counted(len(quiet), 'model')} unchanged", table) if shown else [*table, ""]
+        yield from _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
     over = [one for one in shown if any(found.over for found in one.standing.excesses)]
     lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
     if lines:

@@ -35,6 +35,7 @@ from pytest_modelbudget.results.standings import Standing, standing
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
 
+_HEADINGS = ("", "value", "limit", "baseline")
 _WIDTH = 76
 """Columns: pytest puts "E   " before each line."""
 _HEADLINE = _WIDTH - len("BudgetExceeded: : ")
@@ -166,7 +167,10 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
 
 def _details(one: Standing, measurement: Measurement) -> Iterator[str]:
     yield ""
-    yield from _aligned([("", "value", "limit", "baseline"), *map(_row, one.excesses)])
+    rows = [*map(_row, one.excesses)]
+    told = [any(column) for column in zip(*rows, strict=True)]
+    headings = tuple(text if is_told else "" for text, is_told in zip(_HEADINGS, told, strict=True))
+    yield from _aligned([headings, *rows])
     lines = [f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ]
     lines += [f"limit: {place}" for place in _places(one)]
     lines += [f"since the baseline: {cause}" for cause in why(one.causes)]

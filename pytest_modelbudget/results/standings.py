@@ -16,7 +16,7 @@ from pytest_modelbudget.results.run import ModelResult, Run
 
 KINDS: Final[Mapping[str, str]] = {
     "over": "over budget",
-    "grown": "grown",
+    "grown": "above the baseline",
     "contradicted": "under a name that another model has",
     "unknown_operators": "with a lower bound",
     "not_measured": "not measured",

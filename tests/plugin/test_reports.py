@@ -14,7 +14,7 @@ import pytest
 from pytest_modelbudget import files
 from pytest_modelbudget.hookspecs import pytest_modelbudget_report_formats
 from pytest_modelbudget.results.store import read_report
-from pytest_modelbudget.session import reporting
+from pytest_modelbudget.session.ending import report_files
 
 from .conftest import PLAIN_AND_N2, Run
 
@@ -146,7 +146,7 @@ def full(path: Path, text: str) -> None:
 def test_a_report_that_cannot_be_written_at_the_end_is_an_error_of_its_own(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str]
 ) -> None:
-    monkeypatch.setattr(reporting, "write_whole", full)
+    monkeypatch.setattr(report_files, "write_whole", full)
     asked_for = [f"--modelbudget-report={kind}" for kind in ("csv", "json")]
     result = run(*mode, *asked_for, test_suite='def test_fine(model_budget): model_budget(Net(), X, macs="22K")')
     result.stdout.fnmatch_lines(

@@ -120,7 +120,7 @@ def test_markdown_counts_as_the_screen_does() -> None:
     text = of_run(Run(twice, contradicting=((0, 1),)))
     assert text.startswith("## Model budgets: 2 of 3 models fail, 1 fault of the run\n")
     assert text.count("**CONTRADICTED: another model has this name**") == 2
-    assert "<details><summary>1 model unchanged</summary>" in text
+    assert "<details><summary>1 other model</summary>" in text
     text = of_run(Run((RESNET, model("bare", 200, None, {}))))
     assert text.startswith("## Model budgets: 1 of 2 models within budget, 1 without a budget\n")
     assert "|bare|200|-|-|no budget|" in text

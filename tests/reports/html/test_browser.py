@@ -203,10 +203,10 @@ def test_models_are_found_filtered_and_sorted(open_page: Open) -> None:
     assert shown.all_inner_texts() == ["lean"]
     assert page.locator("#found").inner_text() == "1 of 13 models"
     page.locator("#find").fill("")
-    page.get_by_role("button", name="1 grown").click()
+    page.get_by_role("button", name="1 above the baseline").click()
     page.get_by_role("button", name="1 above a warning").click()
     assert shown.all_inner_texts() == ["encoder", "distilled"]
-    page.get_by_role("button", name="1 grown").click()
+    page.get_by_role("button", name="1 above the baseline").click()
     page.get_by_role("button", name="1 above a warning").click()
     page.locator("#sort").select_option("macs")
     assert shown.all_inner_texts()[:2] == [HOSTILE, "vit_b_16"]

@@ -87,7 +87,7 @@ def test_the_worst_come_first() -> None:
 @pytest.mark.parametrize(
     ("run", "number_of_faults", "says"),
     [
-        (RUN, 4, ("bad", "Failed", "1 of 13 models over budget, 1 grown, 2 under a name that another model has, "
+        (RUN, 4, ("bad", "Failed", "1 of 13 models over budget, 1 above the baseline, 2 under a name that another model has, "
                 "1 with a lower bound, 1 not measured, 1 above a warning, 1 over as xfail expects, 4 within budget, "
                 "1 without a budget, 4 faults of the run itself.")),
         (Run(), 0, ("plain", "Nothing measured", "No model was measured.")),
