@@ -95,20 +95,21 @@ WAYS: dict[str, Callable[[], Any]] = {
     "factory": lambda: measure(Net, X),
     "training": lambda: measure(NET, X, backward=True),
 }
-PARTS = 60
+PARTS, ALL_PARTS = 20, 60
 
 
 @pytest.mark.parametrize("run", [nullcontext, force_real_run], ids=["shape", "real"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_time_limit_at_any_moment(way: str, run: Any) -> None:
+def test_a_time_limit_at_any_moment(way: str, run: Any, pytestconfig: pytest.Config) -> None:
+    parts = ALL_PARTS if pytestconfig.getoption("--full-matrix") else PARTS
     weights = {name: value.clone() for name, value in NET.state_dict().items()}
     with run():
         WAYS[way]()
         with interrupted_at(-1) as passed:
             WAYS[way]()
         before = state()
-        for part in range(PARTS):
-            number = 1 + part * passed[0] // PARTS
+        for part in range(parts):
+            number = 1 + part * passed[0] // parts
             with interrupted_at(number) as reached:
                 raised = False
                 try:
