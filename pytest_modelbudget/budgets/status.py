@@ -216,7 +216,7 @@ def _problem(problem: Problem, verdict: Verdict) -> Iterator[str]:
     elif problem.kind == "warned" and problem.limit is not None:
         yield f"warn, {'' if problem.module is None else f'{problem.module} '}{label} above {problem.limit.text}"
     else:
-        yield "no budget"
+        yield "no budget" if problem.severity == "error" else "warn, no budget"
 
 
 def exponent(scaling: Scaling) -> str:

@@ -61,7 +61,7 @@ def not_measured(run: Run, width: int = _NARROW) -> str:
 def notes_on(run: Run, width: int) -> Iterator[str]:
     """Yield what was not measured although somebody counts on it; each is one line where names can be left out."""
     if run.unused:
-        yield _line("model_budget was asked for and never called in ", run.unused, "", width)
+        yield _line("model_budget was asked for and never called in ", run.unused, "", 3 * width, "test")
     for test, operators in run.outside:
         yield f"{outside_of_modules(operators)} in {test}"
     new = [model.name for model in run.models if is_new(model.verdict) and not model.verdict.errors]
@@ -77,9 +77,9 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
                 yield _line(f"Not measured by {who}: ", missing, "", width)
 
 
-def _line(head: str, names: Sequence[str], tail: str, width: int) -> str:
+def _line(head: str, names: Sequence[str], tail: str, width: int, noun: str = "model") -> str:
     names = [*dict.fromkeys(names)]
-    return f"{head}{as_many_as_fit(names, max(width - width_of(head + tail), _FOR_NAMES))}{tail}"
+    return f"{head}{as_many_as_fit(names, max(width - width_of(head + tail), _FOR_NAMES), noun)}{tail}"
 
 
 def wrapped(text: str, width: int, *, break_words: bool = False) -> list[Line]:

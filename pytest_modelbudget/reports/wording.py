@@ -103,14 +103,14 @@ def why_incomplete(run: Run) -> list[str]:
     ]
 
 
-def as_many_as_fit(names: Sequence[str], room: int) -> str:
+def as_many_as_fit(names: Sequence[str], room: int, noun: str = "model") -> str:
     """Return names as far as there is room, and how many more there are: ``net, net2 + 298 more``."""
     for number in (len(names), *range(min(len(names) - 1, room), 0, -1)):
         more = f" + {len(names) - number:,} more" if number < len(names) else ""
         shown = ", ".join(names[:number]) + more
         if width_of(shown) <= room:
             return shown
-    return counted(len(names), "model")
+    return counted(len(names), noun)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -97,7 +97,7 @@ def test_every_report_tells_of_it(
     assert main(["show", str(pytester.path / "modelbudget.json")]) == 0
     lines = capsys.readouterr().out.splitlines()
     markdown = (pytester.path / "modelbudget.md").read_text()
-    assert markdown.partition("\n")[0] == f"## Failed: 1 model over budget, {len(SAID)} failed tests"
+    assert markdown.partition("\n")[0] == f"## Model budgets: 1 of 3 models fails, {len(SAID)} failed tests"
     for name, said in SAID.items():
         assert [line for line in lines if line.startswith(f"test_all.py::{name}{said}")], name
         assert name.replace("_", "\\_") in markdown
@@ -115,11 +115,11 @@ def test_github_is_told(run: Run, pytester: pytest.Pytester, monkeypatch: pytest
     result = run(*mode, test_nothing=nothing)
     result.stdout.fnmatch_lines(["::error file=test_nothing.py,title=failed test_nothing.py%3A%3Atest_nothing::*"])
     summary = Path("summary.md").read_text()
-    assert summary.startswith("## Failed: 1 failed test\n")
+    assert summary.startswith("## Model budgets: 1 failed test\n")
     assert "no model was measured" in summary
 
 
 @PLAIN_AND_N2
 def test_a_run_in_which_none_failed_passes(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     run(*mode, "--modelbudget-report=markdown", test_all=GOOD)
-    assert (pytester.path / "modelbudget.md").read_text().startswith("## Passed: ")
+    assert (pytester.path / "modelbudget.md").read_text().startswith("## Model budgets: ")

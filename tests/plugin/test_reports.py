@@ -55,10 +55,9 @@ def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["json report: modelbudget.json", "markdown report: modelbudget.md"])
     assert (pytester.path / "modelbudget.json").exists()
     text = (pytester.path / "modelbudget.md").read_text()
-    assert text.startswith("## Failed: 1 of 3 models over budget\n")
-    assert "| over\\|&lt;b&gt; (1x100) " in text
-    assert "macs 22.00 K / 21 K, **over by 1000**" in text
-    assert "1 model within budget and unchanged: fine." in text
+    assert text.startswith("## Model budgets: 1 of 3 models fails\n")
+    assert "|**over\\|&lt;b&gt;** 1x100|MACs||22.00\N{NO-BREAK SPACE}K||21\N{NO-BREAK SPACE}K|**over by 4.8%**|" in text
+    assert "\n|fine|" in text.partition("<summary>1 other model</summary>")[2]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +198,12 @@ def test_github_needs_no_configuration(run: Run, pytester: pytest.Pytester, gith
         *mode, test_suite=SUITE + 'def test_l(model_budget): model_budget(Net(), X, name="listed")\n', pyproject=table
     )
     text = github.read_text()
-    assert text.startswith("from another step\n## Failed: 2 of 4 models over budget\n")
+    assert text.startswith("from another step\n## Model budgets: 2 of 4 models fail\n")
     errors = [line for line in result.outlines if line.startswith("::error ")]
     folder = pytester.path.name
     assert errors == [
-        f"::error file={folder}/pyproject.toml,line=2,title=listed%3A over::macs 22.00 K > 1 K, over by 21.00 K (2,100.0%25)",
-        f"::error file={folder}/test_suite.py,line=3,title=over|<b>%3A over::macs 22.00 K > 21 K, over by 1000 (4.8%25)",
+        f"::error file={folder}/pyproject.toml,line=2,title=listed::OVER MACs 2,100.0%25%0AMACs 22.00 K / 1 K",
+        f"::error file={folder}/test_suite.py,line=3,title=over|<b>::OVER MACs 4.8%25%0AMACs 22.00 K / 21 K",
     ]
 
 
@@ -231,5 +230,6 @@ def test_growth_says_why(run: Run, github: Path) -> None:
     net = 'def test_net(model_budget): model_budget(Net({}), X, name="net")\n'
     run("--modelbudget-update", test_net=net.format(200))
     result = run(test_net=net.format(220))
-    assert "- net\n  - +2220 params: first Linear (+2020), last Linear (+200)\n" in github.read_text()
-    result.stdout.fnmatch_lines(["::error *macs grew by 2200 (10.0%25)%0A+2200 MACs: first Linear (+2000), *"])
+    why = "first Linear (+2020 params, +2000 MACs)"
+    assert f"- **net**: {why}; last Linear (+200 params, +200 MACs)" in github.read_text()
+    result.stdout.fnmatch_lines([f"::error *GREW MACs 10.0%25, params 10.0%25%0A*22.00 K before*%0A{why}%0A*"])

@@ -78,7 +78,8 @@ def test_the_last_attempt_counts_and_fails_once(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str], plugin: str
 ) -> None:
     options = [*use(plugin, monkeypatch), "--modelbudget-report=json"]
-    result = run(*mode, *options, test_net=TESTS, subprocess=True)
+    run("--collect-only", test_net=TESTS)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *mode, *options)  # where the plugin is found
     outcomes = result.parseoutcomes()
     assert (outcomes["failed"], outcomes["passed"]) == (len(FAILED), 2)
     assert outcomes["xfailed"] in (1, 3)  # flaky tries again what is expected to fail
@@ -89,8 +90,11 @@ def test_the_last_attempt_counts_and_fails_once(
 
 
 @PLAIN_AND_N2
-def test_a_malformed_mark_is_an_error_of_each_setup(run: Run, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
+def test_a_malformed_mark_is_an_error_of_each_setup(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
     options = use("pytest-rerunfailures", monkeypatch)
-    result = run(*mode, *options, test_net="@pytest.mark.budget(macs='lots')\ndef test_a(): pass", subprocess=True)
+    run("--collect-only", test_net="@pytest.mark.budget(macs='lots')\ndef test_a(): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *mode, *options)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["ERROR test_net.py::test_a - BudgetError: macs = 'lots' at *"])

@@ -50,7 +50,7 @@ def test_a_lock_whose_rootdir_is_above(run: Run, pkg: Path, monkeypatch: pytest.
     refused(run(*mode, "--rootdir=.."), LOCK, f"../{LOCK} (no such file)")
     grown = run(*mode)
     assert grown.ret == pytest.ExitCode.TESTS_FAILED
-    grown.stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+    grown.stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
 
 
 @EVERY_MODE
@@ -80,17 +80,17 @@ def test_a_lock_is_not_written_past_another(run: Run, pkg: Path, mode: list[str]
 @EVERY_MODE
 def test_the_table_in_use_names_the_lock(run: Run, pkg: Path, mode: list[str]) -> None:
     result = run(*mode, pyproject=f'[tool.modelbudget]\nbaseline = "pkg/{LOCK}"\n')
-    result.stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+    result.stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
     shutil.copy(pkg / LOCK, pkg.parent / "mine.json")
     other = run(*mode, pyproject='[tool.modelbudget]\nbaseline = "mine.json"\n')
-    other.stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+    other.stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
 
 
 @EVERY_MODE
 def test_a_lock_beside_the_table_that_was_asked_for(run: Run, pkg: Path, mode: list[str]) -> None:
     (pkg / "pyproject.toml").write_text("[tool.modelbudget]\n")
     result = run(*mode, "--modelbudget-config=pkg/pyproject.toml")
-    result.stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+    result.stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
     (pkg.parent / "ci").mkdir()
     (pkg / "pyproject.toml").rename(pkg.parent / "ci" / "budgets.toml")
     elsewhere = run(*mode, "--modelbudget-config=ci/budgets.toml")
@@ -104,7 +104,7 @@ def test_the_lock_in_use_by_a_link(run: Run, pkg: Path, exists: bool) -> None:
     (pkg / LOCK).rename(pkg.parent / LOCK)
     (pkg / LOCK).symlink_to(f"../{LOCK}")
     if exists:
-        run().stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+        run().stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
     else:
         (pkg.parent / LOCK).unlink()
         assert run("--modelbudget-update").ret == pytest.ExitCode.OK
@@ -115,13 +115,13 @@ def test_a_folder_of_links_is_one_folder(run: Run, pkg: Path, monkeypatch: pytes
     (pkg.parent / "link").symlink_to("pkg", target_is_directory=True)
     monkeypatch.chdir(pkg)
     for options in (["--rootdir=../link"], ["../link"], ["-c", "../link/pytest.ini"]):
-        run(*options).stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+        run(*options).stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
 
 
 def test_a_package_with_a_baseline_inside_another(run: Run, pkg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(pkg / LOCK, pkg.parent)
     monkeypatch.chdir(pkg)
-    run().stdout.fnmatch_lines(["*BudgetExceeded: net: params 24.43 K > 22.21 K before*"])
+    run().stdout.fnmatch_lines(["*BudgetExceeded: net: macs 24.20 K > 22.00 K before*"])
 
 
 def test_the_folder_of_the_lock_may_be_above_rootdir(run: Run, pkg: Path, monkeypatch: pytest.MonkeyPatch) -> None:

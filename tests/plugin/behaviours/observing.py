@@ -22,7 +22,7 @@ def test_an_observing_mark_guards_an_existing_test():
     Net()(X)
 
 
-# expect failed: Net: macs 22.00 K > 21.9 K (+0.5%)
+# expect failed: Net: macs 22.00 K > 21.9 K (+0.46%)
 @pytest.mark.budget(macs="21.9K")
 def test_an_excess_under_an_observing_mark_fails():
     Net()(X)
@@ -43,7 +43,7 @@ def test_limits_are_inclusive():
     Net()(X)
 
 
-# expect failed: params 22,210 > 22,209 (<0.1%)
+# expect failed: params 22,210 > 22,209 (+0.005%)
 @pytest.mark.budget(params=22209)
 def test_one_above_the_limit_is_over():
     Net()(X)

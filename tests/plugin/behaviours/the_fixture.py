@@ -128,7 +128,7 @@ def test_what_a_fixture_asks_for_and_measures_at_its_end_is_judged(asked_for_at_
     pass
 
 
-# expect error: Net: macs 22.00 K > 21.9 K (+0.5%)
+# expect error: Net: macs 22.00 K > 21.9 K (+0.46%)
 @pytest.mark.budget(macs="21.9K")
 def test_an_excess_of_what_a_fixture_measures_at_its_end_is_an_error(measured_at_the_end):
     pass
