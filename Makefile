@@ -26,7 +26,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
@@ -34,7 +34,7 @@ quick: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q -m "not workers" $(LONG:%=--ignore=%)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not workers" $(LONG:%=--ignore=%)
 
 example: $(EXAMPLE)/installed
 	cd example_project && ../$(EXAMPLE)/bin/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
