@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelbudget.session import progress
+from pytest_modelbudget.session.one_test import progress
 
 from .conftest import Run
 
