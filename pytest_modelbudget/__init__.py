@@ -32,7 +32,7 @@ _HOMES = {
     "BudgetExceeded": "budgets",
     "Measurement": "measurement",
     "MeasurementError": "measurement",
-    "ModelBudget": "session.fixture",
+    "ModelBudget": "session.one_test.fixture",
     "formula": "counting",
     "measure": "counting",
 }
