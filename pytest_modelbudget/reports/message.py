@@ -152,7 +152,7 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
     elif problem.kind == "steeper" and problem.scaling is not None:
         yield exponent(problem.scaling)
         yield f"  declared: {problem.place}"
-        rows = [(f"{size:,}:", human(value, problem.metric)) for size, value in problem.scaling.points]
+        rows = [(f"at {size:,}:", human(value, problem.metric)) for size, value in problem.scaling.points]
         yield from _aligned(rows, indent=4)
     elif problem.kind == "no_module":
         yield no_module(problem, model)

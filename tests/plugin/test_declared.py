@@ -239,8 +239,8 @@ def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: l
             "E   BudgetExceeded: task: [*] x2 macs 128 > 100 (+28.0%)",
             "E   task: MACs grow as n^1.00, 0.5 allowed",
             "E     declared: pyproject.toml:2 *",
-            "E       2: *64",
-            "E       8: *256",
+            "E       at 2: *64",
+            "E       at 8: *256",
             "task (8x4) *OVER [*] x2 MACs 28.0%",
             "task (2x4) *64 / 256 *",
         ]

@@ -20,8 +20,8 @@ def test_a_linear_model_keeps_linear_growth(model_budget):
 
 
 # expect failed: attention: MACs grow as n^2.00, linear allowed
-# and: at 16: 2048
-# and: at 32: 8192
+# and: at 16:  2048
+# and: at 32:  8192
 def test_attention_became_quadratic(model_budget):
     model_budget.scaling(Attention, "1x{16,32}x4", name="attention", macs="linear")
 
