@@ -31,16 +31,22 @@ def is_plain(tensor: torch.Tensor) -> bool:
     return type(tensor) in PLAIN_TYPES and tensor.layout is torch.strided and tensor.dtype not in _QUANTIZED
 
 
-def new_bytes(plain: list[torch.Tensor], known: set[int]) -> Iterator[int]:
-    """Yield for each plain tensor the bytes of its storage, or 0 where that is ``known`` by then.
+def new_bytes(plain: list[torch.Tensor], known: set[int]) -> list[int]:
+    """Return for each plain tensor the bytes of its storage, or 0 where that is ``known`` by then.
 
     Whoever asks keeps the tensors alive meanwhile. All at once, since every weight of every model comes here.
     """
     storages = [*map(storage_of, plain)]
-    sizes = map(torch.UntypedStorage.nbytes, storages)
-    for identity, size in zip(map(storage_identity, storages), sizes, strict=True):
-        yield 0 if identity in known else size
-        known.add(identity)
+    identities = [*map(storage_identity, storages)]
+    sizes = [*map(torch.UntypedStorage.nbytes, storages)]
+    new = set(identities)
+    if len(new) < len(identities) or not known.isdisjoint(new):
+        seen = known.copy()
+        for place, identity in enumerate(identities):
+            sizes[place] = 0 if identity in seen else sizes[place]
+            seen.add(identity)
+    known |= new
+    return sizes
 
 
 def new_bytes_of_any(tensor: torch.Tensor, known: set[int]) -> int:
