@@ -19,7 +19,7 @@ REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:re
 	csv:reports/modelbudget.csv metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json \
 	benchmark:reports/benchmark.json bmf:reports/bmf.json
 
-.PHONY: test quick example docs pictures clean
+.PHONY: test quick example docs material pictures clean
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -44,6 +44,11 @@ example: $(EXAMPLE)/installed
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs
 	@echo "The documentation: build/docs/index.html"
+
+# Every surface of a project with a model in every state, to be looked at.
+material: $(INSTALLED)
+	$(BIN)/python -m tools.material
+	@echo "Every surface: build/material/"
 
 # Of the README, from a run of the example project: a terminal, and the page in Chromium.
 pictures: $(INSTALLED)

@@ -12,6 +12,10 @@ class Place(Struct, frozen=True, omit_defaults=True):
     line: int | None = None
     what: str = ""
 
+    @property
+    def short(self) -> str:
+        """The file and the line."""
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
     def __str__(self) -> str:
-        where = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{where} {self.what}".strip()
+        return f"{self.short} {self.what}".strip()

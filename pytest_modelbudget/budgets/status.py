@@ -178,7 +178,7 @@ def status(verdict: Verdict, *, excused: bool = False) -> Status:
         return _excess(verdict, excused=excused)
     if problem is None:
         return _fine(verdict)
-    text = "".join(_problem(problem, verdict))
+    text = in_words(problem, verdict)
     if excused and problem.is_excusable:
         return Status("expected", "warning", f"xfail: {text}")
     return Status(problem.kind, "error" if problem.severity == "error" else "warning", text)
@@ -196,6 +196,11 @@ def _excess(verdict: Verdict, *, excused: bool) -> Status:
 def _listed(found: list[Finding]) -> str:
     named = [f"{one.label} {one.excess}" for one in found[:_NAMED]]
     return ", ".join([*named, *([f"{len(found) - _NAMED} more"] if len(found) > _NAMED else [])])
+
+
+def in_words(problem: Problem, verdict: Verdict) -> str:
+    """Return what a problem other than an excess says, in one sentence."""
+    return "".join(_problem(problem, verdict))
 
 
 def _problem(problem: Problem, verdict: Verdict) -> Iterator[str]:

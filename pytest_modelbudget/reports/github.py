@@ -53,7 +53,9 @@ def said(one: Standing) -> Iterator[str]:
         before = f", {human(found.before, found.metric)} before" if found.before is not None else ""
         yield f"{found.label} {against}{before}"
     yield from why(one.causes)
-    yield from remedies(one.verdict, one.model.measurement)
+    for text in remedies(one.verdict, one.model.measurement):
+        first, *further = text.splitlines()
+        yield "\n".join([*([] if first == one.status.text else [first]), *further])
 
 
 def _command(kind: str, place: Place | None, folder: str, title: str, message: str) -> str:

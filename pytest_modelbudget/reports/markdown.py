@@ -218,12 +218,10 @@ def _reasons(one: _Model) -> tuple[str, list[str]]:
     assert model is not None
     found = why(one.changes())
     if standing.fails:
-        found += [
-            "; ".join(map(str.strip, text.splitlines())) for text in remedies(standing.verdict, model.measurement)
-        ]
-        found += (
-            [f"declared at {standing.place.path}:{standing.place.line}"] if standing.excesses and standing.place else []
-        )
+        for text in remedies(standing.verdict, model.measurement):
+            lines = [" ".join(line.split()) for line in text.splitlines()]
+            found.append("; ".join(line for line in lines if line != standing.status.text))
+        found += [f"declared at {standing.place.short}"] if standing.excesses and standing.place else []
         found += [standing.verdict.message] if standing.verdict.message else []
     return escaped(standing.name), [*map(escaped, dict.fromkeys(found))]
 

@@ -10,7 +10,7 @@ from wcwidth import width as width_of
 
 from pytest_modelbudget.budgets import Limit, Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
-from pytest_modelbudget.budgets.status import Finding, exponent
+from pytest_modelbudget.budgets.status import Finding, in_words
 from pytest_modelbudget.measurement import Measurement, OperatorCost, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import why
@@ -107,6 +107,7 @@ def contradiction(one: ModelResult, other: ModelResult) -> str:
 
 def unmeasured_entry(stale: Stale) -> str:
     """Return the message for an entry of the table or the baseline that nobody measured."""
+    place = stale.place.short if stale.place else "the project"
     if stale.inputs is not None:
         what = f"{stale.name} ({', '.join(stale.inputs) or 'no inputs'})"
         why = (
@@ -115,17 +116,17 @@ def unmeasured_entry(stale: Stale) -> str:
             else "it was renamed or removed"
         )
         return (
-            f"no test measured {what}, which {stale.place} holds: {why}\n"
+            f"no test measured {what}, which {place} holds: {why}\n"
             "Accept that: pytest --modelbudget-update --modelbudget-prune"
         )
     if stale.declared:
         return (
-            f"{stale.name} is declared at {stale.place}, and its item was not run: a hook or a plugin leaves it out\n"
+            f"{stale.name} is declared at {place}, and its item was not run: a hook or a plugin leaves it out\n"
             'Run it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
         )
     meant = f"; did you mean {stale.nearest}?" if stale.nearest else ""
     return (
-        f"no test measured a model called {stale.name}, which {stale.place} limits{meant}\n"
+        f"no test measured a model called {stale.name}, which {place} limits{meant}\n"
         'Measure it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
     )
 
@@ -145,12 +146,12 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         )
         yield f"{problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
-        ran = without_formula(problem.operators, model)
-        yield f"only a lower bound, for operators without a formula ran: {ran}"
+        yield in_words(problem, verdict)
+        yield f"  ran: {without_formula(problem.operators, model)}"
         for operator in sorted({one.name for one in problem.operators}):
             yield f"  {_remedy(operator)}"
     elif problem.kind == "steeper" and problem.scaling is not None:
-        yield exponent(problem.scaling)
+        yield in_words(problem, verdict)
         yield f"  declared: {problem.place}"
         rows = [(f"at {size:,}:", human(value, problem.metric)) for size, value in problem.scaling.points]
         yield from _aligned(rows, indent=4)
@@ -255,4 +256,4 @@ def _remedy(operator: str) -> str:
         return f"{operator} does not open, so its weights are not counted: limit the model before it is packed"
     if operator.startswith(_NO_OPERATORS):
         return f"{operator} is no operator: what it runs cannot be followed, so measure that by itself"
-    return f'register one: @pytest_modelbudget.formula("{operator}") above a function that returns its MACs'
+    return f'register one: @pytest_modelbudget.formula("{operator}")'

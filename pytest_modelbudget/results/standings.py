@@ -92,7 +92,8 @@ class Standing:
         """Where the rule stands that the worst problem is about."""
         if self.excesses:
             return next(filter(None, map(place_of, self.excesses)), None)
-        return next((problem.place for problem in self.verdict.problems if problem.place), None)
+        limits = (found.limit.place for found in self.findings if found.limit)
+        return next((problem.place for problem in self.verdict.problems if problem.place), next(limits, None))
 
 
 def standing(

@@ -24,6 +24,9 @@ _REPORTS = ("json", "markdown", "html", "csv", "metrics", "codequality", "benchm
 _TIMES = re.compile(r"\b\d+\.\d+s( \(\d:\d\d:\d\d\))?")
 
 
+_RULES = re.compile(r"(?m)([=_])\1{3,}(?= |$)")
+
+
 def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
     """Run the project as it was and as it is, and yield each file that a surface is written to, with its size."""
     folder = folder.resolve()
@@ -40,7 +43,7 @@ def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
     table.write_text(now, encoding="utf-8")
     reports = [f"--modelbudget-report={kind}:{folder / 'report'}.{kind}" for kind in _REPORTS]
     screen = _pytest(project, *reports, f"--junitxml={folder / 'junit.xml'}")
-    (folder / "pytest.txt").write_text(_TIMES.sub("0.00s", screen), encoding="utf-8")
+    (folder / "pytest.txt").write_text(_without_this_machine(screen), encoding="utf-8")
     run = read_report((folder / "report.json").read_text(encoding="utf-8"), "report.json")
     for width in WIDTHS:
         (folder / f"summary-{width}.txt").write_text(screen_of(run, width), encoding="utf-8")
@@ -48,6 +51,13 @@ def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
     for path in sorted(one for one in folder.iterdir() if one.is_file()):
         text = path.read_text(encoding="utf-8")
         yield path, text.count("\n"), len(text)
+
+
+def _without_this_machine(screen: str) -> str:
+    """Return what pytest wrote below its header, without times, folders, and the rules that they shorten."""
+    shown = screen[screen.index("collected ") :]
+    lines = [line for line in shown.splitlines(keepends=True) if " report: " not in line and "xml file" not in line]
+    return _RULES.sub(lambda found: found[1] * 3, _TIMES.sub("0.00s", "".join(lines)))
 
 
 def screen_of(run: Run, width: int) -> str:

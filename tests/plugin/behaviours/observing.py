@@ -308,7 +308,7 @@ class Lazy(Net):
         return map(super().forward, x)
 
 
-# expect failed: Lazy: only a lower bound
+# expect failed: Lazy: lower bound
 # and: python::map is no operator
 @pytest.mark.budget(macs="100K")
 def test_a_result_that_has_yet_to_run_is_a_lower_bound():
@@ -340,7 +340,7 @@ class Odd(Net):
         return self(x), self(x, odd=True)
 
 
-# expect failed: Odd: only a lower bound
+# expect failed: Odd: lower bound
 @pytest.mark.budget(macs="1M")
 def test_an_unknown_operator_in_a_cheaper_call_of_a_method_is_said():
     Odd().training_step(X)
