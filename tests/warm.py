@@ -56,7 +56,9 @@ def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["warmed"])
     before = {**os.environ}
-    os.environ.pop(_COVERAGE, None)  # of the programs, not of the server and the workers
+    for name in before:  # what the test that comes first has set is for the programs, not for the server
+        if name == _COVERAGE or name.startswith("PYTEST_"):
+            del os.environ[name]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *_package()])
     try:
         forkserver.ensure_running()

@@ -38,7 +38,6 @@ def gather(
     table: Table | None = None,
     lock: Lock | None = None,
     accepts: bool = False,
-    lock_path: str = "",
 ) -> Run:
     """Return the run whose tests, by node id, found this; models are in the order of the node ids.
 
@@ -71,7 +70,6 @@ def gather(
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(tests),
         left_out=tuple(sorted(left_out, key=_natural)),
-        lock=lock_path,
     )
 
 

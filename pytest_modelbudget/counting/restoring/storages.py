@@ -84,11 +84,13 @@ class StorageSnapshot:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
 
     def note_write(self, tensor: torch.Tensor) -> None:
-        """Remember the version of a tensor before it is written into.
+        """Remember the version of a tensor that existed before, when it is to be written into.
 
         A graph of the user's that has saved it would be refused with another one, although the data is as it was.
         """
-        if id(tensor) not in self._versions and _has_storage(tensor) and not tensor.is_inference():
+        if id(tensor) in self._versions or not _has_storage(tensor) or tensor.is_inference():
+            return
+        if storage_identity(storage_of(tensor)) not in self._created:
             self._versions[id(tensor)] = keep_version(tensor)
 
     def restore(self) -> None:

@@ -51,8 +51,9 @@ def run_of(session: Session) -> Run:
         table=session.table,
         lock=session.lock,
         accepts=writes(config),
-        lock_path=_in_repository(lock_path(config, session.table.baseline)) if session.lock else "",
     )
+    if session.lock:
+        run = structs.replace(run, lock=_in_repository(lock_path(config, session.table.baseline)))
     if reasons.keys() <= {"deselected"} and (run.stale or config.getoption("modelbudget_prune")):
         missing = uncollected(session)
         return structs.replace(run, incomplete=(*missing, *run.incomplete), details={**run.details, **missing})

@@ -199,11 +199,11 @@ def test_the_shapes_are_those_of_the_first_call_that_returned() -> None:
 def test_digits_on_request_and_operators_in_short() -> None:
     found = measure(nn.Sequential(*[nn.Linear(1000, 1000) for _ in range(30)]), torch.zeros(1, 1000), name="net")
     assert found.tree().splitlines()[1:] == [
-        "net (Sequential)      30.03 M  30.00 M     100.0%",
-        "  0-29 (Linear) x30   30.03 M  30.00 M     100.0%",
+        "net (Sequential)      30.03 M  30.00 M       100%",
+        "  0-29 (Linear) x30   30.03 M  30.00 M       100%",
     ]
     assert "30,030,000  30,000,000" in found.tree(exact=True)
-    assert found.table().splitlines()[1].split() == ["aten::addmm", "*", "x30", "30", "30.00", "M", "100.0%"]
+    assert found.table().splitlines()[1].split() == ["aten::addmm", "*", "x30", "30", "30.00", "M", "100%"]
     assert str(found) == f"{found.headline()}\n{found.tree()}"
 
 
@@ -233,7 +233,7 @@ def test_a_notebook_shows_the_folded_tree_without_scripts() -> None:
     html = measure(Hostile(*[nn.Linear(4, 4) for _ in range(500)]), X)._repr_html_()
     assert "<script" not in html
     assert "&lt;script&gt;" in html
-    assert "0-499 (Linear) x500: params 10.00 K, MACs 24.00 K, 100.0% of MACs" in html
+    assert "0-499 (Linear) x500: params 10.00 K, MACs 24.00 K, 100% of MACs" in html
     assert len(html) < 1000
 
 
@@ -281,8 +281,8 @@ def test_tree_as_text() -> None:
     found = measure(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), X, name="small")
     assert found.tree().splitlines() == [
         "module                params    MACs    of MACs",
-        "small (Sequential)        20      48     100.0%",
-        "  0 (Linear)              20      48     100.0%",
+        "small (Sequential)        20      48       100%",
+        "  0 (Linear)              20      48       100%",
         "  1 (ReLU)                 0       0",
     ]
     assert found.tree(depth=0).splitlines() == [*found.tree().splitlines()[:2], "+ 2 more modules further below"]
