@@ -66,7 +66,7 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
     wrong = [f"- {escaped(fault.message.partition(chr(10))[0])}" for fault in (*faults(run), *failed_tests(run))]
     reasons = [_reasons(one) for one in shown]
     for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
-        parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(models, base)]
+        parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(run, models, base)]
         parts += [*_some(wrong), ""] if wrong else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
@@ -174,7 +174,10 @@ def _kept(text: str) -> str:
 
 
 def _of_base(base: Base | None, one: Standing) -> Comparison | None:
-    return None if base is None else base.comparisons.get((one.verdict.model, tuple(map(str, one.verdict.inputs))))
+    """Return how a model compares with the base; one without a name of its own is in no lock file, and new nowhere."""
+    verdict = one.verdict
+    found = None if base is None else base.comparisons.get((verdict.model, tuple(map(str, verdict.inputs))))
+    return found if found is not None and (verdict.named or found.kind != "added") else None
 
 
 def _verdict(run: Run, models: Sequence[Standing]) -> str:
@@ -188,7 +191,7 @@ def _verdict(run: Run, models: Sequence[Standing]) -> str:
     return f"Model budgets: {counts(models)}" if models else "Model budgets: no model was measured"
 
 
-def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
+def _changed(run: Run, models: Sequence[_Model], base: Base | None) -> list[str]:
     """Return a sentence for what grew, shrank and is new, and what was compared with what."""
     if base is None:
         return []
@@ -196,7 +199,9 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
         return [f"No comparison with the base: {escaped(base.missing)}.", ""]
     found: dict[str, list[str]] = {}
     for one in models:
-        if one.against is None or one.against.kind == "added":
+        if one.against is None:
+            continue
+        if one.against.kind == "added":
             found.setdefault("New", []).append(escaped(one.standing.name))
             continue
         if one.against.moved:
@@ -205,11 +210,17 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
             word = "Grew" if after > before else "Shrank"
             text = f"{escaped(one.standing.name)} {signed_percent(before, after)} {METRICS[metric].label}"
             found.setdefault(word, []).append(_kept(text))
-    for removed in (one for one in base.comparisons.values() if one.kind == "removed"):
-        found.setdefault("Gone", []).append(escaped(removed.name))
-    words = [word for word in ("Grew", "Shrank", "New", "Gone") if word in found]
-    sentences = [f"**{word}:** {as_many_as_fit(found[word], _MOST_NAMES)}." for word in words]
-    return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {base.words}."]), ""]
+    if run.shows_all:
+        here = {one.standing.verdict.model for one in models}
+        gone = [
+            f"{one.name} ({', '.join(one.inputs) or 'no inputs'})" if one.name in here else one.name
+            for one in base.comparisons.values()
+            if one.kind == "removed"
+        ]
+        found["Gone"] = [*map(escaped, gone)]
+    words = [word for word in ("Grew", "Shrank", "New", "Gone") if found.get(word)]
+    sentences = [f"**{word}:** {as_many_as_fit([*dict.fromkeys(found[word])], _MOST_NAMES)}." for word in words]
+    return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {escaped(base.words)}."]), ""]
 
 
 def _reasons(one: _Model) -> tuple[str, list[str]]:
