@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pytest_modelbudget.budgets.status import Finding
 from pytest_modelbudget.measurement import human, signed_percent
@@ -45,6 +46,11 @@ def escaped(text: str) -> str:
     return _LINKED.sub("<!-- -->", text).replace("$", "<span>$</span>")
 
 
+def _code(text: str) -> str:
+    """Return the names of modules as code, unless they have what ends that, or a cell."""
+    return escaped(text) if "`" in text or "|" in text else f"`{text}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a pull request is compared with: how each model compares, and the words for both revisions.
@@ -70,14 +76,13 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
         parts += [*_some(wrong), ""] if wrong else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
-        parts += [*_left_out(shown[kept:]), *_why(reasons[:kept])]
-        folded = [] if kept < len(shown) and not kept else [*_folded(quiet, shown)]
-        text = "\n".join([*parts, *folded, *_tail(run)]).rstrip() + "\n"
-        if len(text) <= longest:
-            return text
-        text = "\n".join([*parts, *_tail(run)]).rstrip() + "\n"
-        if len(text) <= longest:
-            return text
+        parts += [*_names("more model", shown[kept:]), *_why(reasons[:kept])]
+        folds = [_others(quiet, shown), _costs(shown[:kept]), _acceptance(shown)]
+        for left_out in range(len(folds) + 1):
+            names = [_names("other model", quiet)] if left_out else []
+            text = "\n".join(chain(parts, *names, *folds[left_out:], _tail(run))).rstrip() + "\n"
+            if len(text) <= longest:
+                return text
     return text
 
 
@@ -106,7 +111,7 @@ class _Model:
     def rows(self) -> Iterator[list[str]]:
         """Yield a row for each metric that tells something, or one that says how the model is."""
         one = self.standing
-        name = f"**{escaped(one.verdict.model)}**" + (f" {one.inputs}" if one.verdict.inputs else "")
+        name = f"**{escaped(one.verdict.model)}**" + (f" {escaped(one.inputs)}" if one.verdict.inputs else "")
         for scaling in one.verdict.scaling if one.status.kind == "steeper" else ():
             grows = "no power law" if scaling.exponent is None else f"n^{scaling.exponent:.2f}"
             yield [name, METRICS[scaling.metric].label, "", grows, "", scaling.declared, "**too steep**"]
@@ -140,7 +145,7 @@ class _Model:
         value, limit = compared(found.metric, found.value, found.limit) if found.limit else (_human(found), "")
         before = self.before(found)
         moved = before is not None and found.value is not None and before != found.value
-        part = f"`{found.part}` " if found.part else ""
+        part = f"{_code(found.part)} " if found.part else ""
         return [
             f"{part}{METRICS[found.metric].label}",
             _kept(human(before, found.metric)) if before is not None else "",
@@ -244,24 +249,33 @@ def _why(reasons: Sequence[tuple[str, list[str]]]) -> list[str]:
     return ["**Why**", "", *told, ""] if told else []
 
 
-def _left_out(models: Sequence[_Model]) -> list[str]:
+def _names(noun: str, models: Sequence[_Model]) -> list[str]:
+    """Return the names of models for which there is no room, as far as they fit."""
     names = [escaped(one.standing.name) for one in models]
-    return [f"And {counted(len(names), 'more model')}: {as_many_as_fit(names, _MOST_NAMES)}.", ""] if names else []
+    return [f"And {counted(len(names), noun)}: {as_many_as_fit(names, _MOST_NAMES)}.", ""] if names else []
 
 
-def _folded(quiet: Sequence[_Model], shown: Sequence[_Model]) -> Iterator[str]:
-    """Yield the numbers of the models that are as they should be, where the cost of others is, and what to do."""
-    if quiet:
-        rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet[:_MOST_NAMES]]
-        headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
-        table = _table(headings, rows, right=(1, 2, 3))
-        yield from _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+def _others(quiet: Sequence[_Model], shown: Sequence[_Model]) -> list[str]:
+    """Return the numbers of the models that are as they should be."""
+    if not quiet:
+        return []
+    rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet]
+    headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
+    table = _table(headings, rows, right=(1, 2, 3))
+    return _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+
+
+def _costs(shown: Sequence[_Model]) -> list[str]:
+    """Return where the cost of the models is that are over their limits."""
     over = [one for one in shown if any(found.over for found in one.standing.excesses)]
     lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
-    if lines:
-        yield from _details("Where the cost is", lines)
-    if any(found.grown for one in shown for found in one.standing.findings):
-        yield from _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"])
+    return _details("Where the cost is", lines) if lines else []
+
+
+def _acceptance(shown: Sequence[_Model]) -> list[str]:
+    """Return what to do about a model that grew."""
+    grown = any(found.grown for one in shown for found in one.standing.findings)
+    return _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"]) if grown else []
 
 
 def _all_numbers(one: Standing) -> list[str]:
@@ -274,7 +288,7 @@ def _where(one: Standing) -> Iterator[str]:
     assert one.model is not None
     over = [found.metric for found in one.excesses if found.over and found.module is None]
     for part in where_it_is(one.model.measurement.modules, one.name, over) if over else ():
-        modules = [" ".join(filter(None, (f"`{name}`", times, share))) for name, _, times, _, share in part.rows]
+        modules = [" ".join(filter(None, (_code(name), times, share))) for name, _, times, _, share in part.rows]
         labels = listed([METRICS[metric].label for metric in part.metrics])
         yield f"{labels}: {', '.join([*modules, *filter(None, [part.rest])])}"
 
@@ -323,7 +337,7 @@ def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> 
 
 
 def _compared_rows(one: Comparison) -> Iterator[list[str]]:
-    name, kind = f"{escaped(one.name)} {', '.join(one.inputs)}".rstrip(), str(one.kind)
+    name, kind = f"{escaped(one.name)} {escaped(', '.join(one.inputs))}".rstrip(), str(one.kind)
     for metric in one.moved or [metric for metric, known in METRICS.items() if known.column]:
         before, after = one.before.get(metric), one.after.get(metric)
         moved = signed_percent(before, after) if before is not None and after is not None else ""
