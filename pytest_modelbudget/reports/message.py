@@ -59,8 +59,13 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
         f"{one.name}: {_in_brief(one.excesses, _HEADLINE - width_of(one.name))}" for one, _ in failed if one.excesses
     )
     lines = ["; ".join(headlines)] if headlines else []
-    blocks = dict.fromkeys("\n".join(_block(*one, is_one_of_several=len(headlines) > 1)) for one in failed)
-    return "\n".join([*lines, *blocks, *([f"and {outside_of_modules(outside)}"] if outside else [])])
+    blocks = dict.fromkeys(
+        "\n".join(_details(*one, one[0].name if len(headlines) > 1 else "")) for one in failed if one[0].excesses
+    )
+    others = dict.fromkeys(
+        f"{verdict.model}: {text}" for verdict, measurement, _ in found for text in remedies(verdict, measurement)
+    )
+    return "\n".join([*lines, *blocks, *others, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
 
 def _in_brief(found: Sequence[Finding], room: int) -> str:
@@ -80,13 +85,6 @@ def _compared(found: Finding) -> tuple[str, str]:
         return compared(found.metric, found.value, found.limit)
     value, before = compared_numbers(found.metric, found.value or 0, found.before or 0)
     return value, f"{before} before"
-
-
-def _block(one: Standing, measurement: Measurement, *, is_one_of_several: bool) -> Iterator[str]:
-    if one.excesses:
-        yield from _details(one, measurement, one.name if is_one_of_several else "")
-    for text in remedies(one.verdict, measurement):
-        yield f"{one.name}: {text}"
 
 
 def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
