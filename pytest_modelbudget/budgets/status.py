@@ -150,10 +150,14 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
         rule = (check.metric, *(one and (one.text, str(one.place)) for one in (check.limit, check.warn, check.growth)))
         groups.setdefault(check.metric if check.module is None else rule, []).append(check)
     before = {check.metric: check.before for check in verdict.checks}
-    following = echoes(before, {check.metric: check.value for check in verdict.checks})
-    following -= {check.metric for check in verdict.checks if check.limit or check.warn}
+    limited = {check.metric for check in verdict.checks if check.limit or check.warn}
     over = {problem.subject for problem in verdict.problems if problem.kind == "over"}
     grown = {problem.subject for problem in verdict.problems if problem.kind == "grown"}
+    following = {
+        metric
+        for metric, source in echoes(before, {check.metric: check.value for check in verdict.checks}).items()
+        if metric not in limited and (metric not in grown or source in grown)
+    }
     found = []
     for checks in groups.values():
         checks.sort(key=_excess_of_check, reverse=True)
@@ -261,24 +265,30 @@ def has_moved(verdict: Verdict) -> bool:
     return any(check.before not in (None, check.value) for check in verdict.checks)
 
 
-def echoes(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> set[str]:
-    """Return the metrics whose change follows exactly from that of another.
+def echoes(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> dict[str, str]:
+    """Return the metrics whose change follows exactly from that of another, with that other one.
 
     FLOPs are MACs by the convention; trainable params change by as many as params; and the bytes of weights by that
-    number times the bytes of one weight.
+    number times the bytes of one weight, which are the same before and after.
     """
     moves = {}
     for metric, value in after.items():
         known = before.get(metric)
         if value is not None and known is not None:
             moves[metric] = value - known
-    found = {flops for flops, macs in (("flops", "macs"), ("training_flops", "training_macs")) if macs in moves}
+    found = {flops: macs for flops, macs in (("flops", "macs"), ("training_flops", "training_macs")) if macs in moves}
     params = moves.get("params", 0)
     if moves.get("trainable_params") == params:
-        found.add("trainable_params")
-    if moves.get("weight_bytes") in [params * size for size in BYTES_OF_A_WEIGHT]:
-        found.add("weight_bytes")
+        found["trainable_params"] = "params"
+    if moves.get("weight_bytes") in [params * _bytes_of_a_weight(values) for values in (before, after)]:
+        found["weight_bytes"] = "params"
     return found
+
+
+def _bytes_of_a_weight(values: Mapping[str, int | None]) -> int:
+    """Return how many bytes the weights of a model have, buffers aside."""
+    params, weights = values.get("params") or 0, values.get("weight_bytes") or 0
+    return max((size for size in BYTES_OF_A_WEIGHT if size * params <= weights), default=0)
 
 
 def _above(finding: Finding) -> int:

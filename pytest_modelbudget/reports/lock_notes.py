@@ -9,8 +9,8 @@ from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.baseline import Lock
 
 
-def notes_on_update(shown: str, before: Lock, after: Lock) -> Iterator[str]:
-    """Yield what was changed in the lock file that people know as ``shown``."""
+def notes_on_update(shown: str, before: Lock, after: Lock, *, rewritten: bool) -> Iterator[str]:
+    """Yield what was changed in the lock file that people know as ``shown``; perhaps ``rewritten``."""
     old, new = dict(_models(before)), dict(_models(after))
     changes = {
         "added": len(new.keys() - old.keys()),
@@ -18,6 +18,7 @@ def notes_on_update(shown: str, before: Lock, after: Lock) -> Iterator[str]:
         "removed": len(old.keys() - new.keys()),
     }
     done = ", ".join(f"{number} {word}" for word, number in changes.items() if number)
+    done = done or ("the same numbers in the format of this version" if rewritten else "")
     yield f"{shown}: {done or 'nothing to change'}; {counted(len(new), 'entry', 'entries')}"
     if done:
         yield f"Commit it: git add {shown}"

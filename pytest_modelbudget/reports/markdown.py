@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pytest_modelbudget.budgets.status import Finding
 from pytest_modelbudget.measurement import human, signed_percent
@@ -45,6 +46,11 @@ def escaped(text: str) -> str:
     return _LINKED.sub("<!-- -->", text).replace("$", "<span>$</span>")
 
 
+def _code(text: str) -> str:
+    """Return the names of modules as code, unless they have what ends that, or a cell."""
+    return escaped(text) if "`" in text or "|" in text else f"`{text}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a pull request is compared with: how each model compares, and the words for both revisions.
@@ -66,18 +72,17 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
     wrong = [f"- {escaped(fault.message.partition(chr(10))[0])}" for fault in (*faults(run), *failed_tests(run))]
     reasons = [_reasons(one) for one in shown]
     for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
-        parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(models, base)]
+        parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(run, models, base)]
         parts += [*_some(wrong), ""] if wrong else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
-        parts += [*_left_out(shown[kept:]), *_why(reasons[:kept])]
-        folded = [] if kept < len(shown) and not kept else [*_folded(quiet, shown)]
-        text = "\n".join([*parts, *folded, *_tail(run)]).rstrip() + "\n"
-        if len(text) <= longest:
-            return text
-        text = "\n".join([*parts, *_tail(run)]).rstrip() + "\n"
-        if len(text) <= longest:
-            return text
+        parts += [*_names("more model", shown[kept:]), *_why(reasons[:kept])]
+        folds = [_others(quiet, shown), _costs(shown[:kept]), _acceptance(shown)]
+        for left_out in range(len(folds) + 1):
+            names = [_names("other model", quiet)] if left_out else []
+            text = "\n".join(chain(parts, *names, *folds[left_out:], _tail(run))).rstrip() + "\n"
+            if len(text) <= longest:
+                return text
     return text
 
 
@@ -106,7 +111,7 @@ class _Model:
     def rows(self) -> Iterator[list[str]]:
         """Yield a row for each metric that tells something, or one that says how the model is."""
         one = self.standing
-        name = f"**{escaped(one.verdict.model)}**" + (f" {one.inputs}" if one.verdict.inputs else "")
+        name = f"**{escaped(one.verdict.model)}**" + (f" {escaped(one.inputs)}" if one.verdict.inputs else "")
         for scaling in one.verdict.scaling if one.status.kind == "steeper" else ():
             grows = "no power law" if scaling.exponent is None else f"n^{scaling.exponent:.2f}"
             yield [name, METRICS[scaling.metric].label, "", grows, "", scaling.declared, "**too steep**"]
@@ -140,7 +145,7 @@ class _Model:
         value, limit = compared(found.metric, found.value, found.limit) if found.limit else (_human(found), "")
         before = self.before(found)
         moved = before is not None and found.value is not None and before != found.value
-        part = f"`{found.part}` " if found.part else ""
+        part = f"{_code(found.part)} " if found.part else ""
         return [
             f"{part}{METRICS[found.metric].label}",
             _kept(human(before, found.metric)) if before is not None else "",
@@ -174,7 +179,10 @@ def _kept(text: str) -> str:
 
 
 def _of_base(base: Base | None, one: Standing) -> Comparison | None:
-    return None if base is None else base.comparisons.get((one.verdict.model, tuple(map(str, one.verdict.inputs))))
+    """Return how a model compares with the base; one without a name of its own is in no lock file, and new nowhere."""
+    verdict = one.verdict
+    found = None if base is None else base.comparisons.get((verdict.model, tuple(map(str, verdict.inputs))))
+    return found if found is not None and (verdict.named or found.kind != "added") else None
 
 
 def _verdict(run: Run, models: Sequence[Standing]) -> str:
@@ -188,7 +196,7 @@ def _verdict(run: Run, models: Sequence[Standing]) -> str:
     return f"Model budgets: {counts(models)}" if models else "Model budgets: no model was measured"
 
 
-def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
+def _changed(run: Run, models: Sequence[_Model], base: Base | None) -> list[str]:
     """Return a sentence for what grew, shrank and is new, and what was compared with what."""
     if base is None:
         return []
@@ -196,7 +204,9 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
         return [f"No comparison with the base: {escaped(base.missing)}.", ""]
     found: dict[str, list[str]] = {}
     for one in models:
-        if one.against is None or one.against.kind == "added":
+        if one.against is None:
+            continue
+        if one.against.kind == "added":
             found.setdefault("New", []).append(escaped(one.standing.name))
             continue
         if one.against.moved:
@@ -205,11 +215,17 @@ def _changed(models: Sequence[_Model], base: Base | None) -> list[str]:
             word = "Grew" if after > before else "Shrank"
             text = f"{escaped(one.standing.name)} {signed_percent(before, after)} {METRICS[metric].label}"
             found.setdefault(word, []).append(_kept(text))
-    for removed in (one for one in base.comparisons.values() if one.kind == "removed"):
-        found.setdefault("Gone", []).append(escaped(removed.name))
-    words = [word for word in ("Grew", "Shrank", "New", "Gone") if word in found]
-    sentences = [f"**{word}:** {as_many_as_fit(found[word], _MOST_NAMES)}." for word in words]
-    return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {base.words}."]), ""]
+    if run.shows_all:
+        here = {one.standing.verdict.model for one in models}
+        gone = [
+            f"{one.name} ({', '.join(one.inputs) or 'no inputs'})" if one.name in here else one.name
+            for one in base.comparisons.values()
+            if one.kind == "removed"
+        ]
+        found["Gone"] = [*map(escaped, gone)]
+    words = [word for word in ("Grew", "Shrank", "New", "Gone") if found.get(word)]
+    sentences = [f"**{word}:** {as_many_as_fit([*dict.fromkeys(found[word])], _MOST_NAMES)}." for word in words]
+    return [" ".join([*(sentences or ["Nothing changed."]), f"Comparing {escaped(base.words)}."]), ""]
 
 
 def _reasons(one: _Model) -> tuple[str, list[str]]:
@@ -231,24 +247,33 @@ def _why(reasons: Sequence[tuple[str, list[str]]]) -> list[str]:
     return ["**Why**", "", *told, ""] if told else []
 
 
-def _left_out(models: Sequence[_Model]) -> list[str]:
+def _names(noun: str, models: Sequence[_Model]) -> list[str]:
+    """Return the names of models for which there is no room, as far as they fit."""
     names = [escaped(one.standing.name) for one in models]
-    return [f"And {counted(len(names), 'more model')}: {as_many_as_fit(names, _MOST_NAMES)}.", ""] if names else []
+    return [f"And {counted(len(names), noun)}: {as_many_as_fit(names, _MOST_NAMES)}.", ""] if names else []
 
 
-def _folded(quiet: Sequence[_Model], shown: Sequence[_Model]) -> Iterator[str]:
-    """Yield the numbers of the models that are as they should be, where the cost of others is, and what to do."""
-    if quiet:
-        rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet[:_MOST_NAMES]]
-        headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
-        table = _table(headings, rows, right=(1, 2, 3))
-        yield from _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+def _others(quiet: Sequence[_Model], shown: Sequence[_Model]) -> list[str]:
+    """Return the numbers of the models that are as they should be."""
+    if not quiet:
+        return []
+    rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet]
+    headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
+    table = _table(headings, rows, right=(1, 2, 3))
+    return _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+
+
+def _costs(shown: Sequence[_Model]) -> list[str]:
+    """Return where the cost of the models is that are over their limits."""
     over = [one for one in shown if any(found.over for found in one.standing.excesses)]
     lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
-    if lines:
-        yield from _details("Where the cost is", lines)
-    if any(found.grown for one in shown for found in one.standing.findings):
-        yield from _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"])
+    return _details("Where the cost is", lines) if lines else []
+
+
+def _acceptance(shown: Sequence[_Model]) -> list[str]:
+    """Return what to do about a model that grew."""
+    grown = any(found.grown for one in shown for found in one.standing.findings)
+    return _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"]) if grown else []
 
 
 def _all_numbers(one: Standing) -> list[str]:
@@ -261,7 +286,7 @@ def _where(one: Standing) -> Iterator[str]:
     assert one.model is not None
     over = [found.metric for found in one.excesses if found.over and found.module is None]
     for part in where_it_is(one.model.measurement.modules, one.name, over) if over else ():
-        modules = [" ".join(filter(None, (f"`{name}`", times, share))) for name, _, times, _, share in part.rows]
+        modules = [" ".join(filter(None, (_code(name), times, share))) for name, _, times, _, share in part.rows]
         labels = listed([METRICS[metric].label for metric in part.metrics])
         yield f"{labels}: {', '.join([*modules, *filter(None, [part.rest])])}"
 
@@ -310,7 +335,7 @@ def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> 
 
 
 def _compared_rows(one: Comparison) -> Iterator[list[str]]:
-    name, kind = f"{escaped(one.name)} {', '.join(one.inputs)}".rstrip(), str(one.kind)
+    name, kind = f"{escaped(one.name)} {escaped(', '.join(one.inputs))}".rstrip(), str(one.kind)
     for metric in one.moved or [metric for metric, known in METRICS.items() if known.column]:
         before, after = one.before.get(metric), one.after.get(metric)
         moved = signed_percent(before, after) if before is not None and after is not None else ""

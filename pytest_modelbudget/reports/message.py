@@ -30,12 +30,12 @@ from pytest_modelbudget.reports.wording import (
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
-from pytest_modelbudget.results.standings import Standing, standing
+from pytest_modelbudget.results.standings import Standing, standing, told_apart
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
 
-_HEADINGS = ("", "value", "limit", "baseline")
+_HEADINGS = ("value", "limit", "baseline")
 _WIDTH = 76
 """Columns: pytest puts "E   " before each line."""
 _HEADLINE = _WIDTH - len("BudgetExceeded: : ")
@@ -49,15 +49,23 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
 
     ``outside`` are the operators that ran outside of any module.
     """
-    failed = [(standing(verdict, changed), measurement) for verdict, measurement, changed in judged if verdict.errors]
-    headlines = [
-        f"{one.verdict.model}: {_in_brief(one.excesses, _HEADLINE - width_of(one.verdict.model))}"
-        for one, _ in failed
-        if one.excesses
+    found = [one for one in judged if one[0].errors]
+    names = told_apart(measurement for _, measurement, _ in found)
+    failed = [
+        (standing(verdict, changed, name=names[measurement.name, measurement.inputs]), measurement)
+        for verdict, measurement, changed in found
     ]
-    lines = ["; ".join(dict.fromkeys(headlines))] if headlines else []
-    blocks = dict.fromkeys("\n".join(_block(*one)) for one in failed)  # a test that runs many times makes equal models
-    return "\n".join([*lines, *blocks, *([f"and {outside_of_modules(outside)}"] if outside else [])])
+    headlines = dict.fromkeys(  # a test that runs many times makes equal models
+        f"{one.name}: {_in_brief(one.excesses, _HEADLINE - width_of(one.name))}" for one, _ in failed if one.excesses
+    )
+    lines = ["; ".join(headlines)] if headlines else []
+    blocks = dict.fromkeys(
+        "\n".join(_details(*one, one[0].name if len(headlines) > 1 else "")) for one in failed if one[0].excesses
+    )
+    others = dict.fromkeys(
+        f"{verdict.model}: {text}" for verdict, measurement, _ in found for text in remedies(verdict, measurement)
+    )
+    return "\n".join([*lines, *blocks, *others, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
 
 def _in_brief(found: Sequence[Finding], room: int) -> str:
@@ -77,13 +85,6 @@ def _compared(found: Finding) -> tuple[str, str]:
         return compared(found.metric, found.value, found.limit)
     value, before = compared_numbers(found.metric, found.value or 0, found.before or 0)
     return value, f"{before} before"
-
-
-def _block(one: Standing, measurement: Measurement) -> Iterator[str]:
-    if one.excesses:
-        yield from _details(one, measurement)
-    for text in remedies(one.verdict, measurement):
-        yield f"{one.verdict.model}: {text}"
 
 
 def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
@@ -166,11 +167,11 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         )
 
 
-def _details(one: Standing, measurement: Measurement) -> Iterator[str]:
+def _details(one: Standing, measurement: Measurement, heading: str) -> Iterator[str]:
     yield ""
     rows = [*map(_row, one.excesses)]
     told = [any(column) for column in zip(*rows, strict=True)]
-    headings = tuple(text if is_told else "" for text, is_told in zip(_HEADINGS, told, strict=True))
+    headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
     yield from _aligned([headings, *rows])
     lines = [f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ]
     lines += [f"limit: {place}" for place in _places(one)]
@@ -189,7 +190,7 @@ def _details(one: Standing, measurement: Measurement) -> Iterator[str]:
 
 def _row(found: Finding) -> tuple[str, ...]:
     """Return a metric, its value, its limit and by how much it is over, its baseline and how far it moved."""
-    value, limit = compared(found.metric, found.value, found.limit) if found.limit else (shown_value(found), "")
+    value, limit = shown_value(found), compared(found.metric, found.value, found.limit)[1] if found.limit else ""
     over = f" (+{found.excess})" if found.over else ""
     if found.before is None:
         return found.label, value, f"{limit}{over}", ""

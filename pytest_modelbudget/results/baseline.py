@@ -126,7 +126,7 @@ def _all_metrics(model: LockedModel, flops_per_mac: int) -> Mapping[str, int]:
         if macs in known:
             found[flops] = known[macs] * flops_per_mac
     found.update(known)
-    return {metric: found[metric] for metric in METRICS if metric in found}
+    return {metric: found[metric] for metric in dict.fromkeys((*METRICS, *found)) if metric in found}
 
 
 def _told(metrics: Mapping[str, int]) -> dict[str, int]:

@@ -114,14 +114,12 @@ def standing(
 
 def standings(run: Run) -> list[Standing]:
     """Return how every model of a run stands, the worst first."""
-    words = words_for_inputs(run.models)
-    several = Counter(name for name, _ in words)
+    words, names = words_for_inputs(run.models), told_apart(run.models)
     contradicted = {place for pair in run.contradicting for place in pair}
     found = []
     for place, model in enumerate(run.models):
-        inputs = words[model.name, model.inputs]
-        name = f"{model.name} ({inputs})" if several[model.name] > 1 else model.name
-        one = standing(model.verdict, model.differences, excused=model.excused, name=name, inputs=inputs)
+        key = model.name, model.inputs
+        one = standing(model.verdict, model.differences, excused=model.excused, name=names[key], inputs=words[key])
         found.append(replace(one, model=model, status=_CONTRADICTED if place in contradicted else one.status))
     return sorted(found, key=_badness)
 
@@ -192,6 +190,13 @@ def words_for_inputs(found: Iterable[HasInputs]) -> WordsForInputs:
         (name, inputs): sizes(inputs) if alike[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
         for name, inputs in different
     }
+
+
+def told_apart(found: Iterable[HasInputs]) -> WordsForInputs:
+    """Return what to call each model: its name, with its inputs where several have that name."""
+    words = words_for_inputs(found)
+    several = Counter(name for name, _ in words)
+    return {key: f"{key[0]} ({inputs})" if several[key[0]] > 1 else key[0] for key, inputs in words.items()}
 
 
 def sizes(inputs: tuple[TensorSpec, ...]) -> str:

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from torch import nn
 
 from pytest_modelbudget import Measurement, measure
 from pytest_modelbudget.budgets import Budget, judge
 from pytest_modelbudget.cli.main import main
-from pytest_modelbudget.results import Result, TestResult, gather
+from pytest_modelbudget.results import Result, Run, TestResult, gather
 from pytest_modelbudget.results.baseline import Lock, updated, write_lock
 from pytest_modelbudget.results.store import write_report
 
@@ -148,3 +149,40 @@ def test_the_command_imports_no_torch(base: str) -> None:
 def test_python_m_is_the_same_command(base: str) -> None:
     command = [sys.executable, "-m", "pytest_modelbudget", "compare", base, base]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "4 models unchanged\n"
+
+
+def against_base(base: str, run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what Markdown says of a run and a base, in one line."""
+    (folder / "run.json").write_text(write_report(run))
+    assert (
+        main(["show", str(folder / "run.json"), "--format", "markdown", "--base", base, "--between", "a with `b`"]) == 0
+    )
+    return next(line for line in capsys.readouterr().out.splitlines() if "Comparing" in line)
+
+
+def test_only_a_run_that_shows_all_says_what_is_gone(
+    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_test = TestResult((Result.of(judge(net(9, "less"), Budget()), net(9, "less")),))
+    whole = gather({"test": of_test})
+    said = "**Gone:** gone, net, same. Comparing a with \\`b\\`."
+    assert against_base(base, whole, tmp_path, capsys) == said
+    part = structs.replace(whole, incomplete=("deselected",))
+    assert against_base(base, part, tmp_path, capsys) == "Nothing changed. Comparing a with \\`b\\`."
+    broken = gather({"test": of_test, "other": TestResult()}, failed={"other": "RuntimeError: no such file"})
+    assert against_base(base, broken, tmp_path, capsys) == "Nothing changed. Comparing a with \\`b\\`."
+
+
+def test_a_model_without_a_name_of_its_own_is_not_new_in_every_pull_request(
+    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        net(4),
+        net(4, "gone"),
+        net(9, "less"),
+        net(3, "same"),
+        net(5, "New"),
+        structs.replace(net(5, "Net"), named=False),
+    ]
+    run = gather({"test": TestResult(tuple(Result.of(judge(one, Budget()), one) for one in found))})
+    assert against_base(base, run, tmp_path, capsys) == "**New:** New. Comparing a with \\`b\\`."

@@ -120,6 +120,16 @@ def test_a_part_updates_its_own_entries_alone(run: Run, pytester: pytest.Pyteste
     assert params == {"a": 33310, "b": 22210}
 
 
+def test_a_file_of_an_older_version_is_written_anew_and_that_is_said(run: Run, pytester: pytest.Pytester) -> None:
+    run("--modelbudget-update", test_net=net())
+    new = (pytester.path / LOCK).read_text()
+    (pytester.path / LOCK).write_text(new.replace('"schema": 2', '"schema": 1'))
+    result = run("--modelbudget-update")
+    result.stdout.fnmatch_lines([f"{LOCK}: the same numbers in the format of this version; 1 entry", "Commit it:*"])
+    assert (pytester.path / LOCK).read_text() == new
+    run("--modelbudget-update").stdout.fnmatch_lines([f"{LOCK}: nothing to change; 1 entry"])
+
+
 def test_a_failed_test_is_not_accepted(run: Run, pytester: pytest.Pytester) -> None:
     result = run(
         "--modelbudget-update",

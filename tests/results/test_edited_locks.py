@@ -124,6 +124,10 @@ def test_a_key_of_the_file_is_missing(key: str) -> None:
     refused(edited(lambda data: data.pop(key)), key)
 
 
+def test_a_metric_that_is_none_is_not_passed_over() -> None:
+    refused(edited(lambda data: entry(data)["metrics"].update(parms=228)), "parms")
+
+
 def test_a_model_without_entries() -> None:
     refused(edited(lambda data: data["models"].update(other=[])), '"other" has no entry')
 

@@ -28,9 +28,13 @@ def update_lock(session: Session, run: Run) -> None:
     if prunes and not session.prune_refused:
         after = pruned(after, [model.measurement for model in run.models if model.verdict.named])
     text = write_lock(after)
-    if text != file.text and (after.models or file.text is not None):
+    rewritten = text != file.text and (bool(after.models) or file.text is not None)
+    if rewritten:
         file.write(text)
-    session.notes += [*notes_on_update(file.shown, before, after), *notes_on_missing(run, passed if mode else None)]
+    session.notes += [
+        *notes_on_update(file.shown, before, after, rewritten=rewritten),
+        *notes_on_missing(run, passed if mode else None),
+    ]
     if session.prune_refused:
         session.notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
 
