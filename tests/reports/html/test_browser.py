@@ -30,7 +30,7 @@ def card(page: Page, name: str, *, opened: bool = True) -> Locator:
     if opened and found.get_attribute("open") is None:
         found.locator("> summary").click()
     if opened:
-        found.locator(".icicle path.surface").first.wait_for()
+        found.locator(".icicle .box").first.wait_for()
     return found
 
 
@@ -42,8 +42,13 @@ def modules(found: Locator) -> Locator:
     return found.get_by_role("region", name="Modules of").locator("table")
 
 
-def boxes(found: Locator) -> dict[str, Any]:
-    return found.locator("div.icicle").evaluate("chart => ({labels: chart.data[0].labels, text: chart.data[0].text})")  # type: ignore[no-any-return]
+def boxes(found: Locator) -> list[str]:
+    """Return what the boxes of the chart are called."""
+    return [text.partition("\n")[0] for text in found.locator(".icicle .box > title").all_text_contents()]
+
+
+def focused(page: Page) -> str:
+    return page.evaluate("document.activeElement.getAttribute('aria-label')")  # type: ignore[no-any-return]
 
 
 def background(page: Page) -> str:
@@ -129,56 +134,78 @@ def test_what_is_below_is_counted_on_request(open_page: Open) -> None:
 
 def test_the_metric_of_the_chart_is_switched(open_page: Open) -> None:
     found = card(open_page(), "encoder")
-    assert "layers.* x12" in boxes(found)["labels"]
+    assert boxes(found)[:3] == ["stem", "layers.* x12", "attention"]
     button = found.get_by_role("group").get_by_role("button", name="growth of params")
     button.click()
     assert modules(found).get_by_role("button", name="share of growth of params").is_visible()
     assert (
-        found.locator("div.icicle").get_attribute("aria-label").startswith("Icicle of the growth of params of encoder")
+        found.locator(".icicle > svg")
+        .get_attribute("aria-label")
+        .startswith("Icicle of the growth of params of layers.*.mlp.{up,down}: ")
     )
-    assert any(label.startswith("layers.*.mlp") for label in boxes(found)["labels"])
+    assert boxes(found) == ["{up,down} x2"]
     assert button.get_attribute("aria-pressed") == "true"
 
 
-def test_the_chart_is_entered_and_left_by_keyboard(open_page: Open) -> None:
+def test_the_chart_is_entered_and_left_from_the_table_and_the_crumbs(open_page: Open) -> None:
     page = open_page()
     found = card(page, "vit_b_16")
-    button = modules(found).get_by_role("button", name="layers.*.attention", exact=True)
-    button.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "chart => chart.data[0].labels.includes('qkv')", arg=found.locator("div.icicle").element_handle()
-    )
-    assert boxes(found)["labels"] == ["attention", "qkv", "out", "by itself"]
+    modules(found).get_by_role("button", name="layers.*.attention", exact=True).press("Enter")
+    assert boxes(found) == ["qkv", "out", "by itself"]
+    assert column(modules(found), 1) == ["layers.*.attention.qkv", "layers.*.attention.out", "layers.*.attention"]
     crumbs = found.get_by_role("navigation")
-    assert crumbs.inner_text().split() == [
-        "vit_b_16",
-        "\u203a",
-        "layers",
-        "\u203a",
-        "*",
-        "x12",
-        "\u203a",
-        "attention",
-        "6.257",
-        "G",
-        "MACs",
-    ]
-    crumbs.get_by_role("button", name="vit_b_16").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "chart => chart.data[0].labels[0] === 'vit_b_16'", arg=found.locator("div.icicle").element_handle()
-    )
+    way = ["vit_b_16", "\u203a", "layers", "\u203a", "*", "x12", "\u203a", "attention", "6.257", "G", "MACs"]
+    assert crumbs.inner_text().split() == way
+    crumbs.get_by_role("button", name="vit_b_16").press("Enter")
+    assert boxes(found)[0] == "layers.* x12"
+    assert modules(found).locator("tbody tr").count() == 11
+
+
+def test_the_chart_is_walked_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    found = card(page, "vit_b_16")
+    assert found.locator(".icicle [tabindex='0']").count() == 1
+    found.locator(".icicle [tabindex='0']").focus()
+    assert focused(page).startswith("layers.* x12, Block 99.3%, 17.36 G (17,355,276,288)")
+    for key, name in (
+        ("ArrowDown", "2 smaller ones, "),
+        ("Enter", "2 smaller ones, "),
+        ("ArrowUp", "layers.* x12, "),
+        ("ArrowRight", "attention, "),
+        ("ArrowDown", "mlp.{up,down} x2, "),
+        ("ArrowUp", "attention, "),
+        ("Enter", "qkv, "),
+        ("ArrowUp", "qkv, "),
+        ("Escape", "attention, "),
+        ("ArrowLeft", "attention, "),
+        ("Escape", "layers.* x12, "),
+    ):
+        page.keyboard.press(key)
+        assert focused(page).startswith(name), key
+    assert found.locator(".icicle [tabindex='0']").count() == 1
 
 
 def test_the_chart_is_entered_by_a_click(open_page: Open) -> None:
-    page = open_page()
-    found = card(page, "vit_b_16")
-    found.locator(".icicle g.slice", has_text="attention").first.click()
-    page.wait_for_function(
-        "chart => chart.data[0].labels[0] !== 'vit_b_16'", arg=found.locator("div.icicle").element_handle()
-    )
+    found = card(open_page(), "vit_b_16")
+    found.locator(".icicle .box", has_text="attention").first.click()
+    assert boxes(found) == ["qkv", "out", "by itself"]
     assert found.get_by_role("navigation").get_by_role("button", name="vit_b_16").is_visible()
+    found.get_by_role("button", name="Show all modules").click()
+    assert boxes(found)[0] == "layers.* x12"
+
+
+def test_the_chart_is_whole_on_every_width(open_page: Open) -> None:
+    page = open_page()
+    chart = card(page, "vit_b_16").locator(".icicle")
+    for width in (1280, 700, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="print" if width == 700 else "screen")
+        whole = chart.bounding_box()
+        edges = [one.bounding_box() for one in chart.locator(".box").all()]
+        assert whole is not None
+        right = max(edge["x"] + edge["width"] for edge in edges if edge)
+        assert right == pytest.approx(whole["x"] + whole["width"], abs=1)
+        assert max(edge["y"] + edge["height"] for edge in edges if edge) <= whole["y"] + whole["height"] + 1
 
 
 def test_everything_is_reached_by_keyboard(open_page: Open) -> None:
@@ -190,7 +217,7 @@ def test_everything_is_reached_by_keyboard(open_page: Open) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     second = page.locator(".card").nth(1)
-    second.locator(".icicle path.surface").first.wait_for()
+    second.locator(".icicle .box").first.wait_for()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Tab")
     assert second.evaluate("card => card.contains(document.activeElement)")
@@ -240,7 +267,7 @@ def test_many_changes_begin_with_the_largest(open_page: Open, tmp_path: Path) ->
     long.write_text(of_run(large(1, 200, grown=True)), encoding="utf-8")
     page.goto(long.as_uri())
     found = page.locator("#model-0")
-    found.locator(".icicle path.surface").first.wait_for()
+    found.locator(".icicle .box").first.wait_for()
     changes = found.locator(".changes").first.locator("li")
     assert changes.count() == 12
     more = found.get_by_role("button", name="148 more changes (+")
@@ -263,7 +290,7 @@ def test_long_tables_say_how_many_rows_follow_in_print_too(open_page: Open, tmp_
     page.goto(long.as_uri())
     found = page.locator("#model-0")
     found.locator("> summary").click()
-    found.locator(".icicle path.surface").first.wait_for()
+    found.locator(".icicle .box").first.wait_for()
     assert modules(found).locator("tbody tr").count() == 100
     page.emulate_media(media="print")
     assert found.locator("button.more").inner_text() == "102 more modules"
@@ -305,7 +332,7 @@ def test_a_model_without_inputs_shows_its_params(open_page: Open) -> None:
     page = open_page()
     found = page.locator(f"#model-{PLACES['weights_only']}")
     found.locator("> summary").click()
-    found.locator(".icicle path.surface").first.wait_for()
+    found.locator(".icicle .box").first.wait_for()
     assert found.get_by_text("No operator was counted.").is_visible()
 
 
@@ -339,13 +366,11 @@ def test_light_and_dark(open_page: Open) -> None:
     assert background(light) == "rgb(245, 246, 248)"
     assert background(dark) == "rgb(14, 17, 22)"
     found = card(light, "vit_b_16")
-    before = found.locator(".icicle path.surface").first.get_attribute("style")
+    box = found.locator(".icicle .box rect").first
+    before = box.evaluate("box => getComputedStyle(box).fill")
     light.get_by_role("button", name="Switch to dark").click()
     assert background(light) == background(dark)
-    light.wait_for_function(
-        "([path, before]) => path.getAttribute('style') !== before",
-        arg=[found.locator(".icicle path.surface").first.element_handle(), before],
-    )
+    assert box.evaluate("box => getComputedStyle(box).fill") != before
     light.get_by_role("button", name="Switch to light").click()
     assert background(light) == "rgb(245, 246, 248)"
 
@@ -370,7 +395,7 @@ def test_a_phone_is_wide_enough(open_page: Open) -> None:
 
 def test_a_link_opens_a_model(open_page: Open) -> None:
     page = open_page(f"#model-{PLACES['lean']}")
-    page.locator(f"#model-{PLACES['lean']} .icicle path.surface").first.wait_for()
+    page.locator(f"#model-{PLACES['lean']} .icicle .box").first.wait_for()
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"width": 390}], ids=str)

@@ -339,7 +339,7 @@ def test_a_model_of_2000_modules_that_all_grew_takes_little_room() -> None:
 def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lacks() is None
     monkeypatch.setattr("pytest_modelbudget.reports.html.find_spec", lambda name: None)
-    assert lacks() == 'needs jinja2 and plotly: pip install "pytest-modelbudget[html]"'
+    assert lacks() == 'needs jinja2: pip install "pytest-modelbudget[html]"'
 
 
 def test_limits_for_parts_and_growth_with_the_inputs_are_on_the_page() -> None:

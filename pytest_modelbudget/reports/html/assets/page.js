@@ -11,16 +11,17 @@ async function open(card) {
     const made = sections(await load(card.id.slice("model-".length)));
     place.replaceChildren(...made.parts);
     drawn.set(card, made);
-    await made.draw();
+    made.draw();
   } catch (error) {
     place.append(element("p", { class: "fault bad" }, `The modules cannot be shown in this browser: ${error.message}`));
     throw error;
   }
 }
 
-function redraw() {
+// A narrow page shows fewer columns.
+matchMedia("screen and (max-width: 640px)").addEventListener("change", () => {
   for (const [card, made] of drawn) if (card.open && made) made.draw();
-}
+});
 
 for (const card of cards) {
   card.addEventListener("toggle", () => { if (card.open) open(card); });
@@ -71,14 +72,15 @@ function setUpTheme() {
   const button = document.getElementById("theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const name = () => { button.textContent = isDark() ? "Light" : "Dark"; button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`); };
+  const name = () => {
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
+  };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
     name();
-    redraw();
   });
-  system.addEventListener("change", () => { name(); redraw(); });
-  matchMedia("print").addEventListener("change", redraw);
+  system.addEventListener("change", name);
   name();
   button.hidden = false;
 }
