@@ -19,7 +19,7 @@ from pytest_modelbudget.reports.html.status import STATES, State, headline, kind
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.wording import circumstances, convention
-from pytest_modelbudget.results import Run
+from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
@@ -69,6 +69,8 @@ def render(run: Run) -> str:
         state=state,
         word=word,
         sentence=sentence,
+        project=run.about.project,
+        about=tuple(_about(run.about)),
         convention=convention(run.flops_per_mac),
         faults=known,
         cards=cards,
@@ -79,6 +81,17 @@ def render(run: Run) -> str:
         policy=f"default-src 'none'; script-src {_hash(script)}; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
     )
+
+
+def _about(about: About) -> Iterator[str]:
+    """Yield of which commit, when, and with what a run was."""
+    if about.commit:
+        yield f"commit {about.commit[:12]}"
+    if about.time:
+        yield about.time.replace("T", " ").replace("Z", " UTC")
+    for name, version in (("torch", about.torch), ("pytest-modelbudget", about.plugin)):
+        if version:
+            yield f"{name} {version}"
 
 
 def _card(place: int, one: Standing) -> Card:

@@ -10,7 +10,7 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Baseline, Place, Rules, Table, budget_for, judge, parse_limit
 from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
-from pytest_modelbudget.results import ModelResult, Result, Run, Stale
+from pytest_modelbudget.results import About, ModelResult, Result, Run, Stale
 from pytest_modelbudget.results.difference import differences
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&amp;\N{LINE SEPARATOR}\N{RIGHT-TO-LEFT OVERRIDE}שלום \N{FIRE}"
@@ -128,6 +128,7 @@ def everything() -> Run:
         outside=(("tests/test_b.py::test", (OperatorCost("aten::mm", "", 2, 500_000_000),)),),
         incomplete=("deselected", "skipped"),
         left_out=("tests/test_c.py::test",),
+        about=About("house <b>", "0123456789abcdef", "2026-11-30T16:20:02Z", "2.13.0", "1.0"),
     )
 
 

@@ -57,7 +57,11 @@ def background(page: Page) -> str:
 
 def test_it_says_at_once_which_model_is_over_by_how_much_and_where(open_page: Open) -> None:
     page = open_page()
-    assert page.locator("h1").inner_text() == "Failed model budgets"
+    assert page.locator("h1").inner_text() == "Failed model budgets of house <b>"
+    about = "commit 0123456789ab · 2026-11-30 16:20:02 UTC · torch 2.13.0 · pytest-modelbudget 1.0"
+    assert page.locator(".about").inner_text() == about
+    assert page.locator(".card[open]").count() == 1
+    assert page.evaluate("scrollY") == 0
     first = page.locator(".card").first
     assert first.get_attribute("open") is not None
     assert first.locator(".status").inner_text().startswith("OVER MACs 9.2%")
