@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from itertools import count
 from typing import Final
+from urllib.parse import quote
 
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
@@ -38,7 +40,7 @@ class Shown:
 class Card:
     """One model on the page."""
 
-    place: int
+    link: str
     name: str
     inputs: str
     status: Shown
@@ -62,7 +64,8 @@ def render(run: Run) -> str:
     template = environment.from_string(_asset("page.html.j2"))
     known = faults(run)
     models = standings(run)
-    cards = [_card(place, one) for place, one in enumerate(models)]
+    taken: set[str] = set()
+    cards = [_card(one, _link(one.verdict.model, taken)) for one in models]
     state, word, sentence = headline(models, sum(fault.state == "bad" for fault in known))
     script = _script()
     return template.render(
@@ -94,32 +97,42 @@ def _about(about: About) -> Iterator[str]:
             yield f"{name} {version}"
 
 
-def _card(place: int, one: Standing) -> Card:
+def _link(name: str, taken: set[str]) -> str:
+    """Return the name as JavaScript escapes it for a link; what has a name that is taken gets a number."""
+    escaped, numbers = quote(name, safe="!~*'()"), count(2)
+    link = escaped
+    while link in taken:
+        link = f"{escaped}-{next(numbers)}"
+    taken.add(link)
+    return link
+
+
+def _card(one: Standing, link: str) -> Card:
     model = one.model
     assert model is not None
     values = {check.metric: check.value for check in one.verdict.checks if check.value is not None}
     return Card(
-        place=place,
+        link=link,
         name=model.name,
         inputs=one.inputs if model.inputs else "",
         status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
-        facts=tuple(_facts(values)),
+        facts=tuple(_facts(values, {found.metric for found in one.telling if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
         problems=tuple(problems(one)),
         where=tuple(where(one)),
         message=one.verdict.message,
-        circumstances=tuple(circumstances(decoded(model))),
+        circumstances=tuple(circumstances(decoded(model))[1:]),  # the convention stands above
         tests=model.tests,
         sizes=values,
         payload=payload(model),
     )
 
 
-def _facts(values: dict[str, int]) -> Iterator[str]:
-    """Yield the metrics that say what kind of model it is, limited or not."""
+def _facts(values: dict[str, int], told: set[str]) -> Iterator[str]:
+    """Yield the metrics that say what kind of model it is, but for those that bars tell."""
     for metric, known in METRICS.items():
-        if metric in values and (known.column or known.needs == "backward"):
+        if metric in values.keys() - told and (known.column or known.needs == "backward"):
             yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
 
 

@@ -202,6 +202,8 @@ def nodes_of(tree: object) -> list[tuple[str, int]]:
 def test_runs_of_numbers_are_short() -> None:
     assert ranges(("0", "1", "2", "5", "head", "7", "8")) == "0-2,5,head,7-8"
     assert ranges(("up", "down")) == "up,down"
+    assert ranges(("tower_08", "tower_09", "tower_10", "gate")) == "tower_08-tower_10,gate"
+    assert ranges(("conv", "conv1", "conv2")) == "conv,conv1-conv2"
 
 
 def numbers(told_of: Any, known: dict[str, list[int]]) -> list[int]:

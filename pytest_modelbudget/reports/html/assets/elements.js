@@ -40,8 +40,8 @@ function rest(number, noun, show, more = "") {
   return element("button", { type: "button", class: "more", onclick: show }, element("span", { class: "verb" }, "Show "), text);
 }
 
-async function inflated(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+async function inflated(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).text();
 }

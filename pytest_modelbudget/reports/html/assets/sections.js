@@ -100,6 +100,7 @@ function moduleTable(model, state, zoom) {
   const shareAt = columns.findIndex((column) => column.title === "share");
   const made = table(`Modules of ${model.name}`, columns, model.rows, {
     sorted: shareAt, noun: "module", matches: (row) => `${titled(model, row)} ${row.cls}`,
+    isIdle: (row) => row !== state.top && [...model.metrics, ...grown].every((metric) => cost(row, metric) === 0n),
   });
   const note = element("p", { class: "quiet" });
   const follow = () => {
