@@ -17,6 +17,7 @@ from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
+from pytest_modelbudget.reports.html.scaling import Line, lines
 from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
@@ -48,6 +49,7 @@ class Card:
     bars: tuple[Bar, ...]
     rows: tuple[Exact, ...]
     problems: tuple[tuple[str, str], ...]
+    scaling: tuple[Line, ...]
     where: tuple[str, ...]
     message: str | None
     circumstances: tuple[str, ...]
@@ -120,6 +122,7 @@ def _card(one: Standing, link: str) -> Card:
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
         problems=tuple(problems(one)),
+        scaling=tuple(lines(one)),
         where=tuple(where(one)),
         message=one.verdict.message,
         circumstances=tuple(circumstances(decoded(model))[1:]),  # the convention stands above

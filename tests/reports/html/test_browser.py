@@ -17,7 +17,7 @@ from pytest_modelbudget.results import About, ModelResult, Run
 from pytest_modelbudget.results.standings import standings
 
 from .conftest import Open
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -464,13 +464,24 @@ def test_long_names_break_on_a_phone(open_page: Open, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"width": 390}], ids=str)
-def test_axe_finds_nothing_serious(open_page: Open, options: dict[str, Any]) -> None:
+def test_axe_finds_nothing_serious(open_page: Open, tmp_path: Path, options: dict[str, Any]) -> None:
     page = open_page(**options)
     for name in ("vit_b_16", "encoder", "exotic", HOSTILE):
         card(page, name)
+    assert complaints_of_axe(page) == []
+    file = tmp_path / "scaled.html"
+    file.write_text(of_run(Run((scaled(),))), encoding="utf-8")
+    page.goto(file.as_uri())
+    page.locator(".icicle .box").first.wait_for()
+    assert page.get_by_role("img", name="MACs grow as n^2.00, linear allowed: ").is_visible()
+    assert complaints_of_axe(page) == []
+    open_page.complaints.remove(file.as_uri())  # type: ignore[attr-defined]
+
+
+def complaints_of_axe(page: Page) -> list[Any]:
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run().then(found => found.violations)")
-    assert [(one["id"], one["impact"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
+    return [(one["id"], one["impact"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 
 def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:

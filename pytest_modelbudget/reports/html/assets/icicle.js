@@ -1,7 +1,7 @@
 // The module tree as an icicle: the height of a box is its share of what is shown, and its column is its depth.
 
 const DEEPEST = 5;
-const HEIGHT = 440; // as in the style, for what fits into a box
+const TALLEST = 440; // pixels; a few boxes take less
 const SMALLEST = 0.008; // of what is shown; smaller siblings share a box, which says how many they are
 const COLOURS = 7;
 
@@ -67,9 +67,11 @@ function chained(first, last) {
 
 function drawIcicle(place, model, top, metric, zoom) {
   const { found, whole, base } = boxes(model, top, metric, place.clientWidth < 600 ? 3 : DEEPEST);
+  const height = Math.min(TALLEST, 40 + 60 * found.length);
   const columns = 1 + Math.max(...found.map((box) => box.column));
-  const shapes = found.map((box) => shapeOf(box, columns, `${box.row ? `${box.row.cls} ` : ""}${percent(box.value, whole)}`,
+  const shapes = found.map((box) => shapeOf(box, columns, height, `${box.row ? `${box.row.cls} ` : ""}${percent(box.value, whole)}`,
     `${measured(box.value, metric)} (${exactly(box.value, metric)})`, zoom));
+  place.style.height = `${height}px`;
   const had = place.contains(document.activeElement);
   place.replaceChildren(svg("svg", {
     role: "group", "aria-label": described(found, whole, model, base, metric), onkeydown: (event) => steer(event, found, shapes, model, top, zoom),
@@ -80,9 +82,9 @@ function drawIcicle(place, model, top, metric, zoom) {
 }
 
 // One box. It is placed by percent, so that it fits whatever the page or the paper is wide.
-function shapeOf(box, columns, part, amount, zoom) {
+function shapeOf(box, columns, height, part, amount, zoom) {
   const enters = box.row !== null && box.row.children.length > 0;
-  const room = box.size * HEIGHT;
+  const room = box.size * height;
   const lines = room > 36 ? [box.label, part] : room > 17 ? [`${box.label} ${part}`] : [];
   const shape = svg("svg", {
     class: `box ${enters ? "enters" : ""}`, x: `${(100 * box.column) / columns}%`, y: `${100 * box.start}%`,
