@@ -3,6 +3,7 @@
 const DEEPEST = 5;
 const TALLEST = 440; // pixels; a few boxes take less
 const SMALLEST = 0.008; // of what is shown; smaller siblings share a box, which says how many they are
+const MOST = 0.9; // a part with more than this of what is shown is no branch: its own parts are
 const COLOURS = 7;
 
 // What a module and all below it cost, without what shrank.
@@ -27,24 +28,26 @@ function boxes(model, top, metric, deepest) {
   const base = lastOfChain(top, costs);
   const whole = costs.get(base);
   const found = [];
+  let branches = 0;
   const add = (box) => found.push({ ...box, start: share(box.from, whole), size: share(box.value, whole) }) - 1;
   const visit = (row, from, above, column, branch) => {
     const { parts, rest } = partsOf(row, costs, metric, whole);
     for (const part of parts) {
       const last = lastOfChain(part, costs);
       const ends = column + 1 === deepest || !last.children.some((one) => costs.get(one) > 0n);
-      const colour = branch ?? found.filter((one) => one.column === 0).length % COLOURS;
-      const place = add({ row: last, label: chained(part, last), value: costs.get(part), from, above, column, ends, colour });
-      if (!ends) visit(last, from, place, column + 1, colour);
+      const isBranch = branch.colour === null && (ends || share(costs.get(part), whole) <= MOST);
+      const tone = isBranch ? { colour: branches++ % COLOURS, shade: 0 } : { ...branch, shade: branch.shade + 1 };
+      const place = add({ row: last, label: chained(part, last), value: costs.get(part), from, above, column, ends, ...tone });
+      if (!ends) visit(last, from, place, column + 1, tone);
       from += costs.get(part);
     }
     for (const [label, value] of rest) {
-      add({ row: null, label, value, from, above, column, ends: true, colour: branch });
+      add({ row: null, label, value, from, above, column, ends: true, ...branch, shade: branch.shade + 1 });
       from += value;
     }
   };
-  visit(base, 0n, -1, 0, null);
-  if (!found.length) add({ row: base, label: named(model, base), value: whole, from: 0n, above: -1, column: 0, ends: true, colour: 0 });
+  visit(base, 0n, -1, 0, { colour: null, shade: -1 });
+  if (!found.length) add({ row: base, label: named(model, base), value: whole, from: 0n, above: -1, column: 0, ends: true, colour: 0, shade: 0 });
   return { found, whole, base };
 }
 
@@ -69,7 +72,7 @@ function drawIcicle(place, model, top, metric, zoom) {
   const { found, whole, base } = boxes(model, top, metric, place.clientWidth < 600 ? 3 : DEEPEST);
   const height = Math.min(TALLEST, 40 + 60 * found.length);
   const columns = 1 + Math.max(...found.map((box) => box.column));
-  const shapes = found.map((box) => shapeOf(box, columns, height, `${box.row ? `${box.row.cls} ` : ""}${percent(box.value, whole)}`,
+  const shapes = found.map((box) => shapeOf(box, columns, height, `${percent(box.value, whole)}${box.row ? ` ${box.row.cls}` : ""}`,
     `${measured(box.value, metric)} (${exactly(box.value, metric)})`, zoom));
   place.style.height = `${height}px`;
   const had = place.contains(document.activeElement);
@@ -85,7 +88,7 @@ function drawIcicle(place, model, top, metric, zoom) {
 function shapeOf(box, columns, height, part, amount, zoom) {
   const enters = box.row !== null && box.row.children.length > 0;
   const room = box.size * height;
-  const lines = room > 36 ? [box.label, part] : room > 17 ? [`${box.label} ${part}`] : [];
+  const lines = room > 36 ? [box.label, part] : room > 17 ? [`${box.label} \u00b7 ${part}`] : [];
   const shape = svg("svg", {
     class: `box ${enters ? "enters" : ""}`, x: `${(100 * box.column) / columns}%`, y: `${100 * box.start}%`,
     width: `${(100 * (box.ends ? columns - box.column : 1)) / columns}%`, height: `${100 * box.size}%`,
@@ -95,7 +98,7 @@ function shapeOf(box, columns, height, part, amount, zoom) {
   svg("title", {}, `${box.label}\n${part}\n${amount}`), svg("rect", { width: "100%", height: "100%" }),
   ...lines.map((text, line) => svg("text", { x: 7, y: lines.length > 1 ? 18 + 16 * line : room / 2 + 4.5 }, text)));
   const tone = box.colour === null ? "var(--box)" : `var(--c${box.colour})`;
-  shape.style.setProperty("--tone", `color-mix(in srgb, ${tone} ${Math.max(40, 100 - 20 * box.column)}%, var(--card))`);
+  shape.style.setProperty("--tone", `color-mix(in srgb, ${tone} ${Math.max(40, 100 - 20 * box.shade)}%, var(--card))`);
   return shape;
 }
 
