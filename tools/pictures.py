@@ -70,10 +70,9 @@ def draw_page(page: Path, picture: Path) -> None:
         shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         shown.goto(page.as_uri())
         shown.locator(".card > summary").first.click()
-        shown.locator(".icicle path.surface").first.wait_for()
+        shown.locator(".icicle .box").first.wait_for()
         shown.mouse.move(0, 0)
         shown.evaluate("document.fonts.ready")
-        shown.wait_for_timeout(500)  # for the chart to come to rest
         shown.screenshot(path=picture)
         browser.close()
 

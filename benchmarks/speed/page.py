@@ -75,8 +75,9 @@ def opened(browser: Browser, page: Path) -> list[float]:
         shown.evaluate(PAINTED)
 
     def open_model(number: int) -> None:
-        shown.locator(f"#model-{number} > summary").click()
-        shown.locator(f"#model-{number} .icicle path.surface").first.wait_for()
+        card = shown.locator(".card").nth(number)
+        card.locator("> summary").click()
+        card.locator(".icicle .box").first.wait_for()
 
     times = [seconds(open_page), *(seconds(lambda number=number: open_model(number)) for number in (1, 2))]
     shown.close()

@@ -49,6 +49,16 @@ def read_table(path: Path, shown: str, *, asked_for: bool = False) -> Table | No
     return table_from(document, shown, lines_of(text, document))
 
 
+def project_name(path: Path) -> str:
+    """Return the name of the project in the pyproject.toml at ``path``; without one, that of its folder."""
+    try:
+        project = tomllib.loads(path.read_text(encoding="utf-8")).get("project")
+    except (OSError, ValueError):  # no file, or none of UTF-8 or TOML
+        project = None
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) and name else path.parent.name
+
+
 def lines_of(text: str, document: Mapping[str, Any]) -> dict[Keys, int]:
     """Return the line of every key of ours that stands on one line, each checked against the parsed ``document``.
 

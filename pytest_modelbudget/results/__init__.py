@@ -4,6 +4,28 @@ Pure functions and values, which know neither torch nor pytest.
 """
 
 from pytest_modelbudget.results.gathering import gather, merge
-from pytest_modelbudget.results.run import Incomplete, ModelResult, Result, Run, Stale, TestResult, decode, encode
+from pytest_modelbudget.results.run import (
+    About,
+    Incomplete,
+    ModelResult,
+    Result,
+    Run,
+    Stale,
+    TestResult,
+    decode,
+    encode,
+)
 
-__all__ = ["Incomplete", "ModelResult", "Result", "Run", "Stale", "TestResult", "decode", "encode", "gather", "merge"]
+__all__ = [
+    "About",
+    "Incomplete",
+    "ModelResult",
+    "Result",
+    "Run",
+    "Stale",
+    "TestResult",
+    "decode",
+    "encode",
+    "gather",
+    "merge",
+]

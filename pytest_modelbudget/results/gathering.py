@@ -146,6 +146,7 @@ def merge(runs: Sequence[Run]) -> Run:
         left_out=tuple(sorted(left_out, key=_natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
         lock=runs[0].lock,
+        about=runs[0].about,
         failed=tuple(one for run in runs for one in run.failed),
         marks=_joined_marks(mark for run in runs for mark in run.marks),
     )

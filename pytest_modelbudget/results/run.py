@@ -150,6 +150,16 @@ class FailedTest(Struct, frozen=True):
     by_itself: bool = False
 
 
+class About(Struct, frozen=True, omit_defaults=True):
+    """Whose run it is: the project, its commit where the run knows it, the time in UTC, and the versions in use."""
+
+    project: str = ""
+    commit: str = ""
+    time: str = ""
+    torch: str = ""
+    plugin: str = ""
+
+
 class Run(Struct, frozen=True):
     """Everything that one run of pytest found.
 
@@ -178,6 +188,7 @@ class Run(Struct, frozen=True):
     failed: tuple[FailedTest, ...] = ()
     marks: tuple[SharedMark, ...] = ()
     lock: str = ""
+    about: About = About()
 
     @property
     def contradictions(self) -> tuple[tuple[ModelResult, ModelResult], ...]:

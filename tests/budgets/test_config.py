@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pytest_modelbudget.budgets import Table, TableError
-from pytest_modelbudget.budgets.config_file import read_table
+from pytest_modelbudget.budgets.config_file import project_name, read_table
 
 
 def read(tmp_path: Path, text: str) -> Table | None:
@@ -144,3 +144,24 @@ message = "\u001b[31mred\u001b[0m\nAsk first."
     )
     assert table is not None
     assert table.default.message == "\\x1b[31mred\\x1b[0m\nAsk first."
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (b'[project]\nname = "house"', "house"),
+        (b"[project]\nname = 3", "folder"),
+        (b"project = 3", "folder"),
+        (b"[project", "folder"),
+        (b"\xff", "folder"),
+        (None, "folder"),
+    ],
+)
+def test_the_name_of_a_project_is_that_of_its_folder_where_it_has_none(
+    tmp_path: Path, text: bytes | None, name: str
+) -> None:
+    path = tmp_path / "folder" / "pyproject.toml"
+    path.parent.mkdir()
+    if text is not None:
+        path.write_bytes(text)
+    assert project_name(path) == name

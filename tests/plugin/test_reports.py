@@ -6,6 +6,8 @@ import inspect
 import json
 import os
 import stat
+from datetime import datetime, timedelta, timezone
+from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
 
@@ -38,8 +40,21 @@ def test_json_holds_everything(run: Run, pytester: pytest.Pytester, mode: list[s
     ]
     assert found.models[1].measurement.macs == 22000
     assert found.complete
+    assert found.about.project == pytester.path.name
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(found.about.time.replace("Z", "+00:00")) < timedelta(
+        hours=1
+    )
+    assert found.about.torch == metadata.version("torch")
     assert json.loads(text)["schema"] == 2
     assert [path.name for path in (pytester.path / "out" / "deep").iterdir()] == ["run.json"]
+
+
+def test_json_says_of_which_commit_it_is(run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_SHA", "0123abc")
+    (pytester.path / "pyproject.toml").write_text('[project]\nname = "house"\n', encoding="utf-8")
+    run("--modelbudget-report=json", test_suite=SUITE)
+    about = read_report((pytester.path / "modelbudget.json").read_text(), "modelbudget.json").about
+    assert (about.project, about.commit) == ("house", "0123abc")
 
 
 @PLAIN_AND_N2

@@ -1,6 +1,6 @@
 """A run as one page: verdicts, budgets as bars, and where the compute of each model is.
 
-jinja2 and plotly, of the extra ``html``, are imported where a page is asked for.
+jinja2, of the extra ``html``, is imported where a page is asked for.
 """
 
 from __future__ import annotations
@@ -22,5 +22,4 @@ def of_run(run: Run) -> str:
 
 def lacks() -> str | None:
     """Return what is missing for a page, and the remedy; None where everything is there."""
-    missing = [name for name in ("jinja2", "plotly") if find_spec(name) is None]
-    return f"needs {' and '.join(missing)}: {INSTALL}" if missing else None
+    return None if find_spec("jinja2") else f"needs jinja2: {INSTALL}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_modelbudget.budgets.status import Finding
-from pytest_modelbudget.measurement import exactly, signed_percent
+from pytest_modelbudget.measurement import exactly, human, signed_percent
 from pytest_modelbudget.reports.html.status import State
 from pytest_modelbudget.reports.wording import compared, shown_value
 from pytest_modelbudget.results.standings import Standing
@@ -17,6 +17,7 @@ class Bar:
 
     label: str
     value: str
+    before: str
     limit: str
     note: str
     state: State
@@ -34,7 +35,6 @@ class Exact:
     label: str
     value: str
     limit: str
-    note: str
     state: State
     warn: str
     before: str
@@ -89,6 +89,7 @@ def _bar(found: Finding, one: Standing) -> Bar:
     return Bar(
         label=found.label,
         value=shown_value(found).replace(">=", "≥"),
+        before=human(check.before, check.metric) if found.moved else "",
         limit=compared(check.metric, check.value, check.limit)[1] if check.limit else "",
         note=_note(found),
         state=_state(found, one),
@@ -107,7 +108,6 @@ def _exact(found: Finding, one: Standing) -> Exact:
         label=found.label,
         value=exactly(check.value, metric),
         limit=check.limit.text if check.limit else "",
-        note=_note(found),
         state=_state(found, one),
         warn=check.warn.text if check.warn else "",
         before="" if check.before is None else exactly(check.before, metric),

@@ -47,8 +47,13 @@ def _add(found: list[Node], node: Node) -> None:
 
 
 def ranges(keys: Sequence[str]) -> str:
-    """Return keys with runs of numbers in short: ``0-2,5,head``."""
-    runs = groupby(enumerate(keys), lambda pair: int(pair[1]) - pair[0] if pair[1].isdecimal() else pair[1])
+    """Return keys with runs of numbers in short: ``0-2,5,head``, ``tower_00-tower_39``."""
+
+    def numbered(pair: tuple[int, str]) -> tuple[str, int | None]:
+        stem = pair[1].rstrip("0123456789")
+        return stem, int(pair[1][len(stem) :]) - pair[0] if stem != pair[1] else None
+
+    runs = groupby(enumerate(keys), numbered)
     parts = []
     for _, run in runs:
         names = [key for _, key in run]

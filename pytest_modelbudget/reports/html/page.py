@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
+from itertools import count
 from typing import Final
+from urllib.parse import quote
 
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
@@ -16,11 +17,12 @@ from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
+from pytest_modelbudget.reports.html.scaling import Line, lines
 from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.wording import circumstances, convention
-from pytest_modelbudget.results import Run
+from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
@@ -39,7 +41,7 @@ class Shown:
 class Card:
     """One model on the page."""
 
-    place: int
+    link: str
     name: str
     inputs: str
     status: Shown
@@ -47,6 +49,7 @@ class Card:
     bars: tuple[Bar, ...]
     rows: tuple[Exact, ...]
     problems: tuple[tuple[str, str], ...]
+    scaling: tuple[Line, ...]
     where: tuple[str, ...]
     message: str | None
     circumstances: tuple[str, ...]
@@ -58,19 +61,21 @@ class Card:
 def render(run: Run) -> str:
     """Return the page of a run."""
     from jinja2 import Environment, StrictUndefined
-    from plotly.offline import get_plotlyjs
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
     known = faults(run)
     models = standings(run)
-    cards = [_card(place, one) for place, one in enumerate(models)]
+    taken: set[str] = set()
+    cards = [_card(one, _link(one.verdict.model, taken)) for one in models]
     state, word, sentence = headline(models, sum(fault.state == "bad" for fault in known))
-    script, chart = _script(), get_plotlyjs()
+    script = _script()
     return template.render(
         state=state,
         word=word,
         sentence=sentence,
+        project=run.about.project,
+        about=tuple(_about(run.about)),
         convention=convention(run.flops_per_mac),
         faults=known,
         cards=cards,
@@ -78,38 +83,59 @@ def render(run: Run) -> str:
         sortable=_sortable(cards),
         style=_asset("page.css"),
         script=script,
-        chart=b64encode(zlib.compress(chart.encode(), 9)).decode(),
-        policy=f"default-src 'none'; script-src {_hash(script)} {_hash(chart)}; style-src 'unsafe-inline'; "
+        policy=f"default-src 'none'; script-src {_hash(script)}; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
     )
 
 
-def _card(place: int, one: Standing) -> Card:
+def _about(about: About) -> Iterator[str]:
+    """Yield of which commit, when, and with what a run was."""
+    if about.commit:
+        yield f"commit {about.commit[:12]}"
+    if about.time:
+        yield about.time.replace("T", " ").replace("Z", " UTC")
+    for name, version in (("torch", about.torch), ("pytest-modelbudget", about.plugin)):
+        if version:
+            yield f"{name} {version}"
+
+
+def _link(name: str, taken: set[str]) -> str:
+    """Return the name as JavaScript escapes it for a link; what has a name that is taken gets a number."""
+    escaped, numbers = quote(name, safe="!~*'()"), count(2)
+    link = escaped
+    while link in taken:
+        link = f"{escaped}-{next(numbers)}"
+    taken.add(link)
+    return link
+
+
+def _card(one: Standing, link: str) -> Card:
     model = one.model
     assert model is not None
     values = {check.metric: check.value for check in one.verdict.checks if check.value is not None}
     return Card(
-        place=place,
+        link=link,
         name=model.name,
         inputs=one.inputs if model.inputs else "",
         status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
-        facts=tuple(_facts(values)),
+        facts=tuple(_facts(values, {found.metric for found in one.telling if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
         problems=tuple(problems(one)),
+        scaling=tuple(lines(one)),
         where=tuple(where(one)),
         message=one.verdict.message,
-        circumstances=tuple(circumstances(decoded(model))),
+        circumstances=tuple(circumstances(decoded(model))[1:]),  # the convention stands above
         tests=model.tests,
         sizes=values,
         payload=payload(model),
     )
 
 
-def _facts(values: dict[str, int]) -> Iterator[str]:
-    """Yield the metrics that say what kind of model it is, limited or not."""
+def _facts(values: dict[str, int], told: set[str]) -> Iterator[str]:
+    """Yield the metrics that say what kind of model it is, but for those that bars tell."""
     for metric, known in METRICS.items():
-        if metric in values and (known.column or known.needs == "backward"):
+        if metric in values.keys() - told and (known.column or known.needs == "backward"):
             yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
 
 

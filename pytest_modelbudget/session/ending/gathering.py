@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 
+from pytest_modelbudget.budgets.config_file import project_name
 from pytest_modelbudget.reports.junit import PREFIX, properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
-from pytest_modelbudget.results import Run, decode, gather
+from pytest_modelbudget.results import About, Run, decode, gather
 from pytest_modelbudget.session.ending.completeness import incomplete, uncollected
 from pytest_modelbudget.session.ending.report_files import tell_github
 from pytest_modelbudget.session.files.in_use import lock_path
@@ -52,8 +56,8 @@ def run_of(session: Session) -> Run:
         lock=session.lock,
         accepts=writes(config),
     )
-    if session.lock:
-        run = structs.replace(run, lock=_in_repository(lock_path(config, session.table.baseline)))
+    path = _in_repository(lock_path(config, session.table.baseline)) if session.lock else ""
+    run = structs.replace(run, about=_about(config), lock=path)
     if reasons.keys() <= {"deselected"} and (run.stale or config.getoption("modelbudget_prune")):
         missing = uncollected(session)
         return structs.replace(run, incomplete=(*missing, *run.incomplete), details={**run.details, **missing})
@@ -64,6 +68,23 @@ def _in_repository(path: Path) -> str:
     """Return a path as the repository knows it, or an empty text where the file is in none."""
     root = next((folder for folder in path.resolve().parents if (folder / ".git").exists()), None)
     return path.resolve().relative_to(root).as_posix() if root else ""
+
+
+def _about(config: pytest.Config) -> About:
+    return About(
+        project=project_name(config.rootpath / "pyproject.toml"),
+        commit=os.environ.get("GITHUB_SHA", ""),
+        time=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        torch=_version("torch"),
+        plugin=_version("pytest-modelbudget"),
+    )
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 from msgspec import structs
 
-from pytest_modelbudget.budgets import Baseline, Place, Rules, Table, budget_for, judge, parse_limit
+from pytest_modelbudget.budgets import Baseline, Place, Rules, Table, budget_for, judge, judge_scaling, parse_limit
 from pytest_modelbudget.budgets.growth import parse_growth
+from pytest_modelbudget.budgets.scaling import parse_exponent
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
-from pytest_modelbudget.results import ModelResult, Result, Run, Stale
+from pytest_modelbudget.results import About, ModelResult, Result, Run, Stale
 from pytest_modelbudget.results.difference import differences
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&amp;\N{LINE SEPARATOR}\N{RIGHT-TO-LEFT OVERRIDE}שלום \N{FIRE}"
@@ -128,6 +129,7 @@ def everything() -> Run:
         outside=(("tests/test_b.py::test", (OperatorCost("aten::mm", "", 2, 500_000_000),)),),
         incomplete=("deselected", "skipped"),
         left_out=("tests/test_c.py::test",),
+        about=About("house <b>", "0123456789abcdef", "2026-11-30T16:20:02Z", "2.13.0", "1.0"),
     )
 
 
@@ -145,6 +147,17 @@ def trained() -> ModelResult:
     tree = parent("", "Net", *[ModuleCost(name, "Linear", 1, own, own) for name in ("two", "one", "none")],
                   own=Costs(macs=0, flops=0, training_macs=0, training_flops=0))  # fmt: skip
     return judged(measured("trained", tree, operators=ran), {"params": "1K"})
+
+
+def scaled(times: int = 4) -> ModelResult:
+    """Return a model whose MACs are so many ``times`` as high at twice the size, where linear growth is allowed."""
+    small, place = measured("small", transformer(2, 32, 64)), Place("pyproject.toml", 7)
+    part = Rules({"params": parse_limit("params", 40, place)}, module="*")
+    nowhere = Rules({"params": parse_limit("params", 1, place)}, module="nowhere")
+    verdict = judge(small, budget_for(Table(), ("small",), [part, nowhere]))
+    points = [(1, small), (2, structs.replace(small, macs=times * (small.macs or 1)))]
+    verdict = judge_scaling(verdict, {"macs": parse_exponent("linear", place)}, points)
+    return ModelResult(Result.of(verdict, small), ("test.py::test",))
 
 
 def large(models: int = 200, modules: int = 2000, *, grown: bool = False) -> Run:

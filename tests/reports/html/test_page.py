@@ -11,29 +11,20 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from pytest_modelbudget.budgets import (
-    Place,
-    Problem,
-    Rules,
-    Table,
-    budget_for,
-    judge,
-    judge_scaling,
-    parse_limit,
-)
-from pytest_modelbudget.budgets.scaling import parse_exponent
+from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded, nodes, ranges
 from pytest_modelbudget.reports.html.payload import columns, payload
+from pytest_modelbudget.reports.html.scaling import lines
 from pytest_modelbudget.reports.html.sparing import told
 from pytest_modelbudget.reports.html.status import STATES, headline
 from pytest_modelbudget.reports.html.where import problems, where
-from pytest_modelbudget.results import ModelResult, Result, Run
+from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, trained, transformer
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained, transformer
 
 RUN = everything()
 STANDINGS = standings(RUN)
@@ -202,6 +193,8 @@ def nodes_of(tree: object) -> list[tuple[str, int]]:
 def test_runs_of_numbers_are_short() -> None:
     assert ranges(("0", "1", "2", "5", "head", "7", "8")) == "0-2,5,head,7-8"
     assert ranges(("up", "down")) == "up,down"
+    assert ranges(("tower_08", "tower_09", "tower_10", "gate")) == "tower_08-tower_10,gate"
+    assert ranges(("conv", "conv1", "conv2")) == "conv,conv1-conv2"
 
 
 def numbers(told_of: Any, known: dict[str, list[int]]) -> list[int]:
@@ -339,21 +332,28 @@ def test_a_model_of_2000_modules_that_all_grew_takes_little_room() -> None:
 def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lacks() is None
     monkeypatch.setattr("pytest_modelbudget.reports.html.find_spec", lambda name: None)
-    assert lacks() == 'needs jinja2 and plotly: pip install "pytest-modelbudget[html]"'
+    assert lacks() == 'needs jinja2: pip install "pytest-modelbudget[html]"'
 
 
 def test_limits_for_parts_and_growth_with_the_inputs_are_on_the_page() -> None:
-    place = Place("pyproject.toml", 7)
-    part = Rules({"params": parse_limit("params", 40, place)}, module="*")
-    nowhere = Rules({"params": parse_limit("params", 1, place)}, module="nowhere")
-    verdict = judge(SMALL, budget_for(Table(), ("small",), [part, nowhere]))
-    points = [(1, SMALL), (2, structs.replace(SMALL, macs=4 * (SMALL.macs or 1)))]
-    verdict = judge_scaling(verdict, {"macs": parse_exponent("linear", place)}, points)
-    model = ModelResult(Result.of(verdict, SMALL), ("test.py::test",))
+    model = scaled()
     page = of_run(Run((model,)))
     assert "no module of small matches" in page
     assert "MACs grow as n^2.00, linear allowed" in page
     (bar,) = bars(stands(model))
     assert (bar.state, bar.label) == ("bad", "* x3 params")
     assert bar.label in page
-    assert len(table(stands(model))) == len(verdict.checks) + 1
+    assert len(table(stands(model))) == len(model.verdict.checks) + 1
+
+
+def test_what_grows_with_the_inputs_is_a_line_beside_what_is_allowed() -> None:
+    (line,) = lines(stands(scaled()))
+    first, last = line.dots
+    assert (line.state, line.declared, first.size, last.size) == ("bad", "linear", "1", "2")
+    assert [(first.x, first.y), (last.x, last.y)] == [("0.0", "130.0"), ("320.0", "0.0")]
+    assert line.allowed == "65.0"
+    (expected,) = lines(stands(structs.replace(scaled(), excused=True)))
+    assert expected.state == "warn"
+    (flat,) = lines(stands(scaled(times=1)))
+    assert (flat.state, flat.dots[1].y, flat.allowed) == ("good", "130.0", "0.0")
+    assert [*lines(stands(scaled(times=0)))] == []

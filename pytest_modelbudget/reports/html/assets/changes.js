@@ -1,14 +1,15 @@
 // What changed since the baseline, metric by metric: the largest changes, and the others on request.
 
 const LARGEST = 12;
+const SAID = 5; // what stands above, with the bars
 
 function changes(model) {
-  if (!model.differences.length) return [];
-  const parts = model.differences.map((difference, place) => {
+  const telling = model.differences.filter(({ metric }) => isTelling(metric));
+  if (!telling.length) return [];
+  const parts = telling.map((difference, place) => {
     const { metric, before, after } = difference;
-    return element("details", { open: place === 0 },
-      element("summary", {}, `${LABELS[metric]}: ${exactly(before, metric)} \u2192 ${exactly(after, metric)} `,
-        amountOf(after - before, metric)),
+    return element("details", { open: place === 0 && difference.changes.length > SAID },
+      element("summary", {}, `${LABELS[metric]} `, amountOf(after - before, metric)),
       ...listed(difference));
   });
   return [element("h2", {}, "Since the baseline"), ...parts];

@@ -1,39 +1,27 @@
 // Elements are made from text alone: no data ever becomes markup.
 
 function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
+  return filled(document.createElement(tag), attributes, children);
+}
+
+function svg(tag, attributes, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === false || value === null || value === undefined) continue;
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+    else made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
 }
 
 function meter(part) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  for (const [name, value] of Object.entries({ viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" })) {
-    svg.setAttribute(name, value);
-  }
-  for (const [kind, width] of [["track", 100], ["part", 100 * part]]) {
-    const rect = document.createElementNS(space, "rect");
-    rect.setAttribute("class", kind);
-    rect.setAttribute("width", width.toFixed(2));
-    rect.setAttribute("height", "10");
-    svg.append(rect);
-  }
-  return svg;
-}
-
-function colour(name) {
-  const probe = element("span", {});
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
+  const bars = [["track", 100], ["part", 100 * part]].map(([kind, width]) =>
+    svg("rect", { class: kind, width: width.toFixed(2), height: 10 }));
+  return svg("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, ...bars);
 }
 
 // A group of buttons of which one is pressed.
@@ -52,8 +40,8 @@ function rest(number, noun, show, more = "") {
   return element("button", { type: "button", class: "more", onclick: show }, element("span", { class: "verb" }, "Show "), text);
 }
 
-async function inflated(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+async function inflated(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).text();
 }

@@ -1,8 +1,8 @@
 // One model: its columns become rows with exact integers, and totals follow from what each module costs by itself.
 // Numbers that are so many times others (bytes of params) are stated by them.
 
-async function load(place) {
-  return unpacked(JSON.parse(await inflated(`data-${place}`)));
+async function load(card) {
+  return unpacked(JSON.parse(await inflated(card.querySelector(".payload").textContent)));
 }
 
 function unpacked(data) {

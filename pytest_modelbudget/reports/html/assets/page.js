@@ -8,19 +8,20 @@ async function open(card) {
   drawn.set(card, null);
   const place = card.querySelector(".drawn");
   try {
-    const made = sections(await load(card.id.slice("model-".length)));
+    const made = sections(await load(card));
     place.replaceChildren(...made.parts);
     drawn.set(card, made);
-    await made.draw();
+    made.draw();
   } catch (error) {
     place.append(element("p", { class: "fault bad" }, `The modules cannot be shown in this browser: ${error.message}`));
     throw error;
   }
 }
 
-function redraw() {
+// A narrow page shows fewer columns.
+matchMedia("screen and (max-width: 640px)").addEventListener("change", () => {
   for (const [card, made] of drawn) if (card.open && made) made.draw();
-}
+});
 
 for (const card of cards) {
   card.addEventListener("toggle", () => { if (card.open) open(card); });
@@ -28,13 +29,13 @@ for (const card of cards) {
 }
 
 function setUpTools() {
-  const tools = document.getElementById("tools");
+  const tools = document.querySelector(".tools");
   if (!tools) return;
   const chips = [...tools.querySelectorAll(".chip")];
-  const find = document.getElementById("find");
-  const sort = document.getElementById("sort");
-  const found = document.getElementById("found");
-  const holder = document.getElementById("cards");
+  const find = tools.querySelector(".find");
+  const sort = tools.querySelector(".sort");
+  const found = tools.querySelector(".found");
+  const holder = document.querySelector(".cards");
 
   function filter() {
     const wanted = new Set(chips.filter((chip) => chip.getAttribute("aria-pressed") === "true").map((chip) => chip.dataset.group));
@@ -45,7 +46,7 @@ function setUpTools() {
       card.hidden = !shown;
       count += shown;
     }
-    found.textContent = count === cards.length ? "" : `${count} of ${cards.length} models`;
+    found.textContent = count === cards.length ? "" : count ? `${count} of ${cards.length} models` : "no model matches";
   }
   function arrange() {
     const by = sort.value;
@@ -68,24 +69,30 @@ function setUpTools() {
 
 function setUpTheme() {
   const root = document.documentElement;
-  const button = document.getElementById("theme");
+  const button = document.querySelector(".theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const name = () => { button.textContent = isDark() ? "Light" : "Dark"; button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`); };
+  const name = () => {
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
+  };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
     name();
-    redraw();
   });
-  system.addEventListener("change", () => { name(); redraw(); });
-  matchMedia("print").addEventListener("change", redraw);
+  system.addEventListener("change", name);
   name();
   button.hidden = false;
 }
 
+// A link names its model, escaped or as it is: #resnet50; #convnext-2 is the second of that name.
 function openLinked() {
-  const card = /^#model-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
-  if (card) { card.open = true; card.scrollIntoView(); }
+  const written = location.hash.slice(1);
+  const escaped = /%(?![\dA-F]{2})/i.test(written) ? written : decodeURIComponent(written);
+  const card = cards.find((one) => one.id === encodeURIComponent(escaped));
+  if (!card) return;
+  card.open = true;
+  card.scrollIntoView();
 }
 
 setUpTools();

@@ -6,26 +6,24 @@ function isTelling(metric) {
 }
 
 function sections(model) {
-  model.kinds = kinds(model);
   const some = (metric) => model.rows.some((row) => row.own[metric] > 0n);
   const grown = model.grown.filter(isTelling).map((metric) => `growth of ${metric}`);
   const shown = [...model.metrics.filter(isTelling), ...grown].filter(some);
   const state = { metric: shown.includes("macs") ? "macs" : "params", top: model.rows[0], below: false };
   const parts = [];
-  const chart = element("div", { class: "icicle", role: "img" });
+  const chart = element("div", { class: "icicle" });
   const crumbs = element("nav", { class: "crumbs", "aria-label": `Modules above, in ${model.name}` });
   const modules = moduleTable(model, state, zoom);
 
   function zoom(row) {
     state.top = row;
+    modules.follow();
     draw();
   }
   function draw() {
-    if (!shown.length) return null;
-    fillCrumbs(crumbs, model, state, zoom);
-    return drawIcicle(chart, model, state.top, state.metric, zoom);
+    if (shown.length) fillCrumbs(crumbs, model, state, drawIcicle(chart, model, state.top, state.metric, zoom), zoom);
   }
-  const switcher = choice("Area of the boxes", shown.map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
+  const switcher = choice("Height of the boxes", shown.map((metric) => [metric, labelled(metric)]), state.metric, (metric) => {
     state.metric = metric;
     modules.follow();
     draw();
@@ -39,17 +37,18 @@ function sections(model) {
   return { parts, draw };
 }
 
-function fillCrumbs(place, model, state, zoom) {
-  const above = [];
-  for (let row = state.top; row; row = model.rows[row.parent]) above.unshift(row);
-  const items = above.flatMap((row, depth) => {
-    const text = named(model, row);
-    const item = row === state.top
-      ? element("span", { "aria-current": "location" }, element("bdi", {}, text))
-      : element("button", { type: "button", class: "plainly", onclick: () => { zoom(row); place.querySelector("button, span")?.focus?.(); } }, element("bdi", {}, text));
+// The way to the module whose parts are shown. One that is all there is in another is shown with that.
+function fillCrumbs(place, model, state, base, zoom) {
+  const way = [];
+  for (let row = base; row; row = model.rows[row.parent]) way.unshift(row);
+  const items = way.flatMap((row, depth) => {
+    const text = element("bdi", {}, named(model, row));
+    const item = row.place >= state.top.place
+      ? element("span", { "aria-current": row === base ? "location" : null }, text)
+      : element("button", { type: "button", class: "plainly", onclick: () => { zoom(row); place.nextSibling.querySelector(".box").focus(); } }, text);
     return depth ? [element("span", { class: "quiet", "aria-hidden": "true" }, "\u203a"), item] : [item];
   });
-  const total = element("span", { class: "quiet" }, `${measured(state.top.total[state.metric], state.metric)} ${labelled(state.metric)}`);
+  const total = element("span", { class: "quiet" }, `${measured(base.total[state.metric], state.metric)} ${labelled(state.metric)}`);
   place.replaceChildren(...items, total);
 }
 
@@ -57,16 +56,11 @@ function kindsOf(model) {
   const metric = model.metrics.includes("macs") ? "macs" : "params";
   const whole = model.rows[0].total[metric];
   const sums = new Map();
-  for (const row of model.rows) {
-    if (!model.kinds.has(row.cls)) continue;
-    const key = model.kinds.get(row.cls) < 7 ? row.cls : "others";
-    sums.set(key, (sums.get(key) || 0n) + row.own[metric]);
-  }
-  const items = [...sums].sort((one, other) => (one[1] < other[1] ? 1 : -1)).map(([cls, sum]) => {
-    const mark = element("i", {});
-    mark.style.background = `var(--c${cls === "others" ? 7 : model.kinds.get(cls)})`;
-    return element("span", {}, mark, element("bdi", {}, cls), ` ${percent(sum, whole)}`);
-  });
+  for (const row of model.rows) sums.set(row.cls, (sums.get(row.cls) || 0n) + row.own[metric]);
+  const ranked = [...sums].filter(([, sum]) => sum > 0n).sort((one, other) => (one[1] < other[1] ? 1 : -1));
+  const others = ranked.splice(LARGEST).reduce((all, [, sum]) => all + sum, 0n);
+  if (others) ranked.push(["others", others]);
+  const items = ranked.map(([cls, sum]) => element("span", {}, element("bdi", {}, cls), ` ${percent(sum, whole)}`));
   return element("p", { class: "kinds" }, `${LABELS[metric]} by class:`, ...items);
 }
 
@@ -106,15 +100,28 @@ function moduleTable(model, state, zoom) {
   const shareAt = columns.findIndex((column) => column.title === "share");
   const made = table(`Modules of ${model.name}`, columns, model.rows, {
     sorted: shareAt, noun: "module", matches: (row) => `${titled(model, row)} ${row.cls}`,
+    isIdle: (row) => row !== state.top && [...model.metrics, ...grown].every((metric) => cost(row, metric) === 0n),
   });
-  const follow = () => { made.retitle(shareAt, `share of ${labelled(state.metric)}`); made.refill(); };
+  const note = element("p", { class: "quiet" });
+  const follow = () => {
+    made.retitle(shareAt, `share of ${labelled(state.metric)}`);
+    made.refill(below(model, state.top));
+    const all = element("button", { type: "button", class: "plainly", onclick: () => zoom(model.rows[0]) }, "Show all modules");
+    const inside = ["Only those in ", element("bdi", {}, state.top.path), ". ", all];
+    note.replaceChildren("Modules that are alike are one row, with what all of them cost together. ", ...(state.top.place ? inside : []));
+  };
   const box = element("input", { type: "checkbox", onchange: () => { state.below = box.checked; made.refill(); } });
-  const note = element("p", { class: "quiet" }, "Modules that are alike are one row, with what all of them cost together.");
   follow();
   return {
     follow,
     parts: [note, element("div", { class: "controls" }, made.search, element("label", {}, box, "with everything below"), made.status), made.scroll, made.more],
   };
+}
+
+function below(model, top) {
+  const found = new Set([top]);
+  for (const row of model.rows) if (found.has(model.rows[row.parent])) found.add(row);
+  return [...found];
 }
 
 function operatorTable(model) {

@@ -2,9 +2,9 @@
 
 const FIRST = 100;
 
-// columns: { title, key(row) -> text or BigInt, cell(row) -> td, number }
-function table(label, columns, rows, { sorted = 0, descending = true, matches = null, noun = "row" } = {}) {
-  const state = { sorted, descending, shown: FIRST, text: "", rows };
+// columns: { title, key(row) -> text or BigInt, cell(row) -> td, number }; rows that are idle follow on request alone
+function table(label, columns, rows, { sorted = 0, descending = true, matches = null, noun = "row", isIdle = () => false } = {}) {
+  const state = { sorted, descending, all: false, text: "", rows };
   const body = element("tbody", {});
   const status = element("span", { role: "status", class: "quiet" });
   const more = element("div", {});
@@ -30,15 +30,18 @@ function table(label, columns, rows, { sorted = 0, descending = true, matches = 
       if (place === state.sorted) head.setAttribute("aria-sort", state.descending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    body.replaceChildren(...keyed.slice(0, state.shown).map(([, , row]) => element("tr", {}, ...columns.map((one) => one.cell(row)))));
-    const left = keyed.length - state.shown;
-    more.replaceChildren(...(left > 0 ? [rest(left, noun, showAll)] : []));
-    status.textContent = `${exactly(BigInt(keyed.length), "")} of ${exactly(BigInt(state.rows.length), "")} ${noun}s`;
+    const order = keyed.map(([, , row]) => row);
+    const busy = state.text ? order : order.filter((row) => !isIdle(row));
+    const shown = state.all || !busy.length ? order : busy.slice(0, FIRST);
+    body.replaceChildren(...shown.map((row) => element("tr", {}, ...columns.map((one) => one.cell(row)))));
+    const left = order.length - shown.length;
+    const why = left && busy.length <= FIRST ? `, which cost${left > 1 ? "" : "s"} nothing` : "";
+    more.replaceChildren(...(left ? [rest(left, noun, () => showAll(order.findIndex((row) => !shown.includes(row))), why)] : []));
+    status.textContent = order.length ? `${exactly(BigInt(order.length), "")} of ${exactly(BigInt(state.rows.length), "")} ${noun}s` : `no ${noun} matches`;
   }
 
-  function showAll() {
-    const first = body.rows.length;
-    state.shown = Infinity;
+  function showAll(first) {
+    state.all = true;
     fillBody();
     body.rows[first].tabIndex = -1;
     body.rows[first].focus();
