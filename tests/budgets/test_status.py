@@ -75,7 +75,7 @@ def test_growth_alone_is_held_against_the_baseline() -> None:
 )
 def test_an_echo_follows_exactly(before: dict[str, int], after: dict[str, int], following: set[str]) -> None:
     changed = {metric for metric in after if after[metric] != before[metric]}
-    assert echoes(before, after) & changed == following
+    assert {*echoes(before, after)} & changed == following
 
 
 def test_an_echo_with_a_limit_of_its_own_is_none() -> None:
