@@ -153,8 +153,8 @@ def percent(part: int, whole: int) -> str:
     """
     if whole == 0:
         return ""
-    if part in (0, whole):
-        return "100%" if part else "0%"
+    if abs(part) in (0, whole):
+        return "0%" if not part else "100%" if part > 0 else "-100%"
     decimals = 1 if abs(part) * 100 >= whole else 2
     while True:
         scale: int = 10**decimals

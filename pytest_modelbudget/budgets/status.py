@@ -111,9 +111,16 @@ class Finding:
         return bool(self.limit or self.worst.warn) or (self.moved and not self.is_echo)
 
     @property
+    def above(self) -> int:
+        """What the value is held against: its limit where it has one, unless it is its baseline that it is above."""
+        if self.limit is not None and not (self.grown and not self.over):
+            return self.limit.value
+        return self.before or 0
+
+    @property
     def excess(self) -> str:
         """How far the value is above its limit, or above its baseline: ``5.6%``, or an amount where that is 0."""
-        above = _above(self)
+        above = self.above
         over = (self.value or 0) - above
         return percent(over, above) if above else human(over, self.metric)
 
@@ -291,13 +298,6 @@ def _bytes_of_a_weight(values: Mapping[str, int | None]) -> int:
     return max((size for size in BYTES_OF_A_WEIGHT if size * params <= weights), default=0)
 
 
-def _above(finding: Finding) -> int:
-    """Return what the value is held against: its limit where it is over that, and otherwise its baseline."""
-    if finding.limit is not None and not (finding.grown and not finding.over):
-        return finding.limit.value
-    return finding.before or 0
-
-
 def _excess_of_check(check: Check) -> float:
     """Return the value in relation to the strictest of what it is held against; above 1 it is too much."""
     if check.value is None:
@@ -308,7 +308,7 @@ def _excess_of_check(check: Check) -> float:
 
 
 def _badness(finding: Finding) -> tuple[bool, bool, bool, float]:
-    above, value = _above(finding), finding.value or 0
+    above, value = finding.above, finding.value or 0
     return not finding.over, not finding.grown, not finding.warned, -(value / above if above else float(value))
 
 

@@ -11,7 +11,7 @@ from wcwidth import wrap
 from pytest_modelbudget.budgets import Table
 from pytest_modelbudget.budgets.status import is_less, is_new
 from pytest_modelbudget.reports.wording import as_many_as_fit, counted, outside_of_modules, why_incomplete
-from pytest_modelbudget.results import Run
+from pytest_modelbudget.results import Run, Stale
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 GAP = "  "
@@ -49,13 +49,18 @@ def notes(texts: Iterable[str], width: int) -> list[Line]:
 
 def not_measured(run: Run, width: int = _NARROW) -> str:
     """Return one line that says what a run that is not complete did not measure, and why; it is empty for others."""
-    names = [*dict.fromkeys(one.name for one in run.stale)]
+    names = [*dict.fromkeys(map(_entry, run.stale))]
     if run.complete or not names:
         return ""
     width, head = min(width, _NARROW), f"Not measured, since {why_incomplete(run)[0]}: "
     fits = width_of(head) + min(_FOR_NAMES, width_of(", ".join(names))) <= width
     head = head if fits else "Not measured in this part of the tests: "
     return head + as_many_as_fit(names, width - width_of(head))
+
+
+def _entry(stale: Stale) -> str:
+    """Return what to call an entry that was not measured: with its inputs where others of its model were."""
+    return f"{stale.name} ({', '.join(stale.inputs)})" if stale.inputs and stale.nearest == stale.name else stale.name
 
 
 def notes_on(run: Run, width: int) -> Iterator[str]:
@@ -72,7 +77,7 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
         yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
     if run.complete:
         for declared, who in ((True, "its own item"), (False, "any test")):
-            missing = [one.name for one in run.stale if one.declared is declared]
+            missing = [_entry(one) for one in run.stale if one.declared is declared]
             if missing:
                 yield _line(f"Not measured by {who}: ", missing, "", width)
 

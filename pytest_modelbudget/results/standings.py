@@ -125,11 +125,12 @@ def standings(run: Run) -> list[Standing]:
 
 
 def _badness(one: Standing) -> tuple[int, int, float]:
-    worst = next(iter(one.excesses), None)
-    over = 0.0
+    """Sort by level and kind, and then by the metric that is furthest above what it is held against, or nearest."""
+    worst = next(iter((*one.excesses, *(found for found in one.findings if found.left))), None)
+    over = -1.0
     if worst is not None and worst.value is not None:
-        above = (worst.limit.value if worst.over and worst.limit else worst.before) or 0
-        over = (worst.value - above) / above if above else float("inf")
+        room = worst.above - worst.value
+        over = -room / worst.above if worst.above else float("inf") if room else 0.0
     return _LEVELS.index(one.status.level), [*KINDS].index(one.status.kind), -over
 
 

@@ -9,6 +9,7 @@ from pytest_modelbudget.budgets.judging import Baseline
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
 from pytest_modelbudget.reports.markdown import LONGEST, of_run
 from pytest_modelbudget.results import Result, Run, TestResult, gather
+from pytest_modelbudget.results.standings import standings
 
 LONG = "model_" + "x" * 60
 
@@ -46,3 +47,8 @@ def test_names_of_modules_stay_in_their_cells() -> None:
     assert "||a\\|b MACs||1001||1,000|**over by 0.10%**|" in text
     assert "- **net0** MACs: a\\|b 100%" in text
     assert "||`layer` MACs||" in of_run(run([1001]))
+
+
+def test_models_within_their_limits_stand_by_what_is_left() -> None:
+    models = standings(run([900, 990, 1000, 0, 1002, 1001], "net"))
+    assert [one.name for one in models] == ["net4", "net5", "net2", "net1", "net0", "net3"]

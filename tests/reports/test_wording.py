@@ -79,6 +79,10 @@ def test_changes_have_a_sign() -> None:
     assert signed_percent(0, 12_345) == "+12.35 K"
 
 
+def test_what_falls_to_nothing_has_a_percentage() -> None:
+    assert [signed_percent(900, value) for value in (0, 1, 900, 1800)] == ["-100%", "-99.9%", "+0%", "+100%"]
+
+
 def test_small_words() -> None:
     assert (convention(1), convention(2)) == ("1 MAC = 1 FLOP", "1 MAC = 2 FLOPs")
     assert (counted(1, "model"), counted(1200, "model")) == ("1 model", "1,200 models")
@@ -92,4 +96,7 @@ def test_the_reason_is_said_where_it_fits_beside_the_names() -> None:
 
     assert line("x" * 33) == f"Not measured, since the run was asked for {'x' * 33}: net"
     assert line("x" * 34) == "Not measured in this part of the tests: net"
+    other = Stale("net", None, None, "net", ("1x8",))
+    said = not_measured(Run(stale=(other,), incomplete=("stopped",)))
+    assert said == "Not measured, since tests were left when the run ended: net (1x8)"
     assert line("-o python_files=x") == "Not measured, since -o python_files=x changes what is collected: net"
