@@ -75,7 +75,7 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
     less = [model.name for model in run.models if is_less(model.verdict)]
     if less:
         yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
-    if run.complete:
+    if run.shows_all:
         for declared, who in ((True, "its own item"), (False, "any test")):
             missing = [_entry(one) for one in run.stale if one.declared is declared]
             if missing:

@@ -214,8 +214,8 @@ class Run(Struct, frozen=True):
 
     @property
     def missing(self) -> tuple[Stale, ...]:
-        """The unmeasured entries that are wrong: only a complete run judges them."""
-        return tuple(one for one in self.stale if one.severity == "error") if self.complete else ()
+        """The unmeasured entries that are wrong: only a run that shows all judges them."""
+        return tuple(one for one in self.stale if one.severity == "error") if self.shows_all else ()
 
     @property
     def tests(self) -> tuple[str, ...]:
