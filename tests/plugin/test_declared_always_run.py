@@ -216,7 +216,7 @@ def test_an_item_that_was_not_run_fails_a_complete_run(run: Run, project: Path, 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*net is declared at pyproject.toml:2 [[]tool.modelbudget.models.net], and its item was not run*",
+            "*net is declared at pyproject.toml:2, and its item was not run*",
             "Not measured by its own item: net",
             "FAILED modelbudget::stale net - BudgetError: net is declared at *",
         ]

@@ -19,7 +19,7 @@ def test_a_linear_model_keeps_linear_growth(model_budget):
     assert [one.macs for one in found] == [22_000, 44_000]
 
 
-# expect failed: attention: MACs grow as n^2.00, linear allowed
+# expect failed: attention: too steep: MACs grow as n^2.00, linear allowed
 # and: at 16:  2048
 # and: at 32:  8192
 def test_attention_became_quadratic(model_budget):
