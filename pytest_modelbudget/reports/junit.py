@@ -10,7 +10,7 @@ PREFIX = "modelbudget."
 
 
 def properties(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
-    """Return ``modelbudget.<model>.<metric>`` and ``.limit`` for everything that one test measured.
+    """Return ``modelbudget.<model>.<metric>``, ``.limit`` and ``.baseline`` for everything that one test measured.
 
     A part of a model is ``modelbudget.<model>[<module>].<metric>``.
 
@@ -37,3 +37,5 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
             yield f"{part}.{check.metric}", str(check.value)
         if check.limit is not None:
             yield f"{part}.{check.metric}.limit", str(check.limit.value)
+        if check.before is not None:
+            yield f"{part}.{check.metric}.baseline", str(check.before)

@@ -49,6 +49,15 @@ def test_properties_are_exact_integers_and_the_same_with_workers(run: Run, pytes
         assert outcome(cases_of(pytester.path / name)["test_suite::test_over"]) == "failed"
 
 
+def test_the_value_in_the_baseline_stands_beside_it(run: Run, pytester: pytest.Pytester) -> None:
+    net = 'def test_net(model_budget): model_budget(Net({}), X, name="net")'
+    run("--modelbudget-update", test_suite=net.format(200))
+    run("--junitxml=junit.xml", test_suite=net.format(220))
+    found = properties(pytester.path / "junit.xml")["test_suite::test_net"]
+    assert found["modelbudget.net.macs"] == "24200"  # 100 * 220 + 220 * 10
+    assert found["modelbudget.net.macs.baseline"] == "22000"
+
+
 def test_different_measurements_of_one_class_are_told_apart(run: Run, pytester: pytest.Pytester) -> None:
     run(
         "--junitxml=junit.xml",
