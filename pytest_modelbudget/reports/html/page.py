@@ -11,6 +11,8 @@ from itertools import count
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
+
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
@@ -143,8 +145,19 @@ def _sortable(cards: list[Card]) -> list[tuple[str, str]]:
     return [(metric, known.label) for metric, known in METRICS.items() if any(metric in card.sizes for card in cards)]
 
 
+def words_of_metrics() -> str:
+    """Return the script that says what metrics are called, and their units."""
+    labels = {name: metric.label for name, metric in METRICS.items()}
+    units = {name: metric.unit for name, metric in METRICS.items() if metric.unit}
+    return f"const LABELS = {_json(labels)}, UNITS = {_json(units)};"
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _script() -> str:
-    texts = [_asset(f"{name}.js") for name in _SCRIPTS]
+    texts = [words_of_metrics(), *(_asset(f"{name}.js") for name in _SCRIPTS)]
     return '(() => {\n"use strict";\n' + "\n".join(texts) + "})();"
 
 

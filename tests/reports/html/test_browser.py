@@ -12,6 +12,7 @@ import pytest
 
 from pytest_modelbudget.measurement import exactly, human, percent
 from pytest_modelbudget.reports.html import of_run
+from pytest_modelbudget.reports.html.page import words_of_metrics
 from pytest_modelbudget.reports.html.payload import columns
 from pytest_modelbudget.results import About, ModelResult, Run
 from pytest_modelbudget.results.standings import standings
@@ -318,7 +319,8 @@ def test_long_tables_say_how_many_rows_follow_in_print_too(open_page: Open, tmp_
 )
 def test_the_scripts_sum_up_to_what_was_measured(open_page: Open, model: ModelResult) -> None:
     assets = files("pytest_modelbudget.reports.html").joinpath("assets")
-    scripts = "".join(assets.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("numbers", "model"))
+    texts = [assets.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("numbers", "model")]
+    scripts = "\n".join([words_of_metrics(), *texts])
     totals = open_page().evaluate(
         f"""data => {{ {scripts}
         const model = unpacked(data);
@@ -487,7 +489,8 @@ def complaints_of_axe(page: Page) -> list[Any]:
 def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:
     values = [0, 1, 9_999, 10_000, 99_999, 999_949, 999_950, 999_999, 25_557_032, 4_089_184_256, 10**15, 10**18 - 1,
               10**18, 10**20 + 7, -462_422_016, 2**53 + 1]  # fmt: skip
-    script = files("pytest_modelbudget.reports.html").joinpath("assets/numbers.js").read_text(encoding="utf-8")
+    numbers = files("pytest_modelbudget.reports.html").joinpath("assets/numbers.js").read_text(encoding="utf-8")
+    script = f"{words_of_metrics()}\n{numbers}"
     body = (
         "values.map(BigInt).map(one => [human(one, 'macs'), human(one, 'weight_bytes'), exactly(one, 'weight_bytes')])"
     )

@@ -1,12 +1,8 @@
 // Numbers for people, as the Python side words them: exact integers come in, and are rounded here alone.
-
-const LABELS = {
-  params: "params", trainable_params: "trainable", macs: "MACs", flops: "FLOPs", training_macs: "training MACs",
-  training_flops: "training FLOPs", weight_bytes: "weights",
-};
+// LABELS and UNITS, by metric, come from the table of metrics (page.py).
 
 function human(value, metric) {
-  const unit = metric === "weight_bytes" ? "B" : "";
+  const unit = UNITS[metric] ?? "";
   const sign = value < 0n ? "-" : "";
   const magnitude = value < 0n ? -value : value;
   if (magnitude < 10000n) return `${sign}${magnitude} ${unit}`.trimEnd();
@@ -23,7 +19,7 @@ function human(value, metric) {
 
 function exactly(value, metric) {
   const text = String(value).replace(/\B(?=(\d{3})+$)/g, ",");
-  return metric === "weight_bytes" ? `${text} B` : text;
+  return `${text} ${UNITS[metric] ?? ""}`.trimEnd();
 }
 
 function signed(value, metric) {
