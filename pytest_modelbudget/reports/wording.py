@@ -118,11 +118,6 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def of_all(part: int, number: int, noun: str) -> str:
-    """Return ``1 of 3 models``, and ``0 of 1 models``."""
-    return f"{part:,} of {number:,} {noun}s"
-
-
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 model`` or ``3 models``."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

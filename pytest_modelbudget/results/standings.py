@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from pytest_modelbudget.budgets import Place, Problem, Verdict
+from pytest_modelbudget.budgets import Place, Verdict
 from pytest_modelbudget.budgets.status import Finding, Level, Status, findings, has_moved, is_new, place_of, status
 from pytest_modelbudget.measurement import TensorSpec
 from pytest_modelbudget.results.difference import Difference, Kind
@@ -76,11 +76,6 @@ class Standing:
     def excesses(self) -> tuple[Finding, ...]:
         """The metrics that are over their limit, or grew by themselves."""
         return tuple(one for one in self.findings if one.over or (one.grown and not one.is_echo))
-
-    @property
-    def others(self) -> tuple[Problem, ...]:
-        """The problems that are no excess."""
-        return tuple(one for one in self.verdict.problems if not one.is_excess)
 
     @property
     def is_quiet(self) -> bool:

@@ -489,11 +489,10 @@ def complaints_of_axe(page: Page) -> list[Any]:
 def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:
     values = [0, 1, 9_999, 10_000, 99_999, 999_949, 999_950, 999_999, 25_557_032, 4_089_184_256, 10**15, 10**18 - 1,
               10**18, 10**20 + 7, -462_422_016, 2**53 + 1]  # fmt: skip
-    numbers = files("pytest_modelbudget.reports.html").joinpath("assets/numbers.js").read_text(encoding="utf-8")
-    script = f"{words_of_metrics()}\n{numbers}"
-    body = (
-        "values.map(BigInt).map(one => [human(one, 'macs'), human(one, 'weight_bytes'), exactly(one, 'weight_bytes')])"
-    )
+    numbers = files("pytest_modelbudget.reports.html").joinpath("assets/numbers.js")
+    script = f"{words_of_metrics()}\n{numbers.read_text(encoding='utf-8')}"
+    shown = "[human(one, 'macs'), human(one, 'weight_bytes'), exactly(one, 'weight_bytes')]"
+    body = f"values.map(BigInt).map(one => {shown})"
     found = open_page().evaluate(f"values => {{ {script}; return {body}; }}", [str(value) for value in values])
     assert found == [[human(one, "macs"), human(one, "weight_bytes"), exactly(one, "weight_bytes")] for one in values]
     pairs = [(0, 0), (0, 5), (1, 10**6), (1, 2000), (1, 3), (5, 5), (30, 7)]
