@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 
-from pytest_modelbudget.results.folding import FoldedModule, Operator, OwnCosts
+from pytest_modelbudget.folding import FoldedModule, Operator, OwnCosts
 
 MOST_MODULES: Final = 1_000_000
 """More modules than any model has, and few enough to be held in memory."""
@@ -180,6 +180,7 @@ def _segment(keys: tuple[str, ...]) -> str:
     quoted = [_SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", key) for key in keys]
     if len(keys) == 1:
         return quoted[0]
+    # Not names.ranges, which is for people: this text is read again, and every key has to come back as it was.
     first, last = keys[0], keys[-1]
     if first.isdecimal() and last.isdecimal() and keys == tuple(map(str, range(int(first), int(last) + 1))):
         return f"{{{first}-{last}}}"

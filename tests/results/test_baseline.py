@@ -9,9 +9,9 @@ from msgspec import structs
 from torch import nn
 
 from pytest_modelbudget import Measurement, measure
+from pytest_modelbudget.folding import FoldedModule, OwnCosts
 from pytest_modelbudget.measurement import ModuleCost
 from pytest_modelbudget.results.baseline import Lock, LockError, pruned, read_lock, updated, write_lock
-from pytest_modelbudget.results.folding import FoldedModule, OwnCosts
 from pytest_modelbudget.results.lock_lines import Convention, from_lines, to_lines, total
 
 
