@@ -50,6 +50,11 @@ class FoldedModule(Struct, frozen=True, omit_defaults=True):
         for place in range(sum(len(child.keys) for child in self.children)):
             yield placed[place] if place in placed else next(others)
 
+    def total(self) -> Costs:
+        """Return what one of these modules costs with everything below it."""
+        below = [cost for child in self.children for cost in [child.total()] * len(child.keys)]
+        return _sum([Costs(*structs.astuple(self.own)), *below])
+
 
 def fold_modules(
     root: ModuleCost, operators: Iterable[OperatorCost] = (), unknown: Iterable[OperatorCost] = (), *, aliases: bool

@@ -69,10 +69,7 @@ def _branch(module: FoldedModule, keys: list[str], parents: int) -> Branch:
     count = parents * len(keys)
     siblings = grouped(module.in_order(), lambda child: (id(child[0]), without_numbers(child[1])))
     children = [_branch(alike[0][0], [key for _, key in alike], count) for alike in siblings]
-    total = {
-        metric: None if own is None else own * count + sum(child.total[metric] or 0 for child in children)
-        for metric, own in structs.asdict(module.own).items()
-    }
+    total = {metric: each and each * count for metric, each in structs.asdict(module.total()).items()}
     return Branch(module, keys, count, total, children)
 
 
