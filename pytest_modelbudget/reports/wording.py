@@ -80,7 +80,7 @@ def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     return f"{' and '.join(parts)} ran outside of modules"
 
 
-WITHOUT_INPUTS = 'the model was measured without inputs: pass args=, kwargs= or input_size=, or declare inputs = "..."'
+WITHOUT_INPUTS = 'the model was measured without inputs: pass args=, kwargs= or inputs=, or declare inputs = "..."'
 _ASKED_FOR, _BY_OPTION = "the run was asked for {}", "{} changes what is collected"
 _WHY: Mapping[Incomplete, tuple[str, str]] = {
     "selected": (_ASKED_FOR, "a part of the tests"),

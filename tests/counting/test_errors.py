@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget import measure
-from pytest_modelbudget.specs import InputSpec
+from pytest_modelbudget.specs import Inputs, InputSpec
 
 from .shape_run.model import Model, rows
 
@@ -264,13 +264,15 @@ def test_a_type_error_inside_a_class_without_arguments_says_nothing_of_arguments
 
 
 @pytest.mark.parametrize(
-    "given", [{"args": torch.ones(1, 8)}, {"input_size": (1, 8)}, {"input_size": [InputSpec(((1,), (8,)))]}]
+    "given", [{"args": torch.ones(1, 8)}, {"input_size": (1, 8)}, {"inputs": Inputs((InputSpec(((1,), (8,))),))}]
 )
 def test_integer_inputs_are_explained_where_floats_were_given(given: Any) -> None:
     wanted = "integers are wanted, such as token ids: give "
-    written = {"args": "int64", "input_size": 'input_size="1x8 int64"'}[next(iter(given))]
-    if isinstance(given.get("input_size"), list):
-        written = 'inputs = "1x8 int64"'  # as a project declares it
+    written = {
+        "args": "int64",
+        "input_size": 'input_size="1x8 int64"',
+        "inputs": 'inputs = "1x8 int64"',  # as a project declares it
+    }[next(iter(given))]
     for model in (nn.Embedding(10, 4), lambda: nn.Embedding(10, 4)):
         assert notes(raised(model, **given)).endswith(wanted + written)
 

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.measurement import Costs, Measurement, MeasurementError, ModuleCost, OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import (
+    Costs,
+    Measurement,
+    MeasurementError,
+    Mode,
+    ModuleCost,
+    OperatorCost,
+    TensorSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class Request:
     inputs: tuple[TensorSpec, ...]
     backward: bool
     flops_per_mac: int
+    mode: Mode
 
 
 def weights_only(index: ModuleIndex, request: Request) -> Measurement:
@@ -75,6 +84,7 @@ def _measurement(
         operators=operators,
         unknown=unknown,
         run=run,
+        mode=None if run is None else request.mode,
         named=request.named,
     )
 
