@@ -304,17 +304,6 @@ def test_a_link_is_followed_and_its_target_replaced(run: Run, pytester: pytest.P
     assert os.listdir(pytester.path / "shared") == ["lock.json"]  # noqa: PTH208 - nothing else is left behind
 
 
-def test_a_file_that_changes_meanwhile_is_left_alone(run: Run, pytester: pytest.Pytester) -> None:
-    result = run(
-        "--modelbudget-update",
-        test_net=net()
-        + f'\ndef test_other():\n    from pathlib import Path\n    Path("{LOCK}").write_text("by somebody else")\n',
-    )
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "has changed while the tests were running" in result.stderr.str()
-    assert (pytester.path / LOCK).read_text() == "by somebody else"
-
-
 def test_a_renamed_layer_is_a_move(run: Run, pytester: pytest.Pytester) -> None:
     layers = """
     class Blocks(nn.Module):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pytest_modelbudget.budgets import Table
-from pytest_modelbudget.files import check_writable, write_whole
+from pytest_modelbudget.files import check_writable
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.session.files.in_use import lock_path
 
@@ -18,28 +19,13 @@ UPDATE = "--modelbudget-update"
 PRUNE = "--modelbudget-prune"
 
 
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """Where the lock file is, as people know it (``shown``), and its text at the start of the run, if it exists."""
 
-    def __init__(self, path: Path, shown: str, text: str | None) -> None:
-        self.path = path
-        self.shown = shown
-        self.text = text
-
-    def write(self, text: str) -> None:
-        """Put ``text`` in the place of the file, all at once; a link is followed, and its target replaced.
-
-        Raises pytest.UsageError where the file is no longer what it was at the start.
-        """
-        now = _text_of(self.path, self.shown)
-        if now == text:
-            return  # another process came to the same
-        if now != self.text:
-            raise pytest.UsageError(
-                f"{self.shown}: has changed while the tests were running, and was left as it is. Run them again: "
-                f"pytest {UPDATE}"
-            )
-        write_whole(self.path, text)
+    path: Path
+    shown: str
+    text: str | None
 
 
 def find_lock(config: pytest.Config, table: Table) -> LockFile:
