@@ -16,13 +16,6 @@ import pytest
 from _pytest import skipping
 from _pytest.pathlib import fnmatch_ex
 
-try:
-    from _pytest import subtests
-except ImportError:  # pytest < 9
-    subtests = None  # type: ignore[assignment]
-
-from pytest_modelbudget.budgets import BudgetExceeded
-
 
 def fixture_names(item: pytest.Item) -> Sequence[str]:
     """Return the fixtures that a test asks for by name.
@@ -37,14 +30,13 @@ def measures_in_teardown(item: pytest.Item) -> bool:
 
     Without it a test whose fixture measures then would be told that it measured nothing.
     """
-    fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    needs = {name: {needed for fixture in found for needed in fixture.argnames} for name, found in fixtures.items()}
-    having, more = set[str](), {"model_budget", "request"}
-    while more:
-        having |= more
-        more = {name for name, needed in needs.items() if needed & having} - having
-    functions = [fixture.func for name in having & needs.keys() - {"model_budget"} for fixture in fixtures[name]]
-    return any(isgeneratorfunction(found) and not found.__module__.startswith("_pytest.") for found in functions)
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(
+        isgeneratorfunction(fixture.func) and not {"model_budget", "request"}.isdisjoint(fixture.argnames)
+        for found in definitions.values()
+        for fixture in found
+        if not fixture.func.__module__.startswith("_pytest.")
+    )
 
 
 def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:
@@ -68,31 +60,11 @@ def xfail_expects(item: pytest.Item, raised: BaseException) -> bool:
     return found.raises.matches(raised)  # RaisesExc and RaisesGroup, from pytest 8.4 on
 
 
-def xfail_expects_excess(item: pytest.Item) -> bool:
-    """Return whether an xfail that applies to ``item`` names BudgetExceeded, by itself or among others.
-
-    Without it an excess would be excused that is only the cause of what xfail expects.
-    """
-    found = _xfail_of(item)
-    if found is None or found.raises is None:
-        return found is not None
-    kinds = found.raises if isinstance(found.raises, tuple) else (found.raises,)
-    return any(map(_includes_excess, kinds))
-
-
 def _xfail_of(item: pytest.Item) -> skipping.Xfail | None:
     if item.config.option.runxfail:
         return None
     found = item.stash.get(skipping.xfailed_key, None)
     return skipping.evaluate_xfail_marks(item) if found is None else found  # the test may have added a mark
-
-
-def _includes_excess(expected: Any) -> bool:
-    described = tuple(getattr(pytest, name) for name in ("RaisesExc", "RaisesGroup") if hasattr(pytest, name))
-    if isinstance(expected, described):
-        types = expected.expected_exceptions
-        return not types or any(map(_includes_excess, types))
-    return isinstance(expected, type) and issubclass(BudgetExceeded, expected)
 
 
 def own_exception(item: pytest.Item) -> BaseException | None:
@@ -108,16 +80,6 @@ def drop_own_exception(item: pytest.Item) -> None:
     """Forget what a TestCase raised, which pytest would report instead of what a hook raises."""
     if getattr(item, "_excinfo", None):
         item._excinfo = None  # type: ignore[attr-defined]
-
-
-def has_failed_subtests(item: pytest.Item) -> bool:
-    """Return whether a subtest of ``item`` has failed.
-
-    Without it a test whose subtest failed would also be told that it measured nothing.
-    """
-    key = getattr(subtests, "failed_subtests_key", None)
-    counts: dict[str, int] = item.config.stash.get(key, {}) if key else {}
-    return any(counts.get(name, 0) for name in (getattr(item, "id", item.nodeid), item.nodeid))
 
 
 def show_as_failed(report: pytest.TestReport) -> None:

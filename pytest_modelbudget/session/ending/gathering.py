@@ -6,13 +6,12 @@ import os
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import structs
 
 from pytest_modelbudget.budgets.config_file import project_name
-from pytest_modelbudget.reports.junit import PREFIX, properties
+from pytest_modelbudget.reports.junit import properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import About, Run, decode, gather
@@ -28,14 +27,7 @@ def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its last report, and add it to the report as properties for the JUnit file."""
     found = session.tests[report.nodeid] = decode(report.modelbudget)
     if session.config.getini("modelbudget_junit"):
-        others = [prop for prop in report.user_properties if not _is_ours(prop)]
-        report.user_properties = [*others, *properties(result.verdict for result in found.results)]
-
-
-def _is_ours(user_property: Any) -> bool:
-    """Return whether a property has a name of ours; others may append what they like."""
-    name = user_property[0] if isinstance(user_property, (list, tuple)) and user_property else None
-    return isinstance(name, str) and name.startswith(PREFIX)
+        report.user_properties += properties(result.verdict for result in found.results)
 
 
 def run_of(session: Session) -> Run:

@@ -16,29 +16,15 @@ from pytest_modelbudget.session.state import Session
 
 def report_run_failures(session: Session, run: Run) -> None:
     """Report everything that is wrong with the run as a whole: each as a failed test, with the phases of a test."""
-    unable = dict[str, str]()
     for fault in _failures(session, run):
-        reports = [
-            report_of_run_failure(fault.name, _excinfo(fault, session.config) if when == "call" else None, when)
-            for when in ("setup", "call", "teardown")
-        ]
         session.reports_a_run_failure = True
-        for report in reports:
-            unable |= dict(_report(session.config, report))
+        for when in ("setup", "call", "teardown"):
+            report = report_of_run_failure(
+                fault.name, _excinfo(fault, session.config) if when == "call" else None, when
+            )
+            session.config.hook.pytest_runtest_logreport(report=report)
         session.reports_a_run_failure = False
-        forget_last_failed(session.config, reports[1])
-    session.notes += [f"{plugin} could not take {error}" for plugin, error in unable.items()]
-
-
-def _report(config: pytest.Config, report: pytest.TestReport) -> Iterator[tuple[str, str]]:
-    """Give a report to each plugin by itself, and yield those that raise: some know no tests but the collected ones."""
-    manager, hook = config.pluginmanager, config.hook.pytest_runtest_logreport
-    plugins = [found.plugin for found in reversed(hook.get_hookimpls())]
-    for plugin in plugins:
-        try:
-            manager.subset_hook_caller(hook.name, [other for other in plugins if other is not plugin])(report=report)
-        except Exception as error:
-            yield str(manager.get_name(plugin)), f"the report of {report.nodeid}: {type(error).__name__}: {error}"
+        forget_last_failed(session.config, report)
 
 
 def _failures(session: Session, run: Run) -> Iterator[Fault]:

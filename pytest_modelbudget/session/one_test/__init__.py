@@ -75,12 +75,11 @@ def refuse_late_marks(item: pytest.Item) -> None:
     __tracebackhide__ = True
     if READ not in item.stash:  # the test did not come to its call
         return
-    read = item.stash[READ]
-    late = [(node, mark) for node, mark in our_marks(item) if not any(mark is known for known in read)]
-    if late:
-        from pytest_modelbudget.session.one_test.guard import refuse
+    for node, mark in our_marks(item):
+        if not any(mark is known for known in item.stash[READ]):
+            from pytest_modelbudget.session.one_test.guard import refuse
 
-        refuse(item, late)
+            refuse(item, node, mark)
 
 
 def is_under_budget(item: pytest.Item) -> bool:

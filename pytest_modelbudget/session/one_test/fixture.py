@@ -15,7 +15,6 @@ from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.results.measured import budget_of
 from pytest_modelbudget.session.one_test import read_marks
 from pytest_modelbudget.session.one_test.deciding import OURS
-from pytest_modelbudget.session.one_test.engine import engine
 from pytest_modelbudget.session.one_test.guard import guard_of
 from pytest_modelbudget.session.one_test.progress import narrated
 from pytest_modelbudget.session.one_test.record import Record
@@ -40,7 +39,6 @@ class ModelBudget:
 
         self._guard = guard_of(item)
         self._guard.record.requested_fixture = True
-        self._closed = False
 
     def __call__(
         self,
@@ -114,15 +112,9 @@ class ModelBudget:
     def __repr__(self) -> str:
         return "<model_budget>"
 
-    def close(self) -> None:
-        """Refuse further calls: there is no test left that they could fail."""
-        self._closed = True
-
     def _rules_of_call(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
         place = place_of_call(2, self._guard.item.config)
-        if self._closed:
-            raise BudgetError(f"model_budget was called at {place}, after its test had ended")
         read_marks(self._guard.item)
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
 
@@ -165,7 +157,7 @@ class ModelBudget:
         __tracebackhide__ = True
         session = self._guard.session
         with narrated(session.config):
-            measurement: Measurement = engine(session).measure(
+            measurement: Measurement = session.engine().measure(
                 model, **inputs, name=name, backward=backward, flops_per_mac=session.table.flops_per_mac
             )
         return measurement
