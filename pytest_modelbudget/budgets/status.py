@@ -13,7 +13,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
 from pytest_modelbudget.measurement import human, percent, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.outline import pattern
+from pytest_modelbudget.names import pattern
 
 Level = Literal["error", "warning", "good", "plain"]
 """How good a status is: it fails, it warns, it is within its budget, or nobody set one."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_modelbudget.measurement import ModuleCost, human, percent
+from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.wording import counted
 
@@ -46,5 +47,5 @@ def _most_of(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]
 
 
 def _row(group: Group, model: str, metric: str, total: int) -> tuple[str, ...]:
-    times = f"x{len(group.names):,}" if len(group.names) > 1 else ""
-    return group.name or f"{model} itself", group.cls, times, human(group.cost, metric), percent(group.cost, total)
+    number = times(len(group.names)).strip()
+    return group.name or f"{model} itself", group.cls, number, human(group.cost, metric), percent(group.cost, total)
