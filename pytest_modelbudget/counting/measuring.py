@@ -89,7 +89,6 @@ def measure(
     scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
     call_inputs = inputs.check_arguments(args, kwargs, input_size)
     task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
-    task.given_as = inputs.given_as(input_size)
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

@@ -166,12 +166,6 @@ def _is_shape(value: Sequence[Any]) -> bool:
     return all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in value)
 
 
-def given_as(input_size: Any) -> str:
-    """Return how inputs are written where these were: in a call, or where a project declares or scales a model."""
-    first = next(iter(input_size.values() if isinstance(input_size, Mapping) else input_size or ()), None)
-    return "inputs = " if isinstance(first, InputSpec) else "input_size="
-
-
 def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
     """Return inputs for specs: floats without values, integers that are zero, and booleans that are true.
 

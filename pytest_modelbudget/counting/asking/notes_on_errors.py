@@ -40,7 +40,7 @@ def _what_was_measured(task: Task) -> str:
         return f"while building {inputs.factory_label(task.model)}"
     specs = ", ".join(map(str, input_tensors.input_specs(task.inputs)))
     note = f"while measuring {task.name or task.built_class}" + (f" with {specs}" if specs else "")
-    return note + (f"; {task.given_as.rstrip('= ')} includes the batch dimension" if task.only_sizes else "")
+    return note + ("; the sizes include the batch dimension" if task.only_sizes else "")
 
 
 def _needs_arguments(error: Exception, task: Task) -> str:
@@ -74,10 +74,10 @@ def _other_dtypes(error: Exception, task: Task) -> str:
     if task.inputs is None or not isinstance(error, (RuntimeError, TypeError, IndexError)):
         return ""
     message = text_of(error)
-    floats = [one for one in input_tensors.tensors_of(task.inputs) if one.is_floating_point()]
+    floats = [spec for spec in input_tensors.input_specs(task.inputs) if "float" in spec.dtype]
     if floats and _INTEGERS_WANTED.search(message):
-        spec = f'{task.given_as}"{"x".join(map(str, floats[0].shape))} int64"'
-        return f"integers are wanted, such as token ids: give {spec if task.only_sizes else 'int64'}"
+        specs = dict.fromkeys(f'"{spec.size} int64"' for spec in floats)
+        return f"integers are wanted, such as token ids: give {' or '.join(specs) if task.only_sizes else 'int64'}"
     differing = differing_dtypes(task) if _DTYPES_DIFFER.search(message) else ""
     return differing and f"{differing}: give inputs of the dtype of the weights"
 

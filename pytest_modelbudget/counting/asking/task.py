@@ -26,10 +26,9 @@ class Task:
     """What one call of ``measure`` asks for.
 
     ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes or specs, and are made once the
-    model is built. ``method`` is the name of the method to run. ``given_as`` is how such inputs are written where they
-    were. ``built_class`` is the class of the model, ``weight_bytes`` the size of its weights, and ``dtype_of_weights``
-    the dtype in which they compute, once they are known. ``runs_once``: the model or its inputs hold what can be read
-    only once, as iterators.
+    model is built. ``method`` is the name of the method to run. ``built_class`` is the class of the model,
+    ``weight_bytes`` the size of its weights, and ``dtype_of_weights`` the dtype in which they compute, once they are
+    known. ``runs_once``: the model or its inputs hold what can be read only once, as iterators.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Task:
         self.only_sizes = only_sizes
         self.method = method
         self.name = name
-        self.given_as = "input_size="
         self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward
         self.flops_per_mac = flops_per_mac
