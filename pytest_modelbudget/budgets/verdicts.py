@@ -115,6 +115,11 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     scaling: tuple[Scaling, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The name of the model, as measurements and results call it."""
+        return self.model
+
+    @property
     def budgeted(self) -> bool:
         """Whether any limit applies, or the model is in the baseline."""
         checks = (*self.checks, *self.parts)

@@ -134,7 +134,8 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             traceback.print_exc()
         hint = "" if options.verbose else " (-v shows where)"
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise SourceError(f"{model.factory}: {reason}{hint}") from None
+        notes: list[str] = getattr(error, "__notes__", [])
+        raise SourceError(f"{model.factory}: {'; '.join([reason, *notes])}{hint}") from None
 
 
 def _inputs(given: list[str]) -> Inputs | None:

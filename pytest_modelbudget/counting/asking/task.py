@@ -29,10 +29,10 @@ class Task:
     """What one call of ``measure`` asks for.
 
     ``model`` is a module or a factory. ``given`` are the inputs, or ``sized`` what inputs are made of once the model is
-    built; ``given_as`` is how these are written where they were. ``train`` is the mode, and ``dtype`` that of the
-    weights, where they were asked for; ``mode`` is that in which the model runs, once it does. ``built_class`` is the
-    class of the model, ``weight_bytes`` the size of its weights, and ``dtype_of_weights`` the dtype in which they
-    compute, once they are known. ``runs_once``: the model or its inputs hold what can be read only once, as iterators.
+    built. ``train`` is the mode, and ``dtype`` that of the weights, where they were asked for; ``mode`` is that in
+    which the model runs, once it does. ``built_class`` is the class of the model, ``weight_bytes`` the size of its
+    weights, and ``dtype_of_weights`` the dtype in which they compute, once they are known. ``runs_once``: the model or
+    its inputs hold what can be read only once, as iterators.
     """
 
     def __init__(
@@ -56,7 +56,6 @@ class Task:
         self.name = name
         self._train = train
         self._dtype = dtype
-        self.given_as = "inputs="
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward

@@ -29,7 +29,7 @@ def receive(session: Session, report: pytest.TestReport) -> None:
     found = session.tests[report.nodeid] = decode(report.modelbudget)
     if session.config.getini("modelbudget_junit"):
         others = [prop for prop in report.user_properties if not _is_ours(prop)]
-        report.user_properties = [*others, *properties(result.verdict for result in found.results)]
+        report.user_properties = [*others, *properties([result.verdict for result in found.results])]
 
 
 def _is_ours(user_property: Any) -> bool:
