@@ -41,7 +41,7 @@ Severity = Literal["report", "warn", "error"]
 
 def _limit(metric: Metric) -> Any:
     """Return the type of a limit: an int, or a number with a prefix and the metric's unit."""
-    prefixes = "[KMGTP]i?" if metric.binary else "[KMGTP]"
+    prefixes = "([KMGTP]i?|k(?=B))" if metric.binary else "[KMGTP]"
     prefixes = f"({prefixes}|B)" if metric.billions else prefixes
     units = "|".join(metric.units)
     pattern = rf"^([0-9]+(_[0-9]+)*(\.[0-9]+)?( ?{prefixes})?( ?({units}))?|none)$"
