@@ -179,8 +179,9 @@ def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     tables = tomlkit.document()
     _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
     ran = [f"{word} {noun}" for word, noun in ((measurement.run, "run"), (measurement.mode, "mode")) if word]
+    how = ", ".join(ran) or "nothing was run: give --inputs"
     return "\n".join(
-        (f"{measurement.headline()} ({', '.join(ran) or 'nothing was run: give --inputs'})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
+        (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
     )
 
 

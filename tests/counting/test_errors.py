@@ -229,7 +229,7 @@ def test_one_exception_object_raised_twice_has_one_note() -> None:
 
 def test_the_note_of_an_input_size_says_that_it_includes_the_batch() -> None:
     error = raised(nn.Conv2d(3, 8, 3), input_size=(16, 16))
-    assert notes(error) .splitlines() == [
+    assert notes(error).splitlines() == [
         "while measuring Conv2d with args[0] 16x16 float32; the sizes include the batch dimension",
         "in train mode; train=False measures in eval mode",
     ]

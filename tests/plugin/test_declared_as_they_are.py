@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pytest_modelbudget.results.store import read_report
 
 from .conftest import PLAIN_AND_N2, Run
 
-ZOO = '''
+ZOO = """
 from dataclasses import dataclass
 
 import torch
@@ -153,7 +151,7 @@ class FromBatch(nn.Module):
 
 def by_keyword():
     return {"batch": {"x": torch.rand(2, 4)}, "scale": 0.5}
-'''
+"""
 TABLE = """
 [tool.modelbudget.models.nano]
 factory = "zoo:GPT"
