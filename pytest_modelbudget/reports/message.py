@@ -173,7 +173,7 @@ def _details(one: Standing, measurement: Measurement, heading: str) -> Iterator[
     told = [any(column) for column in zip(*rows, strict=True)]
     headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
     yield from _aligned([headings, *rows])
-    lines = [f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ]
+    lines = [*dict.fromkeys(f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ)]
     lines += [f"limit: {place}" for place in _places(one)]
     lines += [f"since the baseline: {cause}" for cause in why(one.causes)]
     if any(found.grown for found in one.excesses):
