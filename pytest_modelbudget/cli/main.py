@@ -17,12 +17,13 @@ import msgspec
 from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth, parse_growth
 from pytest_modelbudget.budgets.places import Place
+from pytest_modelbudget.cli.screen import show
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run, write
-from pytest_modelbudget.reports.comparison import as_text
+from pytest_modelbudget.reports.comparison import as_lines
 from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
-from pytest_modelbudget.reports.lines import not_measured
+from pytest_modelbudget.reports.lines import Line, not_measured
 from pytest_modelbudget.reports.markdown import Base, of_comparison, of_run, violations
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run, merge
@@ -187,7 +188,10 @@ def _compare(options: argparse.Namespace) -> int:
             "conventions are never compared"
         )
     found = compare(base, head, options.growth)
-    print(_formatted(found, options.format), end="")
+    if options.format == "text":
+        show(as_lines(found))
+    else:
+        print(_formatted(found, options.format), end="")
     return int(any(one.kind == "grown" for one in found))
 
 
@@ -197,9 +201,8 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        lines = [f"{line.text}{line.status}".rstrip() for line in summary(run, max(options.width, 1))]
         wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
-        print("\n".join([*lines, *wrong, *filter(None, [not_measured(run)])]))
+        show([*summary(run, max(options.width, 1)), *map(Line, [*wrong, *filter(None, [not_measured(run)])])])
     elif options.format == "count":
         print(violations(run))
     elif options.format == "markdown":
@@ -258,4 +261,4 @@ def _formatted(found: list[Comparison], kind: str) -> str:
         return f"{sum(one.kind == 'grown' for one in found)}\n"
     if kind == "json":
         return msgspec.json.format(msgspec.json.encode({"schema": 1, "models": found}), indent=2).decode() + "\n"
-    return of_comparison(found) if kind == "markdown" else as_text(found)
+    return of_comparison(found)

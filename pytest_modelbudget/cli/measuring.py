@@ -134,7 +134,8 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             traceback.print_exc()
         hint = "" if options.verbose else " (-v shows where)"
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise SourceError(f"{model.factory}: {reason}{hint}") from None
+        notes: list[str] = getattr(error, "__notes__", [])
+        raise SourceError(f"{model.factory}: {'; '.join([reason, *notes])}{hint}") from None
 
 
 def _inputs(given: list[str]) -> Inputs | None:
@@ -177,7 +178,8 @@ def _value(text: str) -> Any:
 def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     tables = tomlkit.document()
     _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
-    how = f"{measurement.run} run" if measurement.run else "nothing was run: give --inputs"
+    ran = [f"{word} {noun}" for word, noun in ((measurement.run, "run"), (measurement.mode, "mode")) if word]
+    how = ", ".join(ran) or "nothing was run: give --inputs"
     return "\n".join(
         (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
     )

@@ -108,7 +108,6 @@ def measure(
         backward=backward,
         flops_per_mac=asking.check_convention(flops_per_mac),
     )
-    task.given_as = "inputs = " if isinstance(inputs, Inputs) else "input_size=" if inputs is None else "inputs="
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

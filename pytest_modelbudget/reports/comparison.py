@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tabulate import tabulate
+from wcwidth import ljust
+from wcwidth import width as width_of
 
 from pytest_modelbudget.measurement import Measurement, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import why
+from pytest_modelbudget.reports.lines import GAP, Line
 from pytest_modelbudget.reports.markdown import escaped
 from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.results.comparing import Comparison
 from pytest_modelbudget.results.standings import words_for_inputs
 
+_COLOURS = {"grown": "red", "changed": "yellow", "shrunk": "green", "added": "", "removed": ""}
 _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 
 
-def as_text(comparisons: Sequence[Comparison]) -> str:
+def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     """Return the models that differ, where they changed, and how many are the same."""
     told = [one for one in comparisons if one.kind != "same"]
-    rows = [(_name(one), one.kind, *(_cell(one, metric) for metric in _COLUMNS)) for one in told]
-    lines = []
-    if rows:
-        headings = ("model", "", *(METRICS[metric].label for metric in _COLUMNS))
-        lines += tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines()
+    rows = [(_name(one), *(_cell(one, metric) for metric in _COLUMNS)) for one in told]
+    headings = ("model", *(METRICS[metric].label for metric in _COLUMNS))
+    texts = tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines() if rows else []
+    room = max(map(width_of, texts), default=0)
+    statuses = [("status", ""), *((one.kind, _COLOURS[one.kind]) for one in told)]
+    lines = [Line(ljust(text, room) + GAP, *status) for text, status in zip(texts, statuses, strict=False)]
     for one in told:
-        lines += ["", _name(one), *(f"  {cause}" for cause in why(one.causes))] if one.causes else []
+        reasons = [*filter(None, [one.other_mode]), *why(one.causes)]
+        lines += map(Line, ["", _name(one), *(f"  {reason}" for reason in reasons)] if reasons else ())
     same = len(comparisons) - len(told)
-    lines += ["", f"{counted(same, 'model')} unchanged"] if same or not told else []
-    return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
+    if same or not told:
+        lines += map(Line, [*([""] if told else []), f"{counted(same, 'model')} unchanged"])
+    return lines
 
 
 def side_by_side(found: Sequence[Measurement]) -> str:
@@ -37,7 +44,11 @@ def side_by_side(found: Sequence[Measurement]) -> str:
     metrics = [metric for metric in METRICS if any(getattr(one, metric) is not None for one in found)]
     words = words_for_inputs(found)
     rows = [
-        (escaped(one.name), words[one.name, one.inputs], *(human(getattr(one, metric), metric) for metric in metrics))
+        (
+            escaped(one.name),
+            ", ".join(filter(None, [words[one.name, one.inputs], one.mode])),
+            *(human(getattr(one, metric), metric) for metric in metrics),
+        )
         for one in found
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))

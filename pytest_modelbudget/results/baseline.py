@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.status import BYTES_OF_A_WEIGHT
-from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.measurement import Measurement, Mode
+from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 from pytest_modelbudget.results.lock_checks import check_entry, check_keys, check_model
 from pytest_modelbudget.results.lock_lines import (
@@ -46,24 +46,33 @@ class LockError(Exception):
 
 
 class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """One model for one set of inputs: its metrics, and its modules line by line."""
+    """One model for one set of inputs: its metrics, and its modules line by line.
+
+    An entry without a ``mode`` is of a model that has none, or was not run, or was measured before modes were kept.
+    """
 
     inputs: tuple[str, ...]
     metrics: Mapping[str, Count]
     modules: tuple[ModuleLine, ...]
+    mode: Mode | None = None
 
     @classmethod
     def of(cls, measurement: Measurement) -> LockedModel:
         """Return what is kept of a measurement."""
         metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
         modules = fold(structs.replace(measurement, operators=())).modules
-        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)))
+        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)), measurement.mode)
 
     def measurement(self, name: str, flops_per_mac: int) -> Measurement:
         """Return the measurement that was kept, without inputs and operators. Raises ValueError if it is none."""
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
-        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True))
+        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in))
+
+    @property
+    def ran_in(self) -> Mode | None:
+        """The mode in which the model ran; before modes were kept, a factory's model ran in train mode."""
+        return self.mode or ("train" if "macs" in self.metrics else None)
 
 
 class Lock(Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,7 +171,21 @@ def _model(name: str, models: Iterable[LockedModel]) -> str:
 def _entry(model: LockedModel) -> str:
     metrics = ",\n".join(f"      {_json(metric)}: {value}" for metric, value in _stated(model.metrics).items())
     modules = ",\n".join(f"      {_spaced(line)}" for line in model.modules)
-    return f'{{"inputs": {_spaced(model.inputs)}, "metrics": {{\n{metrics}\n    }}, "modules": [\n{modules}\n    ]}}'
+    mode = f', "mode": {_json(model.mode)}' if model.mode else ""
+    head = f'"inputs": {_spaced(model.inputs)}{mode}'
+    return f'{{{head}, "metrics": {{\n{metrics}\n    }}, "modules": [\n{modules}\n    ]}}'
+
+
+def other_mode(was: Mode | None, before: Mapping[str, int], now: Measurement) -> Mode | None:
+    """Return the mode ``was`` of an earlier measurement, if it is another than now, and the model cost another amount.
+
+    Then nothing has grown: the two are different computations.
+    """
+    if None in (was, now.mode) or was == now.mode:
+        return None
+    values = now.values()
+    compared = [metric for metric in needing("forward", "backward") if None not in (before.get(metric), values[metric])]
+    return was if any(before[metric] != values[metric] for metric in compared) else None
 
 
 def _json(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from pytest_modelbudget.folding import FoldedModule, fold_modules, unfold_modules
-from pytest_modelbudget.measurement import Measurement, TensorSpec
+from pytest_modelbudget.measurement import Measurement, Mode, TensorSpec
 
 
 class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
@@ -19,6 +19,7 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     flops_per_mac: int = 2
     run: Literal["shape", "real"] | None = None
     named: bool = False
+    mode: Mode | None = None
 
 
 def fold(measurement: Measurement) -> FoldedMeasurement:
@@ -30,6 +31,7 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.flops_per_mac,
         measurement.run,
         measurement.named,
+        measurement.mode,
     )
 
 
@@ -45,5 +47,6 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         unknown=tuple(unknown),
         run=folded.run,
         named=folded.named,
+        mode=folded.mode,
         **structs.asdict(root.total),
     )

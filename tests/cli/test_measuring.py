@@ -105,6 +105,10 @@ def test_a_lower_bound_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> Non
         (["cli_models:Task", "--inputs", "3y4"], "--inputs: '3y4' is no input spec"),
         (["cli_models:Task", "--inputs", "{1,2}x4"], "--inputs: a range of sizes"),
         (["cli_models:Task", "--inputs", "3x5"], "cli_models:Task: RuntimeError: "),
+        (
+            ["torch.nn:Embedding", "--inputs", "1x128", "--arguments", "num_embeddings=9", "embedding_dim=8"],
+            'ids: give "1x128 int64"',
+        ),
         (["cli_models:Task", "--arguments", "width"], "write name=value"),
         (["cli_models:Task", "--method", "encod"], "Task has no method encod; did you mean encode?"),
     ],

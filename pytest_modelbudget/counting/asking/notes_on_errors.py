@@ -20,10 +20,11 @@ _DTYPES_DIFFER = re.compile(r"dtype|scalar type|Input type")
 
 
 def add_notes(error: Exception, task: Task) -> None:
-    """Add to an exception of the model what was being measured, and what to do about common mistakes."""
+    """Add to an exception of the model what was being measured, and the most likely remedy."""
     if isinstance(error, MeasurementError):
         return
-    for note in (_what_was_measured(task), _needs_arguments(error, task), _other_dtypes(error, task)):
+    hints = _needs_arguments(error, task), _list_of_inputs(task), _other_dtypes(error, task), _other_mode(task)
+    for note in (_what_was_measured(task), next(filter(None, hints), "")):
         if note:
             add_note(error, note)
 
@@ -40,7 +41,7 @@ def _what_was_measured(task: Task) -> str:
         return f"while building {inputs.factory_label(task.model)}"
     specs = ", ".join(map(str, input_tensors.input_specs(task.inputs)))
     note = f"while measuring {task.name or task.built_class}" + (f" with {specs}" if specs else "")
-    return note + (f"; {task.given_as.rstrip('= ')} includes the batch dimension" if task.only_sizes else "")
+    return note + ("; the sizes include the batch dimension" if task.only_sizes else "")
 
 
 def _needs_arguments(error: Exception, task: Task) -> str:
@@ -69,15 +70,30 @@ def _values_named_in(function: types.FunctionType) -> list[Any]:
     return [*variables.nonlocals.values(), *variables.globals.values()]
 
 
+def _list_of_inputs(task: Task) -> str:
+    """Explain that a list is one input, where several may have been meant."""
+    if task.only_sizes or task.inputs is None or not isinstance(next(iter(task.inputs[0]), None), list):
+        return ""
+    return "a list in args is one input: pass a tuple, args=(...), for several"
+
+
+def _other_mode(task: Task) -> str:
+    """Say in which mode the model ran, and how to have the other."""
+    if task.mode is None:
+        return ""
+    other, value = ("eval", "False") if task.mode == "train" else ("train", "True")
+    return f"in {task.mode} mode; train={value} measures in {other} mode"
+
+
 def _other_dtypes(error: Exception, task: Task) -> str:
     """Explain how to give inputs of other dtypes, where the exception speaks of dtypes."""
     if task.inputs is None or not isinstance(error, (RuntimeError, TypeError, IndexError)):
         return ""
     message = text_of(error)
-    floats = [one for one in input_tensors.tensors_of(task.inputs) if one.is_floating_point()]
+    floats = [spec for spec in input_tensors.input_specs(task.inputs) if "float" in spec.dtype]
     if floats and _INTEGERS_WANTED.search(message):
-        spec = f'{task.given_as}"{"x".join(map(str, floats[0].shape))} int64"'
-        return f"integers are wanted, such as token ids: give {spec if task.only_sizes else 'int64'}"
+        specs = dict.fromkeys(f'"{spec.size} int64"' for spec in floats)
+        return f"integers are wanted, such as token ids: give {' or '.join(specs) if task.only_sizes else 'int64'}"
     differing = differing_dtypes(task) if _DTYPES_DIFFER.search(message) else ""
     return differing and f"{differing}: give inputs of the dtype of the weights"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ class Task:
     """What one call of ``measure`` asks for.
 
     ``model`` is a module or a factory. ``given`` are the inputs, or ``sized`` what inputs are made of once the model is
-    built; ``given_as`` is how these are written where they were. ``train`` is the mode, and ``dtype`` that of the
-    weights, where they were asked for. ``built_class`` is the class of the model, ``weight_bytes`` the size of its
+    built. ``train`` is the mode, and ``dtype`` that of the weights, where they were asked for; ``mode`` is that in
+    which the model runs, once it does. ``built_class`` is the class of the model, ``weight_bytes`` the size of its
     weights, and ``dtype_of_weights`` the dtype in which they compute, once they are known. ``runs_once``: the model or
     its inputs hold what can be read only once, as iterators.
     """
@@ -55,7 +56,7 @@ class Task:
         self.name = name
         self._train = train
         self._dtype = dtype
-        self.given_as = "inputs="
+        self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward
         self.flops_per_mac = flops_per_mac
@@ -77,12 +78,6 @@ class Task:
             built = inputs.check_built(factory(), self.model)
             return built if self._dtype is None else built.to(getattr(torch, self._dtype))
 
-    def trains(self, built: nn.Module) -> bool:
-        """Return whether a model runs in train mode: as asked for, or as it is; what is built, where it is trained."""
-        if self._train is not None:
-            return self._train
-        return self.backward or self.method == "training_step" if self.is_factory else built.training
-
     def settle_inputs(self, index: ModuleIndex) -> None:
         """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
         inputs.method_of(index.nodes[ROOT].module, self.method)
@@ -94,9 +89,26 @@ class Task:
         """Return what to write into the measurement beside the numbers."""
         self.built_class = inputs.model_class(built)
         name, named = inputs.model_name(self.model, built, self.name)
-        mode: Mode = "train" if self.trains(built) else "eval"
         given = input_tensors.input_specs(self.inputs)
-        return Request(name, named, given, self.backward, self.flops_per_mac, mode)
+        return Request(name, named, given, self.backward, self.flops_per_mac)
+
+    def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
+        """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
+        __tracebackhide__ = True
+        trains = self.backward or self.method == "training_step" if self.is_factory else built.training
+        trains = trains if self._train is None else self._train
+        if built.training != trains:
+            scripted = [node.module for node in index.nodes if isinstance(node.module, torch.jit.ScriptModule)]
+            for module in scripted:  # the attributes of others are put back as all of them are
+                changes.undo_by(partial(setattr, module, "training", module.training))
+            try:
+                with seen_by_function_modes():
+                    built.train(trains)
+            except NotImplementedError:
+                if self._train is not None:
+                    raise
+                return  # an exported program has no modes
+        self.mode = "train" if trains else "eval"
 
     def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
@@ -104,10 +116,7 @@ class Task:
         parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
         for one in parallel:  # whose own forward readies all ranks for a backward pass
             vars(one)["forward"] = one.module  # until the run puts all attributes back
-        trains = self.trains(built)
-        if built.training != trains:
-            with seen_by_function_modes():
-                built.train(trains)  # until the run puts all attributes back
+        self._set_mode(changes, built, ledger.index)
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:

@@ -32,7 +32,6 @@ class Request:
     inputs: tuple[TensorSpec, ...]
     backward: bool
     flops_per_mac: int
-    mode: Mode
 
 
 def weights_only(index: ModuleIndex, request: Request) -> Measurement:
@@ -41,8 +40,10 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
     return _measurement(_tree(index, None, None, request), request, None, (), unknown)
 
 
-def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
-    """Return the measurement of a run."""
+def measurement(
+    index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"], mode: Mode | None
+) -> Measurement:
+    """Return the measurement of a run, for which the model was in ``mode``."""
     if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
         raise MeasurementError(f"no model was measured: it ran under {ledger.traced_under}, where nothing is computed")
     unseen = index.unseen_operators() if index.has_scripted_modules() else ()
@@ -58,7 +59,9 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
     root = _tree(index, macs, training, request)
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
-    return replace(found, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced))
+    return replace(
+        found, mode=mode, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced)
+    )
 
 
 def _measurement(
@@ -84,7 +87,6 @@ def _measurement(
         operators=operators,
         unknown=unknown,
         run=run,
-        mode=None if run is None else request.mode,
         named=request.named,
     )
 

@@ -42,8 +42,8 @@ class Call:
 
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call cost."""
-        request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac, self._mode)
-        return measurement(self.index, self.ledger, request, "real")
+        request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac)
+        return measurement(self.index, self.ledger, request, "real", self._mode)
 
 
 class MethodCall(Call):

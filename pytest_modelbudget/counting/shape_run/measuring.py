@@ -140,7 +140,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     run.check_not_stopped("the model")
     run.check_memory_untouched()
     same = not task.is_factory and not attributes.have_changed()
-    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
+    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode)
 
 
 def _follow(

@@ -27,7 +27,7 @@ def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its last report, and add it to the report as properties for the JUnit file."""
     found = session.tests[report.nodeid] = decode(report.modelbudget)
     if session.config.getini("modelbudget_junit"):
-        report.user_properties += properties(result.verdict for result in found.results)
+        report.user_properties += properties([result.verdict for result in found.results])
 
 
 def run_of(session: Session) -> Run:

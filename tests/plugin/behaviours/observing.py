@@ -346,7 +346,7 @@ def test_an_unknown_operator_in_a_cheaper_call_of_a_method_is_said():
     Odd().training_step(X)
 
 
-# expect passed: modelbudget.backbone.params = 22210
+# expect passed: modelbudget.backbone[4x100].params = 22210
 @pytest.mark.budget(name="backbone", macs="1M")
 def test_a_name_for_one_model_whose_calls_differ():
     net = Net()

@@ -12,8 +12,8 @@ class Attention(nn.Module):
         return scaled_dot_product_attention(x, x, x)
 
 
-# expect passed: modelbudget.net.macs = 22000
-# and: modelbudget.net#2.macs = 44000
+# expect passed: modelbudget.net[1x100].macs = 22000
+# and: modelbudget.net[2x100].macs = 44000
 def test_a_linear_model_keeps_linear_growth(model_budget):
     found = model_budget.scaling(Net, "{1,2}x100", name="net", macs="linear", params="constant")
     assert [one.macs for one in found] == [22_000, 44_000]
@@ -26,7 +26,7 @@ def test_attention_became_quadratic(model_budget):
     model_budget.scaling(Attention, "1x{16,32}x4", name="attention", macs="linear")
 
 
-# expect xfailed: modelbudget.attention.macs = 2048
+# expect xfailed: modelbudget.attention[1x16x4].macs = 2048
 @pytest.mark.xfail
 def test_xfail_excuses_steep_growth(model_budget):
     model_budget.scaling(Attention, "1x{16,32}x4", name="attention", macs="linear")
@@ -52,8 +52,8 @@ def test_xfail_does_not_excuse_a_range_that_is_none(model_budget):
     model_budget.scaling(Net, "1x100", name="net", macs="linear")
 
 
-# expect passed: modelbudget.net.training_macs = 46000
-# and: modelbudget.net#2.training_macs = 92000
+# expect passed: modelbudget.net[1x100].training_macs = 46000
+# and: modelbudget.net[2x100].training_macs = 92000
 def test_growth_of_training(model_budget):
     # A row: 22 000 forward, as much for the gradients of the weights, and 2 000 for that of the input of the last.
     model_budget.scaling(Net, "{1,2}x100", name="net", training_macs="linear")
