@@ -201,7 +201,8 @@ class OnController:
         if not self.session.config.option.collectonly:  # --fixtures and the like do not come here
             self.reports = self.asked_for
             for report in self.reports:  # what an earlier run has written must not pass for this run's, if it crashes
-                report.remove()
+                if report.path.is_file():
+                    report.path.resolve().unlink()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -252,17 +253,10 @@ class OnController:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
-        except BaseException:
-            if self.session.in_use:
-                from pytest_modelbudget.session.ending.updating import note_stopped
-
-                note_stopped(self.session)
-            raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
-            from pytest_modelbudget.session.ending.gathering import run_of
-            from pytest_modelbudget.session.ending.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.gathering import report_run_failures, run_of
             from pytest_modelbudget.session.ending.updating import update_lock
 
             run = run_of(self.session)

@@ -28,7 +28,7 @@ def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     assert (pytester.path / LOCK).read_bytes() == before
     why = "test_head.py::test_head failed, and may measure more when passing"
     result.stdout.fnmatch_lines([f"*nothing was removed from the baseline: {why}"])
-    result.stdout.fnmatch_lines(["--modelbudget-prune: nothing was removed, for *", "FAILED modelbudget::prune - *"])
+    result.stdout.fnmatch_lines(["FAILED modelbudget::prune - *nothing was removed*"])
 
 
 GIVES_UP = {

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget.results import Incomplete
-from pytest_modelbudget.session.files.arguments import (
-    arguments,
+from pytest_modelbudget.session.files.in_use import (
     configured_paths,
-    first_and_number,
+    is_ignored,
     option_values,
     runs_declared,
+    table_file,
 )
-from pytest_modelbudget.session.files.in_use import table_file
 from pytest_modelbudget.session.pytest_private import matches
 from pytest_modelbudget.session.state import Session
 
@@ -83,3 +82,16 @@ _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
 
 def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
     return matches(folder, ["__pycache__", *patterns]) or any((folder / name).is_file() for name in _ENVIRONMENTS)
+
+
+def arguments(config: pytest.Config) -> str:
+    """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
+    ignored = [f"--ignore={path}" for path in (*option_values(config, "ignore"), *option_values(config, "ignore_glob"))]
+    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
+    return first_and_number(ignored if is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
+
+
+def first_and_number(found: list[str]) -> str:
+    """Return the first of what was found, and how many more there are."""
+    more = f" + {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""

@@ -30,11 +30,6 @@ class Destination:
     path: Path
     text_of: Callable[[Run], str]
 
-    def remove(self) -> None:
-        """Remove what an earlier run has left there."""
-        if self.path.is_file():
-            self.path.resolve().unlink()
-
 
 def destinations(session: Session) -> list[Destination]:
     """Return the reports that were asked for, each with its file.

@@ -10,7 +10,6 @@ from pytest_modelbudget.reports.lock_notes import notes_on_missing, notes_on_upd
 from pytest_modelbudget.reports.wording import why_incomplete
 from pytest_modelbudget.results import Run, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
-from pytest_modelbudget.session.files.lock_file import PRUNE, writes
 from pytest_modelbudget.session.state import Session
 
 
@@ -35,14 +34,6 @@ def update_lock(session: Session, run: Run) -> None:
         *notes_on_update(file.shown, before, after, rewritten=rewritten),
         *notes_on_missing(run, passed if mode else None),
     ]
-    if session.prune_refused:
-        session.notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
-
-
-def note_stopped(session: Session) -> None:
-    """Note that a run which was stopped accepts nothing, if it was asked to."""
-    if session.lock_file is not None and writes(session.config):
-        session.notes.append(f"{session.lock_file.shown}: not updated, for the run was stopped before its end")
 
 
 def _why_not_to_prune(session: Session, run: Run) -> str:

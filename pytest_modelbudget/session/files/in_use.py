@@ -1,13 +1,15 @@
-"""Which table and which lock file are in use, and an error for others that somebody would take for them.
+"""Which table and which lock file are in use, an error for others, and whether the run was asked for the whole project.
 
 Every run looks, so that nothing is imported here that a run without budgets does not need.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,41 @@ def refuse_others(config: pytest.Config, table: Data | None, folders: Iterable[P
 def is_same_file(path: Path, other: Path) -> bool:
     """Return whether two paths are one file, by whatever links they lead there."""
     return os.path.realpath(path) == os.path.realpath(other)
+
+
+def runs_declared(config: pytest.Config) -> bool:
+    """Return whether the arguments ask for the declared models, as they do when they ask for the whole project.
+
+    They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
+    holds the table will do too.
+    """
+    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.exists()]
+    table, root, named = table_file(config).resolve(), config.rootpath.resolve(), configured_paths(config)
+    if named:
+        whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
+    else:
+        whole = any(root in (folder, folder.parent) for folder in given if folder.is_dir())
+    asked_for = whole or any(folder in table.parents for folder in given)
+    return asked_for and not is_ignored(table, config)
+
+
+def configured_paths(config: pytest.Config) -> list[Path]:
+    """Return the paths that ``testpaths`` names and that exist."""
+    below = glob.escape(str(config.rootpath))
+    patterns = [os.path.join(below, pattern) for pattern in config.getini("testpaths")]  # noqa: PTH118 - absolute ones
+    return [Path(path).resolve() for pattern in patterns for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+
+
+def is_ignored(path: Path, config: pytest.Config) -> bool:
+    """Return whether the options ``--ignore`` and ``--ignore-glob`` leave out a path."""
+    ignored = {Path(option).resolve() for option in option_values(config, "ignore")}
+    patterns = map(os.path.abspath, option_values(config, "ignore_glob"))
+    return bool(ignored & {path, *path.parents}) or any(fnmatch(str(path), pattern) for pattern in patterns)
+
+
+def option_values(config: pytest.Config, name: str) -> Sequence[str]:
+    """Return what was given with an option, or nothing."""
+    return config.getoption(name) or ()
 
 
 def _only_informs(config: pytest.Config) -> bool:

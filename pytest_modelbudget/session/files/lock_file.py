@@ -16,7 +16,6 @@ from pytest_modelbudget.session.files.in_use import lock_path
 _CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 """Variables that services set: most of them, Jenkins, and Azure Pipelines."""
 UPDATE = "--modelbudget-update"
-PRUNE = "--modelbudget-prune"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,6 @@ def writes(config: pytest.Config) -> bool:
 
 
 def _text_of(path: Path, shown: str) -> str | None:
-    if path.is_dir():
-        raise pytest.UsageError(f'{shown}: is a folder, and the baseline is a file. Name another: baseline = "..."')
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -80,6 +77,4 @@ def _refuse_unwritable(path: Path, shown: str) -> None:
     try:
         check_writable(path)
     except OSError as error:
-        is_read_only = isinstance(error, PermissionError) and path.exists()
-        remedy = f"is read-only. Make it writable: chmod u+w {shown}" if is_read_only else "cannot be written"
-        raise pytest.UsageError(f"{shown}: {remedy} ({error.strerror})") from None
+        raise pytest.UsageError(f"{shown}: cannot be written: {error.strerror}") from None

@@ -84,7 +84,12 @@ def refuse_late_marks(item: pytest.Item) -> None:
 
 def is_under_budget(item: pytest.Item) -> bool:
     """Return whether ``item`` has a mark that may be ours, or asks for the fixture."""
-    return bool(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())
+    return asks_for_fixture(item) or bool(our_marks(item))
+
+
+def asks_for_fixture(item: pytest.Item) -> bool:
+    """Return whether ``item`` names the fixture among its arguments, or uses one that does."""
+    return "model_budget" in getattr(item, "fixturenames", ())
 
 
 def our_marks(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:

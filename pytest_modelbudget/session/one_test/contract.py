@@ -9,9 +9,9 @@ import pytest
 
 from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
 from pytest_modelbudget.results.run import SharedMark
-from pytest_modelbudget.session.one_test import DECLARED, our_marks, registered_marks
+from pytest_modelbudget.session.one_test import DECLARED, asks_for_fixture, our_marks, registered_marks
 from pytest_modelbudget.session.one_test.source_lines import place_of_mark, place_of_test
-from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
+from pytest_modelbudget.session.pytest_private import marks_of_parameters
 from pytest_modelbudget.session.state import SESSION
 
 
@@ -41,7 +41,7 @@ def contract_of(item: pytest.Item, *, reads_marks: bool = True) -> Contract:
 
     Raises BudgetError for a malformed mark, with the place of the mark.
     """
-    uses_fixture = "model_budget" in fixture_names(item) or DECLARED in item.stash
+    uses_fixture = asks_for_fixture(item) or DECLARED in item.stash
     found, shared = list[Rules](), list[tuple[SharedMark, Rules]]()
     for node, mark in _outermost_first(item) if reads_marks else ():
         rules = rules_of(node, mark)

@@ -163,9 +163,7 @@ def _selects_nothing(contract: Contract, record: Record) -> BudgetError | None:
 
 def _names_several(contract: Contract, record: Record) -> BudgetError | None:
     """Refuse one name for several models of a test; what the fixture measures may be one model, time and again."""
-    if record.requested_fixture:
-        return None
-    for rules in (rules for rules in contract.rules if rules.name):
+    for rules in (rules for rules in contract.rules if rules.name and not record.requested_fixture):
         named = {found.module: found.original_name for found in record.measured if rules.selects(found.original_name)}
         if len(named) > 1:
             names = ", ".join(sorted(named.values()))
