@@ -176,10 +176,14 @@ def _place(frame: FrameType | None) -> tuple[int, int]:
 
 def has_raised(token: Token) -> bool:
     """Return whether an exception has ended the frame that still holds a token, where nothing of it runs any more."""
-    for frame in gc.get_referrers(token):
-        if isinstance(frame, FrameType) and frame.f_trace is token:
-            return not dis.opname[frame.f_code.co_code[max(frame.f_lasti, 0)]].startswith(_GOES_ON)
-    return False
+    # The frame holds the token as its trace function, so it is among the objects that refer to the token.
+    holders = (frame for frame in gc.get_referrers(token) if isinstance(frame, FrameType) and frame.f_trace is token)
+    frame = next(holders, None)
+    if frame is None:
+        return False
+    # An exception leaves the frame at the instruction that raised; every other end stands at one of a few.
+    last_instruction = frame.f_code.co_code[max(frame.f_lasti, 0)]
+    return not dis.opname[last_instruction].startswith(_GOES_ON)
 
 
 def _may_resume(code: CodeType) -> bool:
