@@ -35,6 +35,10 @@ _GOES_ON = ("RESUME", "RETURN_", "SEND", "YIELD_")
 """The last instructions of a frame that has returned, or may be resumed; of any other an exception has ended it."""
 
 
+Methods = list[tuple[FrameType, nn.Module]]
+"""The frames in which methods of modules run, the innermost first, with the module of each."""
+
+
 class Token:
     """Lives as long as the frame of a method's call. A trace function that was there before is called as before."""
 
@@ -49,12 +53,12 @@ class Token:
         return self
 
 
-def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]] | None:
-    """Return the frames in which methods of modules run, the innermost first, with the module of each.
+def running_methods(frame: FrameType | None) -> Methods | None:
+    """Return the methods of modules that run in a frame and its callers.
 
     None while a module is being built: what its ``__init__`` runs belongs to no call.
     """
-    found: list[tuple[FrameType, nn.Module]] = []
+    found: Methods = []
     while frame is not None:
         code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
