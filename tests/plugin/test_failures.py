@@ -35,7 +35,7 @@ def test_the_whole_message(run: Run) -> None:
         "E         heaviest by FLOPs and MACs:",
         "E           first  Linear  40.00 K  90.9%",
         "E           last   Linear  4000     9.1%",
-        "E         counted: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; shape run",
+        "E         counted: 1 MAC = 2 FLOPs; args[0] 1x100 float32; shape run, eval",
         "E         note: See docs/latency.md.",
     ]
 
