@@ -149,7 +149,7 @@ def _compare(options: argparse.Namespace) -> int:
     (base, base_convention), (head, head_convention) = measurements(options.base), measurements(options.head)
     if base_convention != head_convention:
         raise SourceError(
-            f"{options.base} counts {base_convention} FLOPs a MAC and {options.head} {head_convention}: two "
+            f"{options.base} has flops_per_mac = {base_convention} and {options.head} {head_convention}: two "
             "conventions are never compared"
         )
     found = compare(base, head, options.growth)
@@ -187,7 +187,7 @@ def _base(options: argparse.Namespace, run: Run) -> Base | None:
         return None
     before, convention = measurements(options.base)
     if convention != run.flops_per_mac:
-        return Base(missing=f"it counts {convention} FLOPs a MAC, and this run {run.flops_per_mac}")
+        return Base(missing=f"it has flops_per_mac = {convention}, and this run {run.flops_per_mac}")
     found = compare(before, measured_in(run), _growth("0%"))
     return Base({(one.name, one.inputs): one for one in found}, options.between or f"with {options.base}")
 

@@ -18,13 +18,12 @@ from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.lines import wrapped
 from pytest_modelbudget.reports.wording import (
     WITHOUT_INPUTS,
+    bounded,
     circumstances,
-    compared,
-    compared_numbers,
     listed,
     no_module,
+    numbers,
     outside_of_modules,
-    shown_value,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
@@ -70,7 +69,7 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
 
 def _in_brief(found: Sequence[Finding], room: int) -> str:
     """Return what is too much, as far as there is room: ``macs 4.089 G > 4.0 G (+2.2%), 1 more``."""
-    texts = [f"{one.part} {one.metric} {' > '.join(_compared(one))} (+{one.excess})".lstrip() for one in found]
+    texts = [f"{one.part} {one.metric} {' > '.join(_compared(one))}{_by(one)}".lstrip() for one in found]
     for number in range(len(texts), 0, -1):
         more = [f"{len(texts) - number} more"] if number < len(texts) else []
         text = ", ".join([*texts[:number], *more])
@@ -79,12 +78,16 @@ def _in_brief(found: Sequence[Finding], room: int) -> str:
     return text
 
 
+def _by(found: Finding) -> str:
+    """Return by how much a value is too large; above zero it is the value itself, which says so already."""
+    return f" (+{found.excess})" if found.above else ""
+
+
 def _compared(found: Finding) -> tuple[str, str]:
     """Return a value, and what it is above."""
-    if found.over and found.limit is not None:
-        return compared(found.metric, found.value, found.limit)
-    value, before = compared_numbers(found.metric, found.value or 0, found.before or 0)
-    return value, f"{before} before"
+    limit, before = (found.limit, None) if found.over else (None, found.before)
+    value, above, grown_from = numbers(found.metric, found.value, limit, before)
+    return value, above or f"{grown_from} before"
 
 
 def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
@@ -190,13 +193,10 @@ def _details(one: Standing, measurement: Measurement, heading: str) -> Iterator[
 
 def _row(found: Finding) -> tuple[str, ...]:
     """Return a metric, its value, its limit and by how much it is over, its baseline and how far it moved."""
-    value, limit = shown_value(found), compared(found.metric, found.value, found.limit)[1] if found.limit else ""
-    over = f" (+{found.excess})" if found.over else ""
-    if found.before is None:
-        return found.label, value, f"{limit}{over}", ""
-    now, before = compared_numbers(found.metric, found.value or 0, found.before)
-    moved = f" ({signed_percent(found.before, found.value or 0)})" if found.moved else ""
-    return found.label, value if found.limit else now, f"{limit}{over}", f"{before}{moved}"
+    value, limit, before = numbers(found.metric, found.value, found.limit, found.before)
+    over = _by(found) if found.over else ""
+    moved = f" ({signed_percent(found.before or 0, found.value or 0)})" if found.moved else ""
+    return found.label, bounded(found, value), f"{limit}{over}", f"{before}{moved}"
 
 
 def _places(one: Standing) -> list[str]:

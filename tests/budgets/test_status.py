@@ -60,6 +60,12 @@ def test_growth_alone_is_held_against_the_baseline() -> None:
     assert status(verdict(grown("macs", 100, 150, 200))).text == "GREW MACs 50.0%"
 
 
+def test_of_zero_there_are_no_percentages() -> None:
+    found = verdict(Check("flops", 192, limit("flops", 0)), grown("macs", 0, 96))
+    assert status(found).text == "OVER FLOPs 192 of 0 allowed, GREW MACs from 0 to 96"
+    assert status(found).short == "OVER FLOPs 192 of 0 allowed"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "following"),
     [
@@ -144,7 +150,3 @@ def test_what_moved_within_what_is_allowed_is_said() -> None:
 def test_every_other_problem_has_a_sentence(problem: Problem, text: str) -> None:
     found = structs.replace(verdict(Check("macs", 301)), problems=(problem,))
     assert (status(found).text, status(found).level) == (text, problem.severity)
-
-
-def test_a_limit_of_zero_has_no_percentage() -> None:
-    assert status(verdict(Check("params", 200, limit("params", 0)))).text == "OVER params 200"

@@ -246,4 +246,4 @@ def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: l
         ]
     )
     text = (project / "junit.xml").read_text()
-    assert 'name="modelbudget.task#3[encoder].macs" value="128"' in text
+    assert 'name="modelbudget.task[8x4][encoder].macs" value="128"' in text
