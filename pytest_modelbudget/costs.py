@@ -147,16 +147,16 @@ def exactly(value: int | None, metric: str = "") -> str:
     return f"{value:,} {METRICS[metric].unit if metric else ''}".rstrip()
 
 
-def rounded_up(value: int, metric: str) -> str:
-    """Return the least limit of three digits that ``value`` keeps, as it stands in a table: ``4.09G``, ``25.6M``."""
-    if value < 1000:
+def rounded_up(value: int, metric: str, digits: int = 3) -> str:
+    """Return the least limit of ``digits`` digits that ``value`` keeps, as a table has it: ``4.09G``, ``25.6M``."""
+    if value < max(1000, 10**digits):
         return str(value)
-    step: int = 10 ** (len(str(value)) - 3)
-    digits = -(-value // step)  # 100 to 1000
-    prefix = (len(str(digits * step)) - 1) // 3
+    step: int = 10 ** (len(str(value)) - digits)
+    limit = -(-value // step) * step
+    prefix = (len(str(limit)) - 1) // 3
     if prefix > 5:
-        return f"{digits * step}"
-    number = f"{digits * step / 1000**prefix:.2f}".rstrip("0").rstrip(".")
+        return str(limit)
+    number = f"{limit / 1000**prefix:.{digits}f}".rstrip("0").rstrip(".")
     return f"{number}{' ' * bool(METRICS[metric].unit)}{' KMGTP'[prefix]}{METRICS[metric].unit}"
 
 

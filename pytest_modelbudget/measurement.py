@@ -28,6 +28,7 @@ __all__ = [
     "Costs",
     "Measurement",
     "MeasurementError",
+    "Mode",
     "ModuleCost",
     "OperatorCost",
     "TensorSpec",
@@ -41,6 +42,10 @@ __all__ = [
 ]
 
 
+Mode = Literal["eval", "train"]
+"""The mode of a model, which is that of its outermost module."""
+
+
 class MeasurementError(RuntimeError):
     """The model could not be measured, and why; the message names the remedy."""
 
@@ -52,9 +57,10 @@ class Measurement(Struct, frozen=True):
 
     ``macs`` and ``flops`` are ``None`` without inputs, ``training_macs`` and ``training_flops`` without
     ``backward=True``. ``named`` tells a name that the user gave from one that was taken from the class. ``run`` is
-    ``"shape"`` or ``"real"``, or ``None`` where nothing was run. ``unknown`` lists the operators that have no formula;
-    with any of them the measurement is a lower bound and ``complete`` is false. ``unplaced`` are those of the operators
-    that a scripted module runs for a part of it, and whose part nothing tells.
+    ``"shape"`` or ``"real"``, and ``mode`` that in which the model ran; both are ``None`` where nothing was run.
+    ``unknown`` lists the operators that have no formula; with any of them the measurement is a lower bound and
+    ``complete`` is false. ``unplaced`` are those of the operators that a scripted module runs for a part of it, and
+    whose part nothing tells.
     """
 
     name: str
@@ -71,6 +77,7 @@ class Measurement(Struct, frozen=True):
     operators: tuple[OperatorCost, ...] = ()
     unknown: tuple[OperatorCost, ...] = ()
     run: Literal["shape", "real"] | None = None
+    mode: Mode | None = None
     named: bool = False
     unplaced: tuple[OperatorCost, ...] = ()
 

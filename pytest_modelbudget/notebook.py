@@ -26,8 +26,8 @@ def as_html(headline: str, root: ModuleCost, name: str) -> str:
 
 
 def _branch(branch: Branch, name: str, basis: str, total: int, level: int, depth: int) -> str:
-    value = branch.value(basis) or 0
-    numbers = f"params {human(branch.value('params'))}, MACs {human(branch.value('macs'))}"
+    value = branch.total[basis] or 0
+    numbers = f"params {human(branch.total['params'])}, MACs {human(branch.total['macs'])}"
     share = percent(value, total)
     line = f"{escape(label(branch, name))}: {numbers}" + (f", {share} of {METRICS[basis].label}" if share else "")
     if not branch.children:

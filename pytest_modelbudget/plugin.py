@@ -99,7 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     """Measure a model and hold it against its budget.
 
-    ``model_budget(model, args=(), kwargs=None, *, input_size=None, name=None, backward=False, **limits)`` returns the
+    ``model_budget(model, args=(), kwargs=None, *, inputs=None, name=None, backward=False, **limits)`` returns the
     Measurement, or raises BudgetExceeded naming every metric that is over. ``model`` is a module, or a factory of one.
     """
     from pytest_modelbudget.session.one_test.fixture import ModelBudget

@@ -21,6 +21,10 @@ def test_imports_keep_the_contracts_in_pyproject() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def lines_of_code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or 0) - function.lineno - len((ast.get_docstring(function) or "").splitlines())
+
+
 def test_files_and_functions_stay_small() -> None:
     too_long = []
     for path in FILES:
@@ -28,6 +32,6 @@ def test_files_and_functions_stay_small() -> None:
         if len(text.splitlines()) > 500:
             too_long.append(name)
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno - node.lineno >= 45:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and lines_of_code(node) >= 45:
                 too_long.append(f"{name}: {node.name}")
     assert too_long == []

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field, structs
 
-from pytest_modelbudget.budgets.declared import DECLARING, DeclaredModel, declared_model
+from pytest_modelbudget.budgets.declared import DECLARING, DeclaredModel, declared_model, declaring_keys
 from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
 from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
@@ -115,7 +115,7 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of models, not {_shown(data)}")
             return {}
-        return {name: self.entry(self.name(at, name), entry) for name, entry in data.items()}
+        return {name: self.entry(self.name(at, name), data) for name in data}
 
     def name(self, at: Keys, name: str) -> Keys:
         """Return the keys of an entry for ``name``; one that no model and no module has is a mistake."""
@@ -123,21 +123,31 @@ class _Reader:
             self.wrong((*at, name), f"names nothing: {WHAT_NAMES_ARE}")
         return (*at, name)
 
-    def entry(self, at: Keys, data: object) -> Rules:
+    def entry(self, at: Keys, models: Mapping[str, object]) -> Rules:
         """Read the entry of one model: its rules, and how to build and call it where it needs no test."""
+        data = models[at[-1]]
         if not isinstance(data, Mapping):
             return self.rules(at, data)
         parts = self.parts((*at, "modules"), data["modules"]) if "modules" in data else ()
-        how = {key: value for key, value in data.items() if key in DECLARING}
-        if how:
-            declared = declared_model(at[-1], how, self.place((*at, "factory"), at))
-            if isinstance(declared, DeclaredModel):
-                self.declared.append(declared)
-            else:
-                for keys, what in declared:
-                    self.wrong((*at, *keys), what)
+        if not data.keys().isdisjoint(DECLARING):
+            self.declare(at, data, models)
         kept = {key: value for key, value in data.items() if key not in (*DECLARING, "modules")}
         return structs.replace(self.rules(at, kept, (*DECLARING, "modules")), parts=parts)
+
+    def declare(self, at: Keys, data: Mapping[str, object], models: Mapping[str, object]) -> None:
+        """Read how the model of an entry is built and called."""
+        keys = declaring_keys(at[-1], models)
+        if isinstance(keys, tuple):
+            self.wrong((*at, *keys[0]), keys[1])
+            return
+        place = self.place((*at, "factory" if "factory" in data else "like"), at)
+        declared = declared_model(at[-1], keys, place)
+        if isinstance(declared, DeclaredModel):
+            self.declared.append(declared)
+            return
+        for where, what in declared:
+            if "like" not in data or where[0] in data:  # others stand in the entry that this one is like
+                self.wrong((*at, *where), what)
 
     def parts(self, at: Keys, data: object) -> tuple[Rules, ...]:
         """Read the tables for parts of a model, by the names or patterns of modules."""

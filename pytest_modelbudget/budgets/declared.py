@@ -11,11 +11,11 @@ from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.limits import shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.scaling import Exponent, parse_exponent
-from pytest_modelbudget.factories import is_factory_name
+from pytest_modelbudget.factories import is_name_of_object, named_in
 from pytest_modelbudget.metrics import METRICS, nearest
-from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
+from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
-DECLARING = ("factory", "arguments", "inputs", "method", "backward", "scaling")
+DECLARING = ("factory", "like", "positional", "arguments", "inputs", "method", "train", "dtype", "backward", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
 _GLOB = frozenset("*?[")
@@ -25,16 +25,47 @@ Mistake = tuple[tuple[str, ...], str]
 
 
 class DeclaredModel(Struct, frozen=True, omit_defaults=True):
-    """How the model of one entry is built (``module:attribute``, called with ``arguments``), and how it is called."""
+    """How the model of one entry is built, by calling the ``factory`` ``module:attribute``, and how it is called.
+
+    ``inputs`` are as the table writes them, for ``parse_inputs``, and ``train`` is None where the model's mode follows
+    from what is run.
+    """
 
     name: str
     factory: str
     place: Place
+    positional: tuple[Any, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Inputs | None = None
+    inputs: Any = None
     method: str = "forward"
+    train: bool | None = None
+    dtype: str | None = None
     backward: bool = False
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
+
+
+def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object] | Mistake:
+    """Return the keys that declare the model of an entry: its own, and those of the entry that it is ``like``."""
+    keys: dict[str, object] = {}
+    seen: list[str] = []
+    like: object = name
+    while like is not None:
+        entry = models.get(like) if isinstance(like, str) else None
+        if like in seen:
+            return ("like",), f"goes in a circle: {' is like '.join([*seen, str(like)])}"
+        if not isinstance(entry, Mapping) or (seen and not {"factory", "like"} & entry.keys()):
+            meant = nearest(str(like), tuple(models)) if entry is None else None
+            hint = f"; did you mean {meant}?" if meant else ""
+            return ("like",), f"is the name of another entry that declares a model, not {shortened(like)}{hint}"
+        seen.append(str(like))
+        own = {key: value for key, value in entry.items() if key in DECLARING}
+        merged, inherited = keys.get("arguments"), own.get("arguments")
+        keys = {**own, **keys}
+        if isinstance(merged, Mapping) and isinstance(inherited, Mapping):
+            keys["arguments"] = {**inherited, **merged}
+        like = own.get("like")
+    keys.pop("like", None)
+    return keys
 
 
 def declared_model(name: str, data: Mapping[str, object], place: Place) -> DeclaredModel | list[Mistake]:
@@ -50,17 +81,9 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
     mistakes += more
     if mistakes:
         return mistakes
-    arguments: Any = data.get("arguments", {})
-    return DeclaredModel(
-        name,
-        str(data["factory"]),
-        place,
-        arguments,
-        inputs,
-        str(data.get("method", "forward")),
-        bool(data.get("backward", False)),
-        scaling,
-    )
+    given: dict[str, Any] = {**data, "scaling": scaling}
+    given["positional"] = tuple(given.get("positional", ()))
+    return DeclaredModel(name, place=place, **given)
 
 
 def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[str, Exponent], list[Mistake]]:
@@ -82,28 +105,58 @@ def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[st
 
 
 def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
-    factory, method = data.get("factory"), data.get("method", "forward")
+    factory, method, dtype = data.get("factory"), data.get("method", "forward"), data.get("dtype", FLOATS[0])
     if factory is None:
         for key in data:
             yield (key,), 'needs a factory beside it, as in factory = "acme.models:ResNet50"'
-    elif not is_factory_name(factory):
-        yield ("factory",), f'is "module:attribute", as in "acme.models:ResNet50", not {shortened(factory)}'
+    elif not is_name_of_object(factory):
+        yield ("factory",), _no_name(factory)
     elif _GLOB.intersection(name):
         yield ("factory",), "declares one model, and this entry is a pattern: give it a name of its own"
     if not isinstance(method, str) or not method.isidentifier():
         yield ("method",), f'is the name of a method, as in "training_step", not {shortened(method)}'
-    if not isinstance(data.get("backward", False), bool):
-        yield ("backward",), f"is true or false, not {shortened(data['backward'])}"
-    elif data.get("backward") and "inputs" not in data:
+    for key in ("train", "backward"):
+        if not isinstance(data.get(key, False), bool):
+            yield (key,), f"is true or false, not {shortened(data[key])}"
+    if data.get("backward") is True and "inputs" not in data:
         yield ("backward",), "needs inputs"
-    arguments = data.get("arguments", {})
+    if dtype not in FLOATS:
+        yield ("dtype",), f"is one of {', '.join(FLOATS)}, not {shortened(dtype)}"
+    yield from _mistakes_in_call((), data)
+
+
+def _mistakes_in_call(at: tuple[str, ...], call: Mapping[str, object]) -> Iterator[Mistake]:
+    """Yield what is wrong with the arguments of a factory, of the entry or within its arguments."""
+    positional, arguments = call.get("positional", []), call.get("arguments", {})
+    if not isinstance(positional, list):
+        yield (*at, "positional"), f"is an array of arguments, not {shortened(positional)}"
+    else:
+        for argument in positional:
+            yield from _mistakes_in_argument((*at, "positional"), argument)
     if not isinstance(arguments, Mapping):
-        yield ("arguments",), f"is a table of keyword arguments, not {shortened(arguments)}"
-    elif not _is_plain(arguments):
-        yield ("arguments",), "holds strings, numbers, booleans, arrays and tables, no dates or times"
+        yield (*at, "arguments"), f"is a table of keyword arguments, not {shortened(arguments)}"
+    else:
+        for key, argument in arguments.items():
+            yield from _mistakes_in_argument((*at, "arguments", key), argument)
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return all(map(_is_plain, value.values()))
-    return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, (str, int, float))
+def _mistakes_in_argument(at: tuple[str, ...], value: object) -> Iterator[Mistake]:
+    name = named_in(value)
+    if name is not None and not is_name_of_object(name):
+        assert isinstance(value, Mapping)
+        yield (*at, *value.keys() & {"object", "factory"}), _no_name(name)
+    elif name is not None:
+        assert isinstance(value, Mapping)
+        yield from _mistakes_in_call(at, value)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _mistakes_in_argument((*at, key), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _mistakes_in_argument(at, inner)
+    elif not isinstance(value, (str, int, float)):
+        yield at, "holds strings, numbers, booleans, arrays and tables, no dates or times"
+
+
+def _no_name(value: object) -> str:
+    return f'is "module:attribute", as in "acme.models:ResNet50", not {shortened(value)}'

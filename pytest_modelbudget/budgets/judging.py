@@ -14,7 +14,7 @@ from pytest_modelbudget.budgets.parts import checks_of_parts
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.scaling import Exponent, scaling_of
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Severity, Verdict
-from pytest_modelbudget.measurement import Costs, Measurement
+from pytest_modelbudget.measurement import Costs, Measurement, Mode
 
 
 class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the failure says what happened
@@ -34,12 +34,13 @@ class Baseline(Struct, frozen=True):
     """What the project's baseline says of a model; ``before`` is empty for a model that it does not hold.
 
     ``modules`` has what its modules cost, by their names, where growth of a part is limited. ``accepts`` tells that
-    this run rewrites it, so that nothing is held against it.
+    this run rewrites it, so that nothing is held against it. ``mode`` is set where the model ran in another one.
     """
 
     before: Mapping[str, int] = {}
     accepts: bool = False
     modules: Mapping[str, Costs] = {}
+    mode: Mode | None = None
 
 
 def judge(
@@ -52,7 +53,15 @@ def judge(
     in_baseline = baseline is not None and (bool(baseline.before) or (accepts and measurement.named))
     known: Literal["none", "new", "known"] = "none" if baseline is None else "known" if in_baseline else "new"
     verdict = Verdict(
-        measurement.name, measurement.named, checks, (), measurement.inputs, budget.message, baseline=known
+        measurement.name,
+        measurement.named,
+        checks,
+        (),
+        measurement.inputs,
+        budget.message,
+        baseline=known,
+        mode=measurement.mode,
+        mode_before=None if baseline is None else baseline.mode,
     )
     parts, unmatched = checks_of_parts(measurement, budget.parts, (baseline or Baseline()).modules)
     verdict = structs.replace(verdict, parts=parts)

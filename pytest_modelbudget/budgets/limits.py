@@ -85,6 +85,8 @@ def _prefix_of(metric: str, suffix: str) -> str | None:
     for unit in ("", *METRICS[metric].units):
         prefix = suffix.removesuffix(unit).rstrip(" ")
         separated = suffix.endswith(f" {unit}") and prefix != ""
+        if unit == "B" and suffix == "kB" and METRICS[metric].binary:
+            return "K"
         if not suffix.endswith(unit) or prefix not in prefixes or (prefix.endswith("i") and not unit):
             continue
         # "7B" is seven billion or seven bytes: in a limit on bytes the unit needs its prefix.

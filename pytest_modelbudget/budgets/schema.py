@@ -12,28 +12,36 @@ import msgspec
 from msgspec import Meta
 
 from pytest_modelbudget.metrics import METRICS, Metric
-from pytest_modelbudget.specs import DTYPES
+from pytest_modelbudget.specs import DTYPES, FLOATS
 
 ID = "https://github.com/pytest-modelbudget/pytest-modelbudget/blob/main/pytest_modelbudget/budgets/table.schema.json"
 
 _SIZE = r"([0-9]+|\{ *[0-9]+( *, *[0-9]+)* *\})"
-_SPEC = rf"^ *(scalar|{_SIZE}(x{_SIZE})*)( +({'|'.join(DTYPES)}))? *$"
+_SPEC = rf" *(scalar|{_SIZE}(x{_SIZE})*)( +({'|'.join(DTYPES)})( *= *-?[0-9]+)?)? *"
+_NO_SPEC = r"(?! *([0-9{]|scalar\b)).*"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_FACTORY = rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$"
 
 Percent = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?%|none)$", examples=["1%"])]
 # Written out: msgspec 0.22 frees memory twice for such a union of a string, a list and a dict.
-_INPUT = {"type": "string", "pattern": _SPEC, "examples": ["1x3x224x224", "1x128 int64"]}
-_SEVERAL = {"type": "array", "items": _INPUT, "minItems": 1}
-_BY_KEYWORD = {"type": "object", "additionalProperties": _INPUT, "minProperties": 1}
-Inputs = Annotated[Any, Meta(extra_json_schema={"anyOf": [_INPUT, _SEVERAL, _BY_KEYWORD]})]
+_REF_TO_INPUT = {"$ref": "#/definitions/Input"}
+_INPUT = {
+    "title": "Input",
+    "description": 'A spec, a number, a boolean, "None", another string, or a list or table of inputs.',
+    "anyOf": [
+        {"type": "string", "pattern": f"^({_SPEC}|{_NO_SPEC})$", "examples": ["1x3x224x224", "1x128 int64"]},
+        {"type": ["number", "boolean"]},
+        {"type": "array", "items": _REF_TO_INPUT},
+        {"type": "object", "additionalProperties": _REF_TO_INPUT},
+    ],
+}
+Inputs = Annotated[Any, Meta(extra_json_schema={"allOf": [_REF_TO_INPUT], "minItems": 1, "minProperties": 1})]
 Exponent = Literal["constant", "linear", "quadratic", "cubic"] | Annotated[float, Meta(ge=0, lt=100)]
 Severity = Literal["report", "warn", "error"]
 
 
 def _limit(metric: Metric) -> Any:
     """Return the type of a limit: an int, or a number with a prefix and the metric's unit."""
-    prefixes = "[KMGTP]i?" if metric.binary else "[KMGTP]"
+    prefixes = "([KMGTP]i?|k(?=B))" if metric.binary else "[KMGTP]"
     prefixes = f"({prefixes}|B)" if metric.billions else prefixes
     units = "|".join(metric.units)
     pattern = rf"^([0-9]+(_[0-9]+)*(\.[0-9]+)?( ?{prefixes})?( ?({units}))?|none)$"
@@ -61,9 +69,13 @@ _DECLARING = {
     "factory": Annotated[
         str, Meta(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$", examples=["acme.models:Net"])
     ],
+    "like": str,
+    "positional": list[Any],
     "arguments": dict[str, Any],
     "inputs": Inputs,
     "method": Annotated[str, Meta(pattern=rf"^{_NAME}$")],
+    "train": bool,
+    "dtype": Literal[FLOATS],
     "backward": bool,
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }
@@ -100,5 +112,5 @@ def table_schema(tool_name: str = "modelbudget") -> dict[str, Any]:
         "$id": ID,
         "title": f"[tool.{tool_name}]",
         **root,
-        "definitions": definitions,
+        "definitions": {**definitions, "Input": _INPUT},
     }

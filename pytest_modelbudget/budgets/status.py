@@ -13,7 +13,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
 from pytest_modelbudget.measurement import human, percent, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.outline import pattern
+from pytest_modelbudget.names import pattern
 
 Level = Literal["error", "warning", "good", "plain"]
 """How good a status is: it fails, it warns, it is within its budget, or nobody set one."""
@@ -257,9 +257,16 @@ def _fine(verdict: Verdict) -> Status:
     rooms = [one for one in found if one.left]
     parts = [f"{rooms[0].left} ({rooms[0].label})"] if rooms else []
     moved = [one for one in found if one.moved and not one.is_echo]
+    if verdict.mode_before:
+        parts.append(in_modes(verdict.mode_before, verdict.mode))
     moved.sort(key=lambda one: -abs((one.value or 0) - (one.before or 0)) / (one.before or 1))
     parts += [f"{one.label} {signed_percent(one.before or 0, one.value or 0)}" for one in moved[:_NAMED]]
     return Status("within", "good", ", ".join(["ok", *parts, *(["new"] if is_new(verdict) else [])]))
+
+
+def in_modes(before: str, now: str | None) -> str:
+    """Return why the costs of a model differ that did not grow: ``measured in eval now, in train before``."""
+    return f"measured in {now} now, in {before} before"
 
 
 def is_new(verdict: Verdict) -> bool:
@@ -276,7 +283,7 @@ def is_less(verdict: Verdict) -> bool:
 
 def has_moved(verdict: Verdict) -> bool:
     """Return whether any metric is not what it was in the baseline."""
-    return any(check.before not in (None, check.value) for check in verdict.checks)
+    return bool(verdict.mode_before) or any(check.before not in (None, check.value) for check in verdict.checks)
 
 
 def echoes(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> dict[str, str]:

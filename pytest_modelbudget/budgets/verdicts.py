@@ -9,7 +9,7 @@ from msgspec import Struct
 from pytest_modelbudget.budgets.growth import Growth
 from pytest_modelbudget.budgets.limits import Limit
 from pytest_modelbudget.budgets.places import Place
-from pytest_modelbudget.measurement import OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import Mode, OperatorCost, TensorSpec
 
 Kind = Literal[
     "over", "grown", "unknown_operators", "steeper", "not_measured", "no_module", "unbudgeted", "new", "warned"
@@ -101,7 +101,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     A model's identity is its name and its ``inputs``; ``named`` tells a name that the user gave from the class.
     ``checks`` has every metric that was measured or limited, ``parts`` what is limited of its modules, and ``problems``
     the errors before the warnings. ``message`` is the project's note on its budget. ``baseline`` tells whether the
-    project has a baseline, and this model in it.
+    project has a baseline, and this model in it. ``mode`` is that in which the model ran, and ``mode_before`` that of
+    the baseline, where it is another and the model costs another amount: such costs are not compared.
     """
 
     model: str
@@ -113,6 +114,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     baseline: Literal["none", "new", "known"] = "none"
     parts: tuple[Check, ...] = ()
     scaling: tuple[Scaling, ...] = ()
+    mode: Mode | None = None
+    mode_before: Mode | None = None
 
     @property
     def name(self) -> str:

@@ -114,21 +114,56 @@ def _add_measuring(commands: Any) -> None:
     written.add_argument("--config", default="pyproject.toml", metavar="PATH", help="(default: pyproject.toml)")
     written.set_defaults(run=_init)
     for parser in (measured, written):
-        parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
-        parser.add_argument(
-            "--inputs",
-            action="extend",
-            nargs="+",
-            default=[],
-            metavar="SPEC",
-            help='1x3x224x224, "1x128 int64", or keyword=SPEC; several for several inputs',
-        )
-        parser.add_argument(
-            "--arguments", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="of the factory"
-        )
-        parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
-        parser.add_argument("--backward", action="store_true", help="measure the training cost too")
-        parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")
+        _add_model_options(parser)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which models are built and how they are called, as the keys of an entry do."""
+    parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
+    parser.add_argument(
+        "--inputs",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="INPUT",
+        help='1x3x224x224, "1x128 int64", module:function, or keyword=INPUT; several for several inputs',
+    )
+    parser.add_argument(
+        "--positional", action="extend", nargs="+", default=[], metavar="VALUE", help="arguments of the factory"
+    )
+    parser.add_argument(
+        "--arguments", action=_Arguments, nargs="+", default=[], metavar="NAME=VALUE", help="of the factory"
+    )
+    parser.add_argument(
+        "--name",
+        action=_Name,
+        dest="variants",
+        default=[],
+        metavar="NAME",
+        help="of a model; several for variants, with the --arguments of each behind its name",
+    )
+    parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
+    parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
+    parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
+    parser.add_argument("--backward", action="store_true", help="measure the training cost too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")
+
+
+class _Name(argparse.Action):
+    """Begin a variant: its name, and the arguments that follow."""
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: Any = None) -> None:  # noqa: ARG002
+        namespace.variants = [*namespace.variants, (value, [])]
+
+
+class _Arguments(argparse.Action):
+    """Add arguments to the variant whose name came last; before the first name they are those of all."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:  # noqa: ARG002
+        if namespace.variants:
+            namespace.variants[-1][1].extend(values)
+        else:
+            namespace.arguments = [*namespace.arguments, *values]
 
 
 class _Parser(argparse.ArgumentParser):

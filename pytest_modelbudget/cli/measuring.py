@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,44 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from pytest_modelbudget.cli.sources import SourceError, write
-from pytest_modelbudget.factories import FactoryError, imported, is_factory_name
+from pytest_modelbudget.factories import FactoryError, builder, example_inputs, is_name_of_object
 from pytest_modelbudget.measurement import Measurement, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
 _LIMITED = ("params", "macs", "training_macs")
 """The metrics of which a new entry limits each that was measured."""
+_KEYWORD = re.compile(r"\s*(?P<key>[^\W\d]\w*)\s*=(?P<value>.*)", re.DOTALL)
+_SAYS_NOTHING = re.compile("(build|create|from|get|load|make)(_.*)?")
+_NAMES_A_MODEL = re.compile(r"[^\W\d][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """One model that the command line asks for; ``like`` is the first that the same factory builds."""
+
+    name: str
+    factory: str
+    arguments: Mapping[str, Any]
+    like: _Model | None = None
 
 
 def measure_all(options: Namespace) -> int:
-    """Measure every factory, and print what was found. The exit code is 1 where a count is only a lower bound."""
-    found = [_measure(factory, options) for factory in options.factories]
+    """Measure every model, and print what was found. The exit code is 1 where a count is only a lower bound."""
+    models = _models(options)
+    found = [_measure(model, options) for model in models]
     if options.format == "json":
         text = msgspec.json.format(msgspec.json.encode([one.as_dict() for one in found]), indent=2).decode()
     elif options.format == "markdown":
         text = side_by_side(found)
     else:
-        text = "\n\n".join(_shown(one, factory, options) for one, factory in zip(found, options.factories, strict=True))
+        text = "\n\n".join(_shown(one, model, options) for one, model in zip(found, models, strict=True))
     print(text)
     return int(not all(one.complete for one in found))
 
 
 def init(options: Namespace) -> int:
-    """Write an entry for every factory into the table, and none that exists already."""
+    """Write an entry for every model into the table, and none that exists already."""
     path = Path(options.config)
     try:
         before = path.read_bytes().decode("utf-8") if path.exists() else ""
@@ -45,35 +60,71 @@ def init(options: Namespace) -> int:
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise SourceError(f"{path}: cannot be read: {error}") from None
     known = _table(document, "tool", "modelbudget", "models")
-    names = [_name(factory) for factory in options.factories]
+    models = _models(options)
+    names = [model.name for model in models]
     twice = [name for name in names if name in known or names.count(name) > 1]
     if twice:
         raise SourceError(
-            f"{path}: there is an entry [tool.modelbudget.models.{twice[0]}] already; nothing was written"
+            f"{path}: there is an entry [tool.modelbudget.models.{twice[0]}] already; nothing was written. Give "
+            "another one by --name"
         )
-    for name, factory in zip(names, options.factories, strict=True):
-        known.add(name, _entry(_measure(factory, options), factory, options))
+    for model in models:
+        known.add(model.name, _entry(_measure(model, options), model, options))
     text = tomlkit.dumps(document)
     write(path, text.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in before else text)
     print(f"{path}: {', '.join(names)}")
     return 0
 
 
-def _measure(factory: str, options: Namespace) -> Measurement:
-    """Return the measurement of one factory. Raises SourceError, on one line, for whatever goes wrong."""
+def _models(options: Namespace) -> list[_Model]:
+    """Return the models of the command line: one for each factory, or for each ``--name`` of a single factory."""
+    factories, variants = options.factories, options.variants
+    for factory in factories:
+        if not is_name_of_object(factory):
+            raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')
+    if len(factories) > 1 and variants and len(variants) != len(factories):
+        raise SourceError(f"--name: {len(factories)} factories have {len(variants)} names; name all of them, or none")
+    if len(factories) == 1:
+        factories = factories * max(len(variants), 1)
+    found: list[_Model] = []
+    for factory, (name, more) in zip(factories, variants or [("", [])] * len(factories), strict=True):
+        arguments = dict(map(_argument, [*options.arguments, *more]))
+        like = next((model for model in found if model.factory == factory), None)
+        found.append(_Model(name or _default_name(factory, options.positional, arguments), factory, arguments, like))
+    return found
+
+
+def _default_name(factory: str, positional: Sequence[Any], arguments: Mapping[str, Any]) -> str:
+    """Return a name for what a factory builds: the factory's own, unless it only says that it builds something."""
+    module, _, attribute = factory.partition(":")
+    *owner, name = attribute.split(".")
+    if not _SAYS_NOTHING.fullmatch(name):
+        return name
+    texts = [text for text in (*map(_value, positional), *arguments.values()) if isinstance(text, str)]
+    named = [text for text in texts if _NAMES_A_MODEL.fullmatch(text)]
+    if len(named) == 1:
+        return named[0]
+    return owner[-1] if owner else module.rpartition(".")[2]
+
+
+def _measure(model: _Model, options: Namespace) -> Measurement:
+    """Measure what one factory builds. Raises SourceError for whatever goes wrong."""
     from pytest_modelbudget.counting import measure
 
-    if not is_factory_name(factory):
-        raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')
     inputs = _inputs(options.inputs)
+    given: dict[str, Any] = {"inputs": inputs}
     try:
-        build = imported(factory, Path.cwd())
-        arguments = dict(map(_argument, options.arguments))
+        build = builder(model.factory, [*map(_value, options.positional)], model.arguments, Path.cwd())
+        if inputs is not None and inputs.function:
+            args, kwargs = example_inputs(inputs.function, Path.cwd())
+            given = {"args": args, "kwargs": kwargs}
         return measure(
-            partial(build, **arguments) if arguments else build,
-            input_size=None if inputs is None else inputs.as_input_size(),
+            build,
+            **given,
             method=options.method,
-            name=_name(factory),
+            name=model.name,
+            train=options.train or None,
+            dtype=options.dtype,
             backward=options.backward,
         )
     except FactoryError as error:
@@ -84,19 +135,15 @@ def _measure(factory: str, options: Namespace) -> Measurement:
         hint = "" if options.verbose else " (-v shows where)"
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         notes: list[str] = getattr(error, "__notes__", [])
-        raise SourceError(f"{factory}: {'; '.join([reason, *notes])}{hint}") from None
+        raise SourceError(f"{model.factory}: {'; '.join([reason, *notes])}{hint}") from None
 
 
 def _inputs(given: list[str]) -> Inputs | None:
-    """Return the inputs of the command line: specs by position, or all of them as ``keyword=spec``."""
+    """Return the inputs of the command line: by position, or all of them as ``keyword=input``."""
     if not given:
         return None
-    pairs = [text.partition("=") for text in given]
     try:
-        if all(equal for _, equal, _ in pairs):
-            inputs = parse_inputs({key.strip(): spec for key, _, spec in pairs})
-        else:
-            inputs = parse_inputs(given)
+        inputs = parse_inputs(_as_in_a_table(given))
     except SpecError as error:
         raise SourceError(f"--inputs: {error}") from None
     if inputs.steps > 1:
@@ -104,35 +151,45 @@ def _inputs(given: list[str]) -> Inputs | None:
     return inputs
 
 
+def _as_in_a_table(given: list[str]) -> Any:
+    """Return the inputs of the command line as they stand in a table."""
+    pairs = [_KEYWORD.fullmatch(text) for text in given]
+    if all(pairs):
+        return {pair["key"]: _value(pair["value"]) for pair in pairs if pair}
+    return _value(given[0]) if len(given) == 1 else [*map(_value, given)]
+
+
 def _argument(text: str) -> tuple[str, Any]:
-    """Return the name and value of ``depth=50``; the value is one of TOML, or else a string."""
-    key, equal, value = text.partition("=")
-    if not equal or not key.isidentifier():
+    """Return the name and value of ``depth=50``."""
+    pair = _KEYWORD.fullmatch(text)
+    if pair is None:
         raise SourceError(f"--arguments {text}: write name=value, as in depth=50")
+    return pair["key"], _value(pair["value"])
+
+
+def _value(text: str) -> Any:
+    """Return the value of TOML that a text is, or else the text."""
     try:
-        return key, tomlkit.parse(f"x = {value}").unwrap()["x"]
+        return tomlkit.parse(f"x = {text}").unwrap()["x"]
     except TOMLKitError:
-        return key, value
+        return text
 
 
-def _name(factory: str) -> str:
-    return factory.rpartition(":")[2].rpartition(".")[2]
-
-
-def _shown(measurement: Measurement, factory: str, options: Namespace) -> str:
+def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     tables = tomlkit.document()
-    _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, factory, options))
-    how = f"{measurement.run} run" if measurement.run else "nothing was run: give --inputs"
+    _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
+    ran = [f"{word} {noun}" for word, noun in ((measurement.run, "run"), (measurement.mode, "mode")) if word]
+    how = ", ".join(ran) or "nothing was run: give --inputs"
     return "\n".join(
         (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
     )
 
 
-def _entry(measurement: Measurement, factory: str, options: Namespace) -> tomlkit.items.Table:
+def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlkit.items.Table:
     """Return the entry of a model, with limits that it just keeps."""
     entry = tomlkit.table()
-    for key, value in _keys(factory, options):
-        entry.add(key, value)
+    for key, value in _keys(model, options):
+        entry.add(key, _inline(value) if isinstance(value, Mapping) else value)
     for metric in _LIMITED:
         value = getattr(measurement, metric)
         if value is not None:
@@ -140,20 +197,20 @@ def _entry(measurement: Measurement, factory: str, options: Namespace) -> tomlki
     return entry
 
 
-def _keys(factory: str, options: Namespace) -> Iterator[tuple[str, Any]]:
-    yield "factory", factory
-    if options.arguments:
-        yield "arguments", _inline(dict(map(_argument, options.arguments)))
-    if options.inputs:
-        pairs = [text.partition("=") for text in options.inputs]
-        if all(equal for _, equal, _ in pairs):
-            yield "inputs", _inline({key.strip(): spec for key, _, spec in pairs})
-        else:
-            yield "inputs", options.inputs[0] if len(options.inputs) == 1 else options.inputs
-    if options.method != "forward":
-        yield "method", options.method
-    if options.backward:
-        yield "backward", True
+def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
+    if model.like is not None:
+        before = model.like.arguments
+        yield "like", model.like.name
+        own = {key: value for key, value in model.arguments.items() if key not in before or before[key] != value}
+        if own:
+            yield "arguments", own
+        return
+    yield "factory", model.factory
+    inputs = _as_in_a_table(options.inputs) if options.inputs else None
+    given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
+    given |= {"method": options.method if options.method != "forward" else None}
+    given |= {"train": options.train, "dtype": options.dtype, "backward": options.backward}
+    yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 
 def _inline(values: Mapping[str, Any]) -> tomlkit.items.InlineTable:

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from pytest_modelbudget.counting.asking import inputs
+from pytest_modelbudget.counting.asking import inputs as asking
+from pytest_modelbudget.counting.asking.input_tensors import Inputs as CallInputs
 from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import is_interrupt
@@ -26,7 +27,9 @@ from pytest_modelbudget.counting.torch_private import (
     unseen_by_function_modes,
 )
 from pytest_modelbudget.counting.user_code import ShapeRunFailure, raise_unchanged
+from pytest_modelbudget.factories import example_inputs
 from pytest_modelbudget.measurement import Measurement, MeasurementError
+from pytest_modelbudget.specs import Inputs
 
 _one_at_a_time = threading.RLock()
 
@@ -56,11 +59,14 @@ def measure(
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    input_size: Any = None,
+    inputs: Any = None,
     method: str = "forward",
     name: str | None = None,
+    train: bool | None = None,
+    dtype: Any = None,
     backward: bool = False,
     flops_per_mac: int = 2,
+    input_size: Any = None,
 ) -> Measurement:
     """Measure the params, MACs and FLOPs of a model for one set of inputs.
 
@@ -68,15 +74,22 @@ def measure(
 
     :param model: a module, or a callable without required arguments that returns one. A callable is built without
         allocating or initialising its weights.
-    :param args: the positional inputs. A tuple or list is unpacked, anything else is one input.
+    :param args: the positional inputs. A tuple is unpacked, anything else is one input.
     :param kwargs: the keyword inputs.
-    :param input_size: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec
-        such as ``"1x128 int64"``, or a list or dict (by keyword) of them. Without a dtype an input has that of the
-        model's floating-point weights; integers are zeros, booleans are true, and floats have no values.
+    :param inputs: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec such
+        as ``"1x128 int64"`` or ``"1x8 int64 = 63"``, or nested lists and dicts (by keyword) of them, with numbers,
+        booleans and strings as they are; or the name of a function that returns the inputs, ``"acme.data:batch"``.
+        Without a dtype an input has that of the model's floating-point weights; integers are zeros unless they say
+        otherwise, booleans are true, and floats have no values.
     :param method: what to run instead of the model itself: ``"encode"``, or ``"generate"``, which needs a real run.
     :param name: the model's name in reports; by default the factory's name or the class.
+    :param train: whether the model runs in train mode or in eval mode. By default a module runs as it is, and what a
+        callable builds in eval mode, unless it is measured with ``backward`` or its ``training_step``. A module is left
+        in the mode in which it was.
+    :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure the training cost too: forward, and backward of the sum of every output that requires grad.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
+    :param input_size: the older name of ``inputs``.
     :return: exact integers. Without any inputs only params, trainable params and bytes of weights.
     :raises TypeError: for a model that is none, a factory that returns something else, or inputs of the wrong kind.
     :raises ValueError: for a name with control characters.
@@ -85,13 +98,29 @@ def measure(
     An exception of the model is raised unchanged, with a note; time limits and interrupts pass through at once.
     """
     __tracebackhide__ = True
-    inputs.check_model(model)
-    scale, name, method = inputs.check_convention(flops_per_mac), inputs.check_name(name), inputs.check_method(method)
-    call_inputs = inputs.check_arguments(args, kwargs, input_size)
-    task = Task(model, call_inputs, input_size is not None, name, backward, scale, method)
+    task = Task(
+        asking.check_model(model),
+        *_given(args, kwargs, inputs, input_size),
+        method=asking.check_method(method),
+        name=asking.check_name(name),
+        train=asking.check_train(train),
+        dtype=asking.check_dtype(dtype, model),
+        backward=backward,
+        flops_per_mac=asking.check_convention(flops_per_mac),
+    )
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+
+
+def _given(args: Any, kwargs: Any, inputs: Any, input_size: Any) -> tuple[CallInputs | None, Inputs | None]:
+    """Return the inputs with values, or what to make them of; neither where only weights can be measured."""
+    given, sized = asking.check_arguments(args, kwargs), asking.check_inputs(inputs, input_size)
+    if given is not None and sized is not None:
+        raise TypeError(f"give {'input_size' if inputs is None else 'inputs'} or args/kwargs, not both")
+    if sized is not None and sized.function:
+        return asking.check_arguments(*example_inputs(sized.function, None)), None
+    return given, sized
 
 
 def _measured_alone(task: Task) -> Measurement | Exception:

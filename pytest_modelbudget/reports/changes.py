@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.outline import pattern
+from pytest_modelbudget.names import pattern, times
 from pytest_modelbudget.results.standings import Cause
 
 _SHOWN = 5
@@ -25,9 +25,9 @@ def signed(amount: int, metric: str = "") -> str:
 
 def _cause(cause: Cause) -> str:
     name = pattern(cause.modules) or "the model itself"
-    times = f" x{len(cause.modules):,}" if len(cause.modules) > 1 else ""
+    number = times(len(cause.modules))
     if cause.kind == "moved":
-        return f"{pattern(cause.moved_from)} is now {name}{times}"
+        return f"{pattern(cause.moved_from)} is now {name}{number}"
     amounts = [f"{signed(amount, metric)} {METRICS[metric].label}" for metric, amount in cause.amounts.items()]
     word = {"appeared": ["new"], "vanished": ["gone"]}.get(cause.kind, [])
-    return f"{name} {cause.cls}{times} ({', '.join([*word, *amounts])})"
+    return f"{name} {cause.cls}{number} ({', '.join([*word, *amounts])})"

@@ -31,7 +31,8 @@ def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     statuses = [("status", ""), *((one.kind, _COLOURS[one.kind]) for one in told)]
     lines = [Line(ljust(text, room) + GAP, *status) for text, status in zip(texts, statuses, strict=False)]
     for one in told:
-        lines += map(Line, ["", _name(one), *(f"  {cause}" for cause in why(one.causes))] if one.causes else ())
+        reasons = [*filter(None, [one.other_mode]), *why(one.causes)]
+        lines += map(Line, ["", _name(one), *(f"  {reason}" for reason in reasons)] if reasons else ())
     same = len(comparisons) - len(told)
     if same or not told:
         lines += map(Line, [*([""] if told else []), f"{counted(same, 'model')} unchanged"])
@@ -43,7 +44,11 @@ def side_by_side(found: Sequence[Measurement]) -> str:
     metrics = [metric for metric in METRICS if any(getattr(one, metric) is not None for one in found)]
     words = words_for_inputs(found)
     rows = [
-        (escaped(one.name), words[one.name, one.inputs], *(human(getattr(one, metric), metric) for metric in metrics))
+        (
+            escaped(one.name),
+            ", ".join(filter(None, [words[one.name, one.inputs], one.mode])),
+            *(human(getattr(one, metric), metric) for metric in metrics),
+        )
         for one in found
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))

@@ -29,7 +29,9 @@ def spreadsheet(run: Run) -> str:
     def write(*cells: object) -> None:
         writer.writerow(map(_no_formula, cells))
 
-    writer.writerow(["model", "inputs", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"])
+    writer.writerow(
+        ["model", "inputs", "mode", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"]
+    )
     words = words_for_inputs(run.models)
     for model in run.models:
         inputs = words[model.name, model.inputs]
@@ -37,10 +39,10 @@ def spreadsheet(run: Run) -> str:
         for check in (*model.verdict.checks, *model.verdict.parts):
             limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
             kind = problems.get(check.subject)
-            write(model.name, inputs, check.module, check.metric, check.value, *limits, kind)
+            write(model.name, inputs, model.verdict.mode, check.module, check.metric, check.value, *limits, kind)
         for problem in model.verdict.problems:
             if not problem.metric:
-                write(model.name, inputs, problem.module, *[None] * 6, problem.kind)
+                write(model.name, inputs, model.verdict.mode, problem.module, *[None] * 6, problem.kind)
     return text.getvalue()
 
 
@@ -74,7 +76,8 @@ def benchmark(run: Run) -> str:
     entries = []
     for model, check in _measured(run):
         name, unit = f"{_name(model, words)} {check.metric}", METRICS[check.metric].units[0]
-        entries.append({"name": name, "value": check.value, "unit": unit})
+        mode = {"extra": f"{model.verdict.mode} mode"} if model.verdict.mode else {}
+        entries.append({"name": name, "value": check.value, "unit": unit, **mode})
     return _json(entries)
 
 

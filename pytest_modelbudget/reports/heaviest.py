@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_modelbudget.measurement import ModuleCost, in_one_unit, percent
+from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.wording import counted
 
@@ -49,5 +50,4 @@ def _most_of(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]
 
 
 def _named(group: Group, model: str) -> tuple[str, str, str]:
-    times = f"x{len(group.names):,}" if len(group.names) > 1 else ""
-    return group.name or f"{model} itself", group.cls, times
+    return group.name or f"{model} itself", group.cls, times(len(group.names)).strip()

@@ -35,6 +35,8 @@ def properties(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
 
 
 def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    if verdict.mode is not None:
+        yield ".mode", verdict.mode
     for check in (*verdict.checks, *verdict.parts):
         part = "" if check.module is None else f"[{check.module}]"
         if check.value is not None:

@@ -19,7 +19,7 @@ from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.lines import NO_BREAK, not_measured
 from pytest_modelbudget.reports.message import remedies
 from pytest_modelbudget.reports.terminal import counts
-from pytest_modelbudget.reports.wording import as_many_as_fit, bounded, convention, counted, listed, numbers
+from pytest_modelbudget.reports.wording import as_many_as_fit, bounded, counted, counted_how, listed, numbers
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.comparing import Comparison
 from pytest_modelbudget.results.standings import Cause, Standing, standings
@@ -228,7 +228,7 @@ def _reasons(one: _Model) -> tuple[str, list[str]]:
     """Return the name of a model, and why it is as it is: what changed, what to do, where its limit stands."""
     model, standing = one.standing.model, one.standing
     assert model is not None
-    found = why(one.changes())
+    found = [*filter(None, [one.against.other_mode if one.against else ""]), *why(one.changes())]
     if standing.fails:
         for text in remedies(standing.verdict, model.measurement):
             lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -293,7 +293,7 @@ def _details(title: str, lines: Iterable[str]) -> list[str]:
 
 def _tail(run: Run) -> list[str]:
     line = not_measured(run)
-    return [*([f"{escaped(line)}.", ""] if line else []), f"{convention(run.flops_per_mac)}."]
+    return [*([f"{escaped(line)}.", ""] if line else []), f"{counted_how(run, standings(run))}."]
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> list[str]:
@@ -316,7 +316,9 @@ def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> 
     changed = [one for one in comparisons if one.kind != "same"]
     grown = sum(one.kind == "grown" for one in changed)
     rows = [row for one in changed for row in _compared_rows(one)]
-    reasons = [(escaped(one.name), [*map(escaped, why(one.causes))]) for one in changed]
+    reasons = [
+        (escaped(one.name), [*map(escaped, filter(None, [one.other_mode, *why(one.causes)]))]) for one in changed
+    ]
     verdict = f"## {counted(grown, 'model')} grew" if grown else "## No model grew"
     same = len(comparisons) - len(changed)
     tail = [f"{counted(same, 'model')} unchanged."] if same else []

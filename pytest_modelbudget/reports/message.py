@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 
 from tabulate import tabulate
 from wcwidth import width as width_of
 
-from pytest_modelbudget.budgets import Limit, Problem, Verdict
+from pytest_modelbudget.budgets import Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
 from pytest_modelbudget.measurement import Measurement, OperatorCost, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.hints import hints
 from pytest_modelbudget.reports.lines import wrapped
 from pytest_modelbudget.reports.wording import (
     WITHOUT_INPUTS,
@@ -176,14 +176,14 @@ def _details(one: Standing, measurement: Measurement, heading: str) -> Iterator[
     told = [any(column) for column in zip(*rows, strict=True)]
     headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
     yield from _aligned([headings, *rows])
-    lines = [f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ]
+    lines = [*dict.fromkeys(f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ)]
     lines += [f"limit: {place}" for place in _places(one)]
     lines += [f"since the baseline: {cause}" for cause in why(one.causes)]
     if any(found.grown for found in one.excesses):
         lines.append("accept the growth: pytest --modelbudget-update")
     if not one.causes:
         lines += _heaviest(measurement, one.excesses)
-    lines += [hint for found in one.excesses for hint in _hint(found, measurement)]
+    lines += [hint for found in one.excesses for hint in hints(found, measurement)]
     lines.append(f"counted: {'; '.join(circumstances(measurement))}")
     if one.verdict.message:
         lines.append(f"note: {one.verdict.message}")
@@ -222,26 +222,6 @@ def _heaviest(measurement: Measurement, excesses: Sequence[Finding]) -> Iterator
         yield from _aligned(part.rows, indent=2)
         if part.rest:
             yield f"  {part.rest}"
-
-
-def _hint(problem: Finding, measurement: Measurement) -> Iterator[str]:
-    """Tell those who took a paper's MACs, which papers call FLOPs, for FLOPs."""
-    macs = {"flops": measurement.macs, "training_flops": measurement.training_macs}.get(problem.metric)
-    limit = problem.limit
-    if macs is None or limit is None or measurement.flops_per_mac == 1:
-        return
-    if macs <= limit.value + _half_of_last_digit(limit) and macs * 5 >= limit.value * 4:
-        meant = problem.metric.replace("flops", "macs")
-        text = limit.text.replace(" ", "").replace(",", "_")
-        yield f"hint: {measurement.name}'s {limit.text} are MACs; did you mean {meant}='{text}'?"
-
-
-def _half_of_last_digit(limit: Limit) -> Fraction:
-    """Return what rounding may have taken away: 0.05 G of a limit that was declared as 4.1 G."""
-    number = limit.text.partition(" ")[0].replace(",", "")
-    decimals = len(number.partition(".")[2])
-    unit = Fraction(limit.value, 1) / Fraction(number) if limit.value else Fraction(1)
-    return Fraction(1, 2 * 10**decimals) * unit
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:

@@ -13,8 +13,8 @@ from pytest_modelbudget.outline import tree
 from pytest_modelbudget.reports.lines import GAP, Line, notes_on, wrapped
 from pytest_modelbudget.reports.wording import (
     circumstances,
-    convention,
     counted,
+    counted_how,
     shown_value,
     value_and_limit,
 )
@@ -41,7 +41,7 @@ def summary(run: Run, width: int, verbosity: int = 0, encoding: str = "utf-8") -
         lines += _table(shown, width, encoding)
         trees = [line for model in shown for line in _tree(model, verbosity, width)]
         lines += [*trees, *([Line("")] if trees else [])]
-        lines += _footer(models, run.flops_per_mac, width, brief=verbosity < 0)
+        lines += _footer(models, run, width, brief=verbosity < 0)
     return [*lines, *(line for note in notes_on(run, width) for line in wrapped(note, width))]
 
 
@@ -112,15 +112,15 @@ def _tree(model: Standing, verbosity: int, width: int) -> Iterator[Line]:
         yield from wrapped(line, width, break_words=True) if width_of(line) > width else [Line(line)]
 
 
-def _footer(models: Sequence[Standing], flops_per_mac: int, width: int, *, brief: bool) -> list[Line]:
+def _footer(models: Sequence[Standing], run: Run, width: int, *, brief: bool) -> list[Line]:
     """Return how many models are how, and of which metric the least is left; ``brief`` says only what is wrong."""
     parts = [counts(models)]
     closest = closest_to_limit(models)
     if closest and not brief:
         parts.append(closest)
     lines = [line for part in parts for line in wrapped(f"{part}.", width)]
-    last = f"{lines[-1].text} {convention(flops_per_mac)}."
-    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, Line(f"{convention(flops_per_mac)}.")]
+    last = f"{lines[-1].text} {counted_how(run, models)}."
+    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, Line(f"{counted_how(run, models)}.")]
 
 
 def counts(models: Sequence[Standing]) -> str:

@@ -8,10 +8,11 @@ from wcwidth import width as width_of
 
 from pytest_modelbudget.budgets import Limit, Problem
 from pytest_modelbudget.budgets.status import Finding
-from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human
+from pytest_modelbudget.measurement import Measurement, Mode, OperatorCost, exactly, human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.results import Incomplete, Run
 from pytest_modelbudget.results.folding import FoldedMeasurement
+from pytest_modelbudget.results.standings import Standing
 
 
 def numbers(metric: str, value: int | None, limit: Limit | None, before: int | None = None) -> tuple[str, str, str]:
@@ -57,12 +58,26 @@ def convention(flops_per_mac: int) -> str:
     return f"1 MAC = {counted(flops_per_mac, 'FLOP')}"
 
 
+def counted_how(run: Run, models: Sequence[Standing]) -> str:
+    """Return the convention in use and the mode of the models: ``1 MAC = 2 FLOPs, eval mode (train mode: net)``."""
+    names: dict[Mode, list[str]] = {}
+    for model in models:
+        if model.verdict.mode is not None:
+            names.setdefault(model.verdict.mode, []).append(model.name)
+    if not names:
+        return convention(run.flops_per_mac)
+    usual, *other = sorted(names, key=lambda mode: -len(names[mode]))
+    but = "".join(f" ({mode} mode: {as_many_as_fit(names[mode], 30)})" for mode in other)
+    return f"{convention(run.flops_per_mac)}, {usual} mode{but}"
+
+
 def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
-    """Return what the numbers of a measurement depend on: convention, inputs, and the kind of run."""
+    """Return what the numbers of a measurement depend on: convention, inputs, the kind of run, and the mode."""
     return [
         convention(measurement.flops_per_mac),
         *([f"inputs {', '.join(map(str, measurement.inputs))}"] if measurement.inputs else []),
         *([f"{measurement.run} run"] if measurement.run else []),
+        *([f"{measurement.mode} mode"] if measurement.mode else []),
     ]
 
 
@@ -80,7 +95,7 @@ def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     return f"{' and '.join(parts)} ran outside of modules"
 
 
-WITHOUT_INPUTS = 'the model was measured without inputs: pass args=, kwargs= or input_size=, or declare inputs = "..."'
+WITHOUT_INPUTS = 'the model was measured without inputs: pass args=, kwargs= or inputs=, or declare inputs = "..."'
 _ASKED_FOR, _BY_OPTION = "the run was asked for {}", "{} changes what is collected"
 _WHY: Mapping[Incomplete, tuple[str, str]] = {
     "selected": (_ASKED_FOR, "a part of the tests"),

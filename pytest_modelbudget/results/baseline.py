@@ -15,26 +15,29 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.status import BYTES_OF_A_WEIGHT
-from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.measurement import Measurement, Mode
+from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 from pytest_modelbudget.results.lock_checks import check_entry, check_keys, check_model
 from pytest_modelbudget.results.lock_lines import (
     Convention,
     Count,
     ModuleLine,
-    counts,
     from_lines,
     to_lines,
-    total,
 )
 
 SCHEMA: Final = 2
 _OLDER: Final = (1,)
 """Schemas that are read too; whatever is written anew has the latest."""
-MOST_MODULES: Final = 10_000_000
-"""More modules than all models of a project have together."""
 DEFAULT_NAME: Final = "modelbudget.lock.json"
+_FOLLOWS: Final = {
+    "trainable_params": "params",
+    "weight_bytes": "params",
+    "flops": "macs",
+    "training_flops": "training_macs",
+}
+"""The metrics that may be left out, and what has to be there then."""
 _CONFLICT = re.compile(r"^(<<<<<<< |=======$|>>>>>>> )", re.MULTILINE)
 
 
@@ -43,24 +46,33 @@ class LockError(Exception):
 
 
 class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
-    """One model for one set of inputs: its metrics, and its modules line by line."""
+    """One model for one set of inputs: its metrics, and its modules line by line.
+
+    An entry without a ``mode`` is of a model that has none, or was not run, or was measured before modes were kept.
+    """
 
     inputs: tuple[str, ...]
     metrics: Mapping[str, Count]
     modules: tuple[ModuleLine, ...]
+    mode: Mode | None = None
 
     @classmethod
     def of(cls, measurement: Measurement) -> LockedModel:
         """Return what is kept of a measurement."""
         metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
         modules = fold(structs.replace(measurement, operators=())).modules
-        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)))
+        return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)), measurement.mode)
 
     def measurement(self, name: str, flops_per_mac: int) -> Measurement:
         """Return the measurement that was kept, without inputs and operators. Raises ValueError if it is none."""
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
-        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True))
+        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in))
+
+    @property
+    def ran_in(self) -> Mode | None:
+        """The mode in which the model ran; before modes were kept, a factory's model ran in train mode."""
+        return self.mode or ("train" if "macs" in self.metrics else None)
 
 
 class Lock(Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,9 +108,8 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema not in (SCHEMA, *_OLDER):
             raise LockError(f"{shown}: has schema {schema}, and this version of the plugin knows {SCHEMA}. {again}")
-        lock = _complete(msgspec.json.decode(text, type=Lock))
+        lock = _checked(msgspec.json.decode(text, type=Lock))
         check_keys(text)
-        _check(lock)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         reason = "is empty" if not text.strip() else f"is not a lock file, or was edited by hand: {error}"
         raise LockError(f"{shown}: {reason}. {again}") from None
@@ -110,43 +121,35 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
     return lock
 
 
-def _complete(lock: Lock) -> Lock:
-    """Return a lock in whose metrics nothing is left out that follows from others. Raises ValueError for bad lines."""
-    models = {
-        name: tuple(structs.replace(one, metrics=_all_metrics(one, lock.flops_per_mac)) for one in found)
-        for name, found in lock.models.items()
-    }
+def _checked(lock: Lock) -> Lock:
+    """Return a lock in whose metrics nothing is left out that follows from others.
+
+    Raises ValueError for what no lock file holds that was written from measurements.
+    """
+    models = {}
+    for name, found in lock.models.items():
+        check_model(name, [model.inputs for model in found])
+        models[name] = tuple(_checked_model(name, model, lock.flops_per_mac) for model in found)
     return structs.replace(lock, schema=SCHEMA, models=models)
 
 
-def _all_metrics(model: LockedModel, flops_per_mac: int) -> Mapping[str, int]:
-    known, sums = model.metrics, total(model.modules)
-    found = {metric: sums[metric] for metric in ("trainable_params", "weight_bytes")}
-    for macs, flops in (("macs", "flops"), ("training_macs", "training_flops")):
-        if macs in known:
-            found[flops] = known[macs] * flops_per_mac
-    found.update(known)
-    return {metric: found[metric] for metric in dict.fromkeys((*METRICS, *found)) if metric in found}
+def _checked_model(name: str, model: LockedModel, flops_per_mac: int) -> LockedModel:
+    tree = from_lines(model.modules, Convention(ran=True, trained=True, flops_per_mac=flops_per_mac))
+    sums = structs.asdict(tree.total())
+    following = {metric: sums[metric] for metric, source in _FOLLOWS.items() if source in model.metrics}
+    found = {**following, **model.metrics}
+    metrics = {metric: found[metric] for metric in dict.fromkeys((*METRICS, *found)) if metric in found}
+    check_entry(name, model.inputs, metrics, model.modules, sums)
+    return structs.replace(model, metrics=metrics)
 
 
-def _told(metrics: Mapping[str, int]) -> dict[str, int]:
+def _stated(metrics: Mapping[str, int]) -> dict[str, int]:
     """Return the metrics that do not follow from others: FLOPs do, and for most models all parameters are trained."""
     params = metrics["params"]
     following = {"flops", "training_flops"}
     following |= {"trainable_params"} if metrics["trainable_params"] == params else set()
     following |= {"weight_bytes"} if metrics["weight_bytes"] in [params * size for size in BYTES_OF_A_WEIGHT] else set()
     return {metric: value for metric, value in metrics.items() if metric not in following}
-
-
-def _check(lock: Lock) -> None:
-    """Raise ValueError for what no lock file holds that was written from measurements."""
-    modules = sum(sum(counts(model.modules)) for models in lock.models.values() for model in models)
-    if modules > MOST_MODULES:
-        raise ValueError(f"its lines stand for {modules} modules, and no project has more than {MOST_MODULES}")
-    for name, models in lock.models.items():
-        check_model(name, [model.inputs for model in models])
-        for model in models:
-            check_entry(name, model.inputs, model.metrics, model.modules, lock.flops_per_mac)
 
 
 def write_lock(lock: Lock) -> str:
@@ -166,9 +169,23 @@ def _model(name: str, models: Iterable[LockedModel]) -> str:
 
 
 def _entry(model: LockedModel) -> str:
-    metrics = ",\n".join(f"      {_json(metric)}: {value}" for metric, value in _told(model.metrics).items())
+    metrics = ",\n".join(f"      {_json(metric)}: {value}" for metric, value in _stated(model.metrics).items())
     modules = ",\n".join(f"      {_spaced(line)}" for line in model.modules)
-    return f'{{"inputs": {_spaced(model.inputs)}, "metrics": {{\n{metrics}\n    }}, "modules": [\n{modules}\n    ]}}'
+    mode = f', "mode": {_json(model.mode)}' if model.mode else ""
+    head = f'"inputs": {_spaced(model.inputs)}{mode}'
+    return f'{{{head}, "metrics": {{\n{metrics}\n    }}, "modules": [\n{modules}\n    ]}}'
+
+
+def other_mode(was: Mode | None, before: Mapping[str, int], now: Measurement) -> Mode | None:
+    """Return the mode ``was`` of an earlier measurement, if it is another than now, and the model cost another amount.
+
+    Then nothing has grown: the two are different computations.
+    """
+    if None in (was, now.mode) or was == now.mode:
+        return None
+    values = now.values()
+    compared = [metric for metric in needing("forward", "backward") if None not in (before.get(metric), values[metric])]
+    return was if any(before[metric] != values[metric] for metric in compared) else None
 
 
 def _json(value: object) -> str:

@@ -8,9 +8,10 @@ from typing import Literal
 from msgspec import Struct
 
 from pytest_modelbudget.budgets.growth import Growth
-from pytest_modelbudget.budgets.status import echoes
-from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.results.baseline import Lock
+from pytest_modelbudget.budgets.status import echoes, in_modes
+from pytest_modelbudget.measurement import Measurement, Mode
+from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.results.baseline import Lock, other_mode
 from pytest_modelbudget.results.difference import Difference, differences
 from pytest_modelbudget.results.run import Run
 from pytest_modelbudget.results.standings import Cause, causes
@@ -25,7 +26,8 @@ class Comparison(Struct, frozen=True):
     """One model before and after.
 
     ``grown`` rose in some metric by more than is allowed, ``shrunk`` fell in some and rose in none; anything else that
-    differs is ``changed``. ``before`` and ``after`` are its metrics.
+    differs is ``changed``. ``before`` and ``after`` are its metrics, and ``modes`` those in which it ran where they
+    differ and the costs do too: then only its weights can have grown.
     """
 
     name: str
@@ -34,6 +36,12 @@ class Comparison(Struct, frozen=True):
     before: Mapping[str, int]
     after: Mapping[str, int]
     differences: tuple[Difference, ...] = ()
+    modes: tuple[Mode, Mode] | None = None
+
+    @property
+    def other_mode(self) -> str:
+        """What is to be said of the modes, where they differ."""
+        return in_modes(*self.modes) if self.modes else ""
 
     @property
     def moved(self) -> list[str]:
@@ -75,8 +83,12 @@ def _compared(key: Identity, before: Measurement | None, after: Measurement | No
     old, new = _metrics(before), _metrics(after)
     if before is None or after is None:
         return Comparison(*key, "added" if before is None else "removed", old, new)
-    changed = differences(before, after)
-    return Comparison(*key, _kind(changed, growth), old, new, changed)
+    changed, was = differences(before, after), other_mode(before.mode, old, after)
+    if was is None or after.mode is None:
+        return Comparison(*key, _kind(changed, growth), old, new, changed)
+    weights = [one for one in changed if METRICS[one.metric].needs == "weights"]
+    kind: Kind = "grown" if _kind(weights, growth) == "grown" else "changed"
+    return Comparison(*key, kind, old, new, changed, (was, after.mode))
 
 
 def _metrics(measurement: Measurement | None) -> dict[str, int]:

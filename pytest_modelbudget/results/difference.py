@@ -6,15 +6,15 @@ same class and the same cost with all below them, are one that moved: neither pl
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct, structs
 
 from pytest_modelbudget.measurement import Measurement, ModuleCost
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.names import grouped, without_numbers
 
 Kind = Literal["grew", "shrank", "appeared", "vanished", "moved"]
 
@@ -138,17 +138,17 @@ def _amount(name: str, module: ModuleCost, metric: str, topmost: dict[str, bool]
 
 def _folded(changes: Iterable[Change]) -> list[Change]:
     """Return one change for those that differ in nothing but the numbers in their names: ``layers.*.up``."""
-    alike: dict[tuple[object, ...], list[Change]] = defaultdict(list)
-    for change in changes:
+
+    def what_is_alike(change: Change) -> Hashable:
         each = change.amount if change.kind != "moved" else 0
-        pattern = tuple(re.sub(r"\d+", "*", name) for name in (*change.modules, *change.moved_from))
-        alike[change.kind, change.cls, each, pattern].append(change)
+        return change.kind, change.cls, each, *map(without_numbers, (*change.modules, *change.moved_from))
+
     return [
         structs.replace(
             group[0],
-            modules=tuple(name for one in group for name in one.modules),
-            moved_from=tuple(name for one in group for name in one.moved_from),
-            amount=sum(one.amount for one in group),
+            modules=tuple(name for change in group for name in change.modules),
+            moved_from=tuple(name for change in group for name in change.moved_from),
+            amount=sum(change.amount for change in group),
         )
-        for group in alike.values()
+        for group in grouped(changes, what_is_alike)
     ]

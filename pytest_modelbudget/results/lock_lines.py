@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final
 from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 
-from pytest_modelbudget.results.folding import FoldedModule, Operator, OwnCosts
+from pytest_modelbudget.folding import FoldedModule, Operator, OwnCosts
 
 MOST_MODULES: Final = 1_000_000
 """More modules than any model has, and few enough to be held in memory."""
@@ -88,37 +88,6 @@ class Convention(Struct, frozen=True):
         )
 
 
-def counts(lines: Iterable[ModuleLine]) -> list[int]:
-    """Return how many modules each line stands for, and name none of them.
-
-    Raises ValueError for one without a parent, and for more modules than a model has.
-    """
-    by_name = {"": 1}
-    found = []
-    for line in lines:
-        parent, _, segment = line.name.rpartition(".")
-        if line.name and (parent not in by_name or not segment):
-            raise ValueError(f'the module "{line.name}" has no {"parent" if segment else "name"}')
-        number = by_name[parent] * _width(segment) if line.name else 1
-        by_name[line.name] = number
-        found.append(number)
-    if sum(found) > MOST_MODULES:
-        raise ValueError(f"its lines stand for {sum(found)} modules, and no model has more than {MOST_MODULES}")
-    return found
-
-
-def total(lines: Sequence[ModuleLine]) -> dict[str, int]:
-    """Return what the modules of some lines add up to, without FLOPs. Raises ValueError as ``counts`` does."""
-    found = dict.fromkeys(("params", "trainable_params", "weight_bytes", "macs", "training_macs"), 0)
-    for line, times in zip(lines, counts(lines), strict=True):
-        found["params"] += times * line.params
-        found["trainable_params"] += times * (line.params if line.trainable_params is None else line.trainable_params)
-        found["weight_bytes"] += times * line.weight_bytes
-        found["macs"] += times * line.macs
-        found["training_macs"] += times * line.training_macs
-    return found
-
-
 def from_lines(lines: Sequence[ModuleLine], convention: Convention) -> FoldedModule:
     """Return the folded tree of which these are the lines. Raises ValueError for lines that are no tree."""
     if not lines or lines[0].name:
@@ -132,7 +101,7 @@ def from_lines(lines: Sequence[ModuleLine], convention: Convention) -> FoldedMod
 def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Convention) -> tuple[FoldedModule, int]:
     line, following = lines[at], at + 1
     segment = line.name.removeprefix(prefix)
-    if "." in segment:
+    if "." in segment or (line.name and not segment):
         raise ValueError(f'the module "{line.name}" does not follow its parent')
     below = f"{line.name}." if line.name else ""
     children = []
@@ -180,6 +149,7 @@ def _segment(keys: tuple[str, ...]) -> str:
     quoted = [_SPECIAL.sub(lambda found: f"%{ord(found[0]):02X}", key) for key in keys]
     if len(keys) == 1:
         return quoted[0]
+    # Not names.ranges, which is for people: this text is read again, and every key has to come back as it was.
     first, last = keys[0], keys[-1]
     if first.isdecimal() and last.isdecimal() and keys == tuple(map(str, range(int(first), int(last) + 1))):
         return f"{{{first}-{last}}}"
@@ -187,32 +157,12 @@ def _segment(keys: tuple[str, ...]) -> str:
 
 
 def _keys(segment: str) -> tuple[str, ...]:
-    inside = _inside(segment)
-    if inside is None:
-        return (unquote(segment),)
-    if "," in inside:
-        return tuple(map(unquote, inside.split(",")))
-    first, last = _ends(inside)
-    return tuple(map(str, range(first, last + 1)))
-
-
-def _width(segment: str) -> int:
-    """Return how many keys a part of a path has."""
-    inside = _inside(segment)
-    if inside is None:
-        return 1
-    if "," in inside:
-        return inside.count(",") + 1
-    first, last = _ends(inside)
-    return last - first + 1
-
-
-def _inside(segment: str) -> str | None:
-    return segment[1:-1] if segment.startswith("{") and segment.endswith("}") else None
-
-
-def _ends(inside: str) -> tuple[int, int]:
+    inside = segment[1:-1] if segment.startswith("{") and segment.endswith("}") else None
+    if inside is None or "," in inside:
+        return tuple(map(unquote, (inside or segment).split(",")))
     first, _, last = inside.partition("-")
     if not (first.isdecimal() and last.isdecimal()) or int(first) > int(last):
         raise ValueError(f'"{{{inside}}}" is no range of modules')
-    return int(first), int(last)
+    if int(last) - int(first) >= MOST_MODULES:
+        raise ValueError(f'"{{{inside}}}": no model has {MOST_MODULES} equal modules')
+    return tuple(map(str, range(int(first), int(last) + 1)))

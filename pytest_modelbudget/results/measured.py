@@ -18,8 +18,9 @@ from pytest_modelbudget.budgets import (
     judge,
     judge_scaling,
 )
-from pytest_modelbudget.measurement import Measurement, ModuleCost
-from pytest_modelbudget.results.baseline import Lock, LockedModel
+from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
+from pytest_modelbudget.metrics import needing
+from pytest_modelbudget.results.baseline import Lock, LockedModel, other_mode
 from pytest_modelbudget.results.difference import Difference, differences
 
 
@@ -64,16 +65,27 @@ def judged(
     """
     named, budget = _named(measurement, rules), budget_of(table, measurement, rules)
     before = lock.find(named) if lock and named.named else None
-    baseline = None if lock is None else Baseline(before.metrics if before else {}, accepts=accepts)
-    if before and baseline and any(part.growths for part in budget.parts.values()):
-        modules = _measurement_of(before, named).modules
-        baseline = structs.replace(baseline, modules={module.name: module.total for module in modules.walk()})
+    baseline = None if lock is None else _baseline(before, named, budget, accepts=accepts)
     verdict = judge(named, budget, table, baseline)
     if exponents:
         verdict = judge_scaling(verdict, exponents, points, last=measurement is points[-1][1])
     changed = any(check.before not in (None, check.value) for check in verdict.checks)
     why = differences(_measurement_of(before, named), named) if before and changed else ()
     return Measured(verdict, named, measurement.name, why, module)
+
+
+def _baseline(before: LockedModel | None, now: Measurement, budget: Budget, *, accepts: bool) -> Baseline:
+    """Return what the baseline says of a measurement: of one in another mode only what does not depend on the mode."""
+    if before is None:
+        return Baseline(accepts=accepts)
+    mode, metrics, modules = other_mode(before.ran_in, before.metrics, now), before.metrics, dict[str, Costs]()
+    if any(part.growths for part in budget.parts.values()):
+        modules = {module.name: module.total for module in _measurement_of(before, now).modules.walk()}
+    if mode is not None:
+        metrics = {metric: value for metric, value in metrics.items() if metric in needing("weights")}
+        runs = dict.fromkeys(needing("forward", "backward"))
+        modules = {name: structs.replace(costs, **runs) for name, costs in modules.items()}
+    return Baseline(metrics, accepts, modules, mode)
 
 
 def _named(measurement: Measurement, declared: Sequence[Rules]) -> Measurement:

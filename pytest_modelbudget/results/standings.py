@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Final, Protocol
 from pytest_modelbudget.budgets import Place, Verdict
 from pytest_modelbudget.budgets.status import Finding, Level, Status, findings, has_moved, is_new, place_of, status
 from pytest_modelbudget.measurement import TensorSpec
+from pytest_modelbudget.names import without_numbers
 from pytest_modelbudget.results.difference import Difference, Kind
 from pytest_modelbudget.results.run import ModelResult, Run
 
@@ -146,7 +146,7 @@ def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:
         for change in one.changes:
             # A module that grows in one metric may shrink in another: it is one cause all the same.
             kind = "" if change.kind in ("grew", "shrank") else change.kind
-            key = (kind, re.sub(r"\d+", "*", change.modules[0]), change.cls)
+            key = (kind, without_numbers(change.modules[0]), change.cls)
             known = found.get(key)
             new = Cause(change.kind, change.modules, change.cls, {}, change.moved_from)
             amounts = known.amounts if known else {}

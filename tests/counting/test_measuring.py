@@ -73,7 +73,8 @@ class Takes(nn.Module):
     [
         (torch.ones(3, 4), None, ["args[0]"]),
         ((torch.ones(3, 4),), None, ["args[0]"]),
-        ([torch.ones(3, 4), "text", None, 2], None, ["args[0]"]),
+        ((torch.ones(3, 4), "text", None, 2), None, ["args[0]"]),
+        ([torch.ones(3, 4), "text", None, 2], None, ["args[0][0]"]),
         (({"a": torch.ones(3, 4)},), None, ["args[0]['a']"]),
         ((), {"x": torch.ones(3, 4), "flag": True}, ["kwargs['x']"]),
         (((torch.ones(1, 4), [torch.ones(2, 4)]),), {}, ["args[0][0]", "args[0][1][0]"]),

@@ -124,7 +124,7 @@ def test_what_is_wrong_with_a_declaration_fails_its_item(run: Run, project: Path
         "raises is acme.nets:broken(), declared at pyproject.toml:2 [tool.modelbudget.models.raises]",
         "acme.nets:Tsk cannot be imported: acme.nets has no Tsk; did you mean Task?",
         "acme.net:Task cannot be imported: there is no module acme.net",
-        "acme.nets:existing is no factory",
+        "acme.nets:existing cannot be called",
         "unexpected keyword argument 'widht'",
         "more_arguments is acme.nets:Task(widht=3), declared at pyproject.toml:14",
         "or declare arguments = { width = ... }",

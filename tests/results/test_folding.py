@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pytest_modelbudget import measure
+from pytest_modelbudget.folding import FoldedModule
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost
-from pytest_modelbudget.results.folding import FoldedMeasurement, FoldedModule, fold, unfold
+from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 
 Tree = list["Tree"]
 

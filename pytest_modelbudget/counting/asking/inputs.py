@@ -7,18 +7,21 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import torch
+from msgspec import structs
 from torch import nn
 
-from pytest_modelbudget.counting.asking.input_tensors import Inputs
+from pytest_modelbudget import specs
+from pytest_modelbudget.counting.asking.input_tensors import Inputs, map_tensors
 from pytest_modelbudget.counting.containers import attributes_in
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.torch_private import compiled_original
+from pytest_modelbudget.factories import is_name_of_object
 from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
-from pytest_modelbudget.specs import InputSpec, SpecError, parse_spec
+from pytest_modelbudget.specs import FLOATS, InputSpec, SpecError
 
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -26,15 +29,15 @@ _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
 
 
-def check_model(model: Any) -> None:
-    """Raise ``TypeError`` unless ``model`` is a module or a factory: a class, a function, or what wraps one."""
+def check_model(model: Any) -> Any:
+    """Return ``model`` if it is a module or a factory: a class, a function, or what wraps one. Raises ``TypeError``."""
     if inspect.ismethod(model) and isinstance(model.__self__, nn.Module):
         name = model.__name__
         raise TypeError(f'{name} is a method of {class_name(model.__self__)}: pass the model, and method="{name}"')
     if isinstance(model, (nn.Module, type, partial)) or inspect.isroutine(model):
-        return
+        return model
     if inspect.getattr_static(model, "__wrapped__", None) is not None:
-        return
+        return model
     wanted = "an nn.Module, or a function without arguments that returns one"
     raise TypeError(f"measure() takes {wanted}, not {_type_name(model)}{_instead('pass', model)}")
 
@@ -55,6 +58,28 @@ def _instead(verb: str, model: Any) -> str:
     if isinstance(model, (str, os.PathLike)):
         instead = "what is loaded from it"
     return instead and f"; {verb} {instead}"
+
+
+def check_train(train: Any) -> bool | None:
+    """Return the mode that was asked for, if one was. Raises ``TypeError``."""
+    if train is None or isinstance(train, bool):
+        return train
+    raise TypeError(f"train is True, False, or None for the model as it is, not {train!r}")
+
+
+def check_dtype(dtype: Any, model: Any) -> str | None:
+    """Return the floating-point dtype in which a model is to be built, by its name. Raises ``TypeError``."""
+    if dtype is None:
+        return None
+    name = str(dtype).removeprefix("torch.")
+    if name not in FLOATS:
+        raise TypeError(f"dtype is one of {', '.join(FLOATS)}, not {dtype!r}")
+    if isinstance(model, nn.Module):
+        raise TypeError(
+            f"dtype casts what a factory builds, and {class_name(model)} is built already: pass a factory, or the "
+            f"model that model.to(torch.{name}) returns"
+        )
+    return name
 
 
 def check_convention(flops_per_mac: Any) -> int:
@@ -85,11 +110,10 @@ def method_of(built: nn.Module, name: str) -> Callable[..., Any]:
     return found
 
 
-def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
-    """Return the inputs as ``(args, kwargs)``, or None where there are none and only weights can be measured.
+def check_arguments(args: Any, kwargs: Any) -> Inputs | None:
+    """Return the inputs as ``(args, kwargs)``, or None where there are none. A tuple is unpacked, unless it has names.
 
-    ``args`` may be a tuple or list (unpacked) or a single value; ``input_size`` gives shapes or specs, which
-    :func:`with_dtypes` makes inputs of.
+    Raises ``TypeError``.
     """
     if isinstance(args, Mapping):
         raise TypeError(
@@ -97,15 +121,25 @@ def check_arguments(args: Any, kwargs: Any, input_size: Any) -> Inputs | None:
         )
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise TypeError(f"kwargs must be a dict of keyword inputs, not {_type_name(kwargs)}")
-    positional = tuple(args) if isinstance(args, (tuple, list)) else (args,)
-    if type(args) is not tuple and hasattr(args, "_fields"):
-        positional = (args,)  # a named tuple is one input
+    positional = args if isinstance(args, tuple) and not hasattr(args, "_fields") else (args,)
+    return (positional, dict(kwargs or {})) if positional or kwargs else None
+
+
+def check_inputs(inputs: Any, input_size: Any) -> specs.Inputs | None:
+    """Return what ``inputs``, or ``input_size`` by its older name, asks for; None where neither is given."""
+    if inputs is not None and input_size is not None:
+        raise TypeError("input_size is the older name of inputs: give one of them")
+    if inputs is not None:
+        return inputs_of(inputs)
     if input_size is None:
-        return (positional, dict(kwargs or {})) if positional or kwargs else None
-    if positional or kwargs:
-        raise TypeError("give input_size or args/kwargs, not both")
-    specs = specs_of(input_size)
-    return ((), specs) if isinstance(specs, dict) else (tuple(specs), {})
+        return None
+    found = inputs_of(input_size, "input_size")
+    positional = [one for given in found.positional for one in _flat(given)]  # as it always took nested lists
+    return structs.replace(found, positional=tuple(positional))
+
+
+def _flat(given: Any) -> list[Any]:
+    return [one for inner in given for one in _flat(inner)] if isinstance(given, list) else [given]
 
 
 def check_name(name: Any) -> str | None:
@@ -120,54 +154,61 @@ def check_name(name: Any) -> str | None:
     return exact
 
 
-def specs_of(input_size: Any) -> list[InputSpec] | dict[str, InputSpec]:
-    """Return the inputs that ``input_size`` names: a shape or spec, a list of them, or a dict of them by keyword.
+def inputs_of(given: Any, called: str = "inputs") -> specs.Inputs:
+    """Return the inputs that a shape, a spec, or a list or dict (by keyword) of them asks for; ``called`` is its name.
 
     Raises ``TypeError`` for anything else, and SpecError for a malformed spec.
     """
-    if isinstance(input_size, InputSpec):
-        return [_single(input_size)]
-    if isinstance(input_size, str):
-        return [_single(parse_spec(input_size))]
-    if isinstance(input_size, Mapping) and input_size:
-        return {str(key): _one_spec(one) for key, one in input_size.items()}
-    if isinstance(input_size, Sequence):
-        if _is_shape(input_size):
-            return [InputSpec(tuple((int(size),) for size in input_size))]
-        return [one for item in input_size for one in _listed(item)]
-    raise TypeError(
-        'input_size must be a shape such as (1, 3, 224, 224), a spec such as "1x128 int64", or a list or dict of '
-        f"them, not {input_size!r}"
-    )
-
-
-def _listed(item: Any) -> list[InputSpec]:
-    if not isinstance(item, (str, InputSpec)) and not isinstance(item, Sequence):
-        raise TypeError(f"input_size must be a shape such as (1, 3, 224, 224), or a list of shapes, not {item!r}")
-    found = specs_of(item)
-    assert isinstance(found, list)
+    if isinstance(given, specs.Inputs):
+        found = given
+    elif is_name_of_object(given):
+        found = specs.Inputs(function=given)
+    elif isinstance(given, (str, InputSpec)):
+        found = specs.Inputs((_input(given, called),))
+    elif isinstance(given, Sequence) and _is_shape(given):
+        found = specs.Inputs((_shape(given),))
+    elif isinstance(given, Sequence) and not all(isinstance(one, Number) for one in given):
+        found = specs.Inputs(tuple(_input(one, called) for one in given))
+    elif isinstance(given, Mapping) and given:
+        found = specs.Inputs((), {str(key): _input(one, called) for key, one in given.items()})
+    else:
+        raise _no_input(given, called)
+    if found.steps > 1:
+        raise SpecError("a range of sizes belongs to scaling: one measurement has one size of each dimension")
     return found
 
 
-def _one_spec(item: Any) -> InputSpec:
-    found = _listed(item)
-    if len(found) != 1:
-        raise TypeError(f"each input has one shape, not {item!r}")
-    return found[0]
+def _input(given: Any, called: str) -> Any:
+    if isinstance(given, str):
+        return specs.parse_text(given)
+    if isinstance(given, Mapping):
+        return {key: _input(one, called) for key, one in given.items()}
+    if isinstance(given, Sequence):
+        return _shape(given) if given and _is_shape(given) else [_input(one, called) for one in given]
+    if given is None or isinstance(given, (InputSpec, Number)):
+        return given
+    raise _no_input(given, called)
 
 
-def _single(spec: InputSpec) -> InputSpec:
-    if spec.steps > 1:
-        raise SpecError("a range of sizes belongs to scaling: one measurement has one size of each dimension")
-    return spec
+def _no_input(given: Any, called: str) -> TypeError:
+    values = "; pass values by args= and kwargs=" if isinstance(given, torch.Tensor) else ""
+    shown = _type_name(given) if isinstance(given, torch.Tensor) else repr(given)
+    return TypeError(
+        f'{called} must be a shape such as (1, 3, 224, 224), a spec such as "1x128 int64", or a list or dict of them, '
+        f"not {shown}{values}"
+    )
+
+
+def _shape(sizes: Sequence[Any]) -> InputSpec:
+    return InputSpec(tuple((int(size),) for size in sizes))
 
 
 def _is_shape(value: Sequence[Any]) -> bool:
     return all(isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0 for size in value)
 
 
-def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
-    """Return inputs for specs: floats without values, integers that are zero, and booleans that are true.
+def with_dtypes(inputs: specs.Inputs, index: ModuleIndex) -> Inputs:
+    """Return inputs for specs: floats without values, integers filled as they say, and booleans that are true.
 
     Without a dtype an input has that of the model's floating-point weights.
     """
@@ -178,9 +219,9 @@ def with_dtypes(inputs: Inputs, index: ModuleIndex) -> Inputs:
         dtype = getattr(torch, spec.dtype) if spec.dtype else of_weights
         if dtype.is_floating_point or dtype.is_complex:
             return torch.empty(spec.shape, dtype=dtype, device="meta")
-        return torch.full(spec.shape, int(dtype is torch.bool), dtype=dtype, device=device)
+        return torch.full(spec.shape, spec.fill or int(dtype is torch.bool), dtype=dtype, device=device)
 
-    return tuple(map(made, inputs[0])), {key: made(spec) for key, spec in inputs[1].items()}
+    return inputs.map_specs(made)
 
 
 def dtype_of_weights(index: ModuleIndex) -> torch.dtype | None:
@@ -189,7 +230,7 @@ def dtype_of_weights(index: ModuleIndex) -> torch.dtype | None:
 
 
 def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:
-    """Return the inputs of ``input_size`` with data, the same at every call, for a real run."""
+    """Return inputs that were given as specs with data, the same at every call, for a real run."""
     generator = torch.Generator().manual_seed(0)
 
     def filled(item: torch.Tensor) -> torch.Tensor:
@@ -197,7 +238,7 @@ def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:
             return item
         return torch.rand(item.shape, generator=generator).to(device, item.dtype)
 
-    return tuple(map(filled, inputs[0])), {key: filled(item) for key, item in inputs[1].items()}
+    return map_tensors(filled, inputs)
 
 
 def model_name(model: Any, built: nn.Module, name: str | None) -> tuple[str, bool]:
@@ -236,13 +277,6 @@ def model_class(model: nn.Module) -> str:
             break
         model = inner
     return class_name(model)
-
-
-def unwrap_cache(factory: Callable[[], Any]) -> Callable[[], Any]:
-    """Return the function below ``functools.cache``: a weightless model must not end up in a cache."""
-    while hasattr(factory, "cache_info") and hasattr(factory, "__wrapped__"):
-        factory = factory.__wrapped__
-    return factory
 
 
 def device_of_weights(index: ModuleIndex) -> torch.device:

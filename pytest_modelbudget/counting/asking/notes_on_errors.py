@@ -20,10 +20,11 @@ _DTYPES_DIFFER = re.compile(r"dtype|scalar type|Input type")
 
 
 def add_notes(error: Exception, task: Task) -> None:
-    """Add to an exception of the model what was being measured, and what to do about common mistakes."""
+    """Add to an exception of the model what was being measured, and the most likely remedy."""
     if isinstance(error, MeasurementError):
         return
-    for note in (_what_was_measured(task), _needs_arguments(error, task), _other_dtypes(error, task)):
+    hints = _needs_arguments(error, task), _list_of_inputs(task), _other_dtypes(error, task), _other_mode(task)
+    for note in (_what_was_measured(task), next(filter(None, hints), "")):
         if note:
             add_note(error, note)
 
@@ -67,6 +68,21 @@ def _needs_arguments(error: Exception, task: Task) -> str:
 def _values_named_in(function: types.FunctionType) -> list[Any]:
     variables = inspect.getclosurevars(function)
     return [*variables.nonlocals.values(), *variables.globals.values()]
+
+
+def _list_of_inputs(task: Task) -> str:
+    """Explain that a list is one input, where several may have been meant."""
+    if task.only_sizes or task.inputs is None or not isinstance(next(iter(task.inputs[0]), None), list):
+        return ""
+    return "a list in args is one input: pass a tuple, args=(...), for several"
+
+
+def _other_mode(task: Task) -> str:
+    """Say in which mode the model ran, and how to have the other."""
+    if task.mode is None:
+        return ""
+    other, value = ("eval", "False") if task.mode == "train" else ("train", "True")
+    return f"in {task.mode} mode; train={value} measures in {other} mode"
 
 
 def _other_dtypes(error: Exception, task: Task) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_modelbudget import specs
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
@@ -18,6 +20,7 @@ from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.torch_private import seen_by_function_modes
+from pytest_modelbudget.measurement import Mode
 
 _PARALLEL = nn.parallel.DistributedDataParallel
 
@@ -25,28 +28,35 @@ _PARALLEL = nn.parallel.DistributedDataParallel
 class Task:
     """What one call of ``measure`` asks for.
 
-    ``model`` is a module or a factory; ``only_sizes``: the inputs were given as shapes or specs, and are made once the
-    model is built. ``method`` is the name of the method to run. ``built_class`` is the class of the model,
-    ``weight_bytes`` the size of its weights, and ``dtype_of_weights`` the dtype in which they compute, once they are
-    known. ``runs_once``: the model or its inputs hold what can be read only once, as iterators.
+    ``model`` is a module or a factory. ``given`` are the inputs, or ``sized`` what inputs are made of once the model is
+    built. ``train`` is the mode, and ``dtype`` that of the weights, where they were asked for; ``mode`` is that in
+    which the model runs, once it does. ``built_class`` is the class of the model, ``weight_bytes`` the size of its
+    weights, and ``dtype_of_weights`` the dtype in which they compute, once they are known. ``runs_once``: the model or
+    its inputs hold what can be read only once, as iterators.
     """
 
     def __init__(
         self,
         model: Any,
-        call_inputs: input_tensors.Inputs | None,
-        only_sizes: bool,
+        given: input_tensors.Inputs | None,
+        sized: specs.Inputs | None,
+        *,
+        method: str,
         name: str | None,
+        train: bool | None,
+        dtype: str | None,
         backward: bool,
         flops_per_mac: int,
-        method: str = "forward",
     ) -> None:
         self.model = model
-        self.inputs = None if only_sizes else call_inputs
-        self._specs = call_inputs if only_sizes else None
-        self.only_sizes = only_sizes
+        self.inputs = given
+        self._sized = sized
+        self.only_sizes = sized is not None
         self.method = method
         self.name = name
+        self._train = train
+        self._dtype = dtype
+        self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward
         self.flops_per_mac = flops_per_mac
@@ -65,21 +75,40 @@ class Task:
         announce(what)
         self.built_class = None
         with seen_by_function_modes():
-            built = factory()
-        return inputs.check_built(built, self.model)
+            built = inputs.check_built(factory(), self.model)
+            return built if self._dtype is None else built.to(getattr(torch, self._dtype))
 
     def settle_inputs(self, index: ModuleIndex) -> None:
         """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
         inputs.method_of(index.nodes[ROOT].module, self.method)
         self.dtype_of_weights = inputs.dtype_of_weights(index)
-        if self._specs is not None:
-            self.inputs = inputs.with_dtypes(self._specs, index)
+        if self._sized is not None:
+            self.inputs = inputs.with_dtypes(self._sized, index)
 
     def request(self, built: nn.Module) -> Request:
         """Return what to write into the measurement beside the numbers."""
         self.built_class = inputs.model_class(built)
         name, named = inputs.model_name(self.model, built, self.name)
-        return Request(name, named, input_tensors.input_specs(self.inputs), self.backward, self.flops_per_mac)
+        given = input_tensors.input_specs(self.inputs)
+        return Request(name, named, given, self.backward, self.flops_per_mac)
+
+    def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
+        """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
+        __tracebackhide__ = True
+        trains = self.backward or self.method == "training_step" if self.is_factory else built.training
+        trains = trains if self._train is None else self._train
+        if built.training != trains:
+            scripted = [node.module for node in index.nodes if isinstance(node.module, torch.jit.ScriptModule)]
+            for module in scripted:  # the attributes of others are put back as all of them are
+                changes.undo_by(partial(setattr, module, "training", module.training))
+            try:
+                with seen_by_function_modes():
+                    built.train(trains)
+            except NotImplementedError:
+                if self._train is not None:
+                    raise
+                return  # an exported program has no modes
+        self.mode = "train" if trains else "eval"
 
     def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
@@ -87,6 +116,7 @@ class Task:
         parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
         for one in parallel:  # whose own forward readies all ranks for a backward pass
             vars(one)["forward"] = one.module  # until the run puts all attributes back
+        self._set_mode(changes, built, ledger.index)
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
-from pytest_modelbudget.measurement import Costs, Measurement, MeasurementError, ModuleCost, OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import (
+    Costs,
+    Measurement,
+    MeasurementError,
+    Mode,
+    ModuleCost,
+    OperatorCost,
+    TensorSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +40,10 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
     return _measurement(_tree(index, None, None, request), request, None, (), unknown)
 
 
-def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"]) -> Measurement:
-    """Return the measurement of a run."""
+def measurement(
+    index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"], mode: Mode | None
+) -> Measurement:
+    """Return the measurement of a run, for which the model was in ``mode``."""
     if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
         raise MeasurementError(f"no model was measured: it ran under {ledger.traced_under}, where nothing is computed")
     unseen = index.unseen_operators() if index.has_scripted_modules() else ()
@@ -49,7 +59,9 @@ def measurement(index: ModuleIndex, ledger: Ledger, request: Request, run: Liter
     root = _tree(index, macs, training, request)
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
-    return replace(found, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced))
+    return replace(
+        found, mode=mode, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced)
+    )
 
 
 def _measurement(

@@ -11,7 +11,7 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement
 from pytest_modelbudget.counting.observing.methods import arguments_of
-from pytest_modelbudget.measurement import Measurement, TensorSpec
+from pytest_modelbudget.measurement import Measurement, Mode, TensorSpec
 
 
 class Call:
@@ -19,6 +19,7 @@ class Call:
 
     def __init__(self, model: nn.Module, inputs: tuple[TensorSpec, ...], index: ModuleIndex | None = None) -> None:
         self.model = model
+        self._mode: Mode = "train" if model.training else "eval"
         self.inputs = inputs
         self.ledger = Ledger(index or ModuleIndex(model))
 
@@ -42,7 +43,7 @@ class Call:
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call cost."""
         request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac)
-        return measurement(self.index, self.ledger, request, "real")
+        return measurement(self.index, self.ledger, request, "real", self._mode)
 
 
 class MethodCall(Call):

@@ -109,7 +109,7 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
             index.count_tensors()
         ledger.settle()
         _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
-        return measurement(ledger.index, ledger, request, "real")
+        return measurement(ledger.index, ledger, request, "real", task.mode)
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:

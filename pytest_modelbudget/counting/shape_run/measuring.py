@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.asking import input_tensors
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
 from pytest_modelbudget.counting.modules.following import attribute_calls
@@ -32,6 +32,7 @@ from pytest_modelbudget.counting.signals import handlers_to_put_back
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import forward_hooks_of, hooks_around, own_buffers, own_parameters
 from pytest_modelbudget.counting.user_code import ShapeRunFailure
+from pytest_modelbudget.factories import uncached
 from pytest_modelbudget.measurement import Measurement
 
 
@@ -139,7 +140,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     run.check_not_stopped("the model")
     run.check_memory_untouched()
     same = not task.is_factory and not attributes.have_changed()
-    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape")
+    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode)
 
 
 def _follow(
@@ -159,7 +160,7 @@ def _follow(
 def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
     """Return the model that a factory builds, without its weights."""
     __tracebackhide__ = True
-    factory = inputs.unwrap_cache(task.model)
+    factory = uncached(task.model)
     with changes:
         run.registrations.note(changes)
         build_without_weights(changes, run.stop)

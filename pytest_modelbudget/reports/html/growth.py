@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from pytest_modelbudget.outline import pattern
+from pytest_modelbudget.names import pattern
 from pytest_modelbudget.reports.html.nodes import Node, names
 from pytest_modelbudget.reports.html.sparing import exact, told
 from pytest_modelbudget.results.difference import Change, Difference

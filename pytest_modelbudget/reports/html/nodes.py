@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import msgspec
 
+from pytest_modelbudget.folding import FoldedModule
+from pytest_modelbudget.names import ranges
 from pytest_modelbudget.results import ModelResult
-from pytest_modelbudget.results.folding import FoldedMeasurement, FoldedModule
+from pytest_modelbudget.results.folding import FoldedMeasurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,6 @@ def _add(found: list[Node], node: Node) -> None:
         segment = child.keys[0] if len(child.keys) == 1 else "*" if all_of_them else f"{{{ranges(child.keys)}}}"
         path = f"{node.path}.{segment}" if node.path else segment
         _add(found, Node(place, segment, path, node.count * len(child.keys), child))
-
-
-def ranges(keys: Sequence[str]) -> str:
-    """Return keys with runs of numbers in short: ``0-2,5,head``, ``tower_00-tower_39``."""
-
-    def numbered(pair: tuple[int, str]) -> tuple[str, int | None]:
-        stem = pair[1].rstrip("0123456789")
-        return stem, int(pair[1][len(stem) :]) - pair[0] if stem != pair[1] else None
-
-    runs = groupby(enumerate(keys), numbered)
-    parts = []
-    for _, run in runs:
-        names = [key for _, key in run]
-        parts.append(names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}")
-    return ",".join(parts)
 
 
 def names(found: Sequence[Node]) -> Iterator[tuple[str, int]]:

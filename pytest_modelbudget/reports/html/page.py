@@ -23,7 +23,7 @@ from pytest_modelbudget.reports.html.scaling import Line, lines
 from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
-from pytest_modelbudget.reports.wording import circumstances, convention
+from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
@@ -78,7 +78,7 @@ def render(run: Run) -> str:
         sentence=sentence,
         project=run.about.project,
         about=tuple(_about(run.about)),
-        convention=convention(run.flops_per_mac),
+        convention=counted_how(run, models),
         faults=known,
         cards=cards,
         kinds=kinds(models),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pytest_modelbudget.measurement import percent
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import heaviest
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.message import remedies
@@ -40,8 +41,7 @@ def _heaviest(one: Standing, metric: str) -> str:
     groups = heaviest(one.model.measurement.modules, metric)
     total = sum(group.cost for group in groups)
     texts = [
-        f"{group.name or 'the model itself'} {group.cls}{f' x{len(group.names):,}' if len(group.names) > 1 else ''} "
-        f"({percent(group.cost, total)})"
+        f"{group.name or 'the model itself'} {group.cls}{times(len(group.names))} ({percent(group.cost, total)})"
         for group in groups[:_SHOWN]
     ]
     rest = sum(group.cost for group in groups[_SHOWN:])

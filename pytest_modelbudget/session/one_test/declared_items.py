@@ -8,7 +8,6 @@ import inspect
 import os
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pluggy
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
-from pytest_modelbudget.factories import FactoryError, imported
+from pytest_modelbudget.factories import FactoryError, builder, described
 from pytest_modelbudget.measurement import MeasurementError
 from pytest_modelbudget.session.files.arguments import runs_declared
 from pytest_modelbudget.session.files.in_use import is_same_file, table_file
@@ -87,7 +86,7 @@ class DeclaredItem(pytest.Item):
         __tracebackhide__ = True
         try:
             model = model_of(self.declared, self.path.parent)
-            ModelBudget(self).declared(self.declared, model)
+            ModelBudget(self).declared(self.declared, model, self.path.parent)
         except (BudgetError, BudgetExceeded, MeasurementError) as error:
             raise_at(error, self.declared.place, self.config, self.name)
         except GIVES_UP as given_up:
@@ -117,8 +116,8 @@ class DeclaredItem(pytest.Item):
         return error
 
     def _declaration(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.declared.arguments.items())
-        return f"{self.name} is {self.declared.factory}({arguments}), declared at {self.declared.place}"
+        how = self.declared
+        return f"{self.name} is {described(how.factory, how.positional, how.arguments)}, declared at {how.place}"
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return the line of the declaration."""
@@ -130,13 +129,12 @@ class DeclaredItem(pytest.Item):
 
 
 def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any]:
-    """Return the factory of a declared model with its arguments. Raises BudgetError where it is none."""
+    """Return what builds a declared model. Raises BudgetError where a name in it cannot be imported."""
     __tracebackhide__ = True
     try:
-        found: Callable[..., Any] = imported(declared.factory, folder)
+        return builder(declared.factory, declared.positional, declared.arguments, folder)
     except FactoryError as error:
         raise BudgetError(str(error)) from None
-    return partial(found, **declared.arguments) if declared.arguments else found
 
 
 def _is_machinery(path: Path) -> bool:

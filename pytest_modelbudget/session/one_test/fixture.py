@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
+from pytest_modelbudget.factories import FactoryError, example_inputs
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.results.measured import budget_of
@@ -19,13 +20,16 @@ from pytest_modelbudget.session.one_test.guard import guard_of
 from pytest_modelbudget.session.one_test.progress import narrated
 from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_call
+from pytest_modelbudget.specs import Inputs, parse_inputs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
     from typing_extensions import Unpack
 
 
-_ARGUMENTS = ("args", "kwargs", "input_size", "method", "name", "backward")
+_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "input_size")
 
 
 class ModelBudget:
@@ -44,10 +48,13 @@ class ModelBudget:
         args: Any = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
-        input_size: Any = None,
+        inputs: Any = None,
         method: str = "forward",
         name: str | None = None,
+        train: bool | None = None,
+        dtype: Any = None,
         backward: bool = False,
+        input_size: Any = None,
         **limits: Unpack[Limits],
     ) -> Measurement:
         """Measure ``model`` and hold it against the limits of table, marks and this call.
@@ -62,10 +69,11 @@ class ModelBudget:
         Whatever ``measure`` raises is raised unchanged.
         """
         __tracebackhide__ = True
-        inputs = {"args": args, "kwargs": kwargs, "input_size": input_size, "method": method}
+        given = {"args": args, "kwargs": kwargs, "inputs": inputs, "input_size": input_size}
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
-            return self._judge(model, [inputs], name, rules, backward)[0]
+            call = {**given, "method": method, "train": train, "dtype": dtype}
+            return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
         self,
@@ -91,18 +99,17 @@ class ModelBudget:
         with _Recorded(self._guard.record):
             rules = self._rules_of_call({}, name)
             steps, allowed = scaling_of_call(inputs, exponents, rules.place)
-            sized = [{"input_size": step.as_input_size(), "method": method} for step in steps.each()]
+            sized = [{"inputs": step, "method": method} for step in steps.each()]
             return self._judge(model, sized, name, rules, backward, allowed, steps.sizes)
 
-    def declared(self, how: DeclaredModel, model: Callable[[], nn.Module]) -> None:
+    def declared(self, how: DeclaredModel, model: Callable[[], nn.Module], folder: Path) -> None:
         """Measure a model that the table declares, at each size of its inputs, and hold it against its budget."""
         __tracebackhide__ = True
         with _Recorded(self._guard.record):
             rules = self._rules_of_call({}, how.name)
-            steps = [None] if how.inputs is None else [step.as_input_size() for step in how.inputs.each()]
-            sized = [{"input_size": step, "method": how.method} for step in steps]
-            sizes = how.inputs.sizes if how.inputs else ()
-            self._judge(model, sized, how.name, rules, how.backward, how.scaling, sizes)
+            inputs = None if how.inputs is None else parse_inputs(how.inputs)
+            sizes = inputs.sizes if inputs else ()
+            self._judge(model, _calls_of(how, inputs, folder), how.name, rules, how.backward, how.scaling, sizes)
 
     def __repr__(self) -> str:
         return "<model_budget>"
@@ -145,8 +152,8 @@ class ModelBudget:
         __tracebackhide__ = True
         training, rules = needing("backward"), (*self._guard.contract.rules, call)
         backward = backward or any(declared.limits.get(metric) for declared in rules for metric in training)
-        given = inputs.get("input_size"), inputs.get("kwargs") or None
-        has_inputs = given != (None, None) or not _is_empty(inputs.get("args", ()))
+        args, given = inputs.get("args", ()), (inputs.get(key) for key in ("inputs", "input_size", "kwargs"))
+        has_inputs = not (isinstance(args, tuple) and not args) or any(one not in (None, {}) for one in given)
         measurement = self._run(model, inputs, name, has_inputs and backward)
         if measurement.macs is None or measurement.training_macs is not None:
             return measurement
@@ -184,8 +191,21 @@ class _Recorded:
             raise error.with_traceback(None) from error.__cause__
 
 
-def _is_empty(args: Any) -> bool:
-    return isinstance(args, (tuple, list)) and not args
+def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[dict[str, Any]]:
+    """Return the calls of a declared model, one for each size of its inputs, as arguments of ``measure``.
+
+    Raises BudgetError where the inputs are those of a function that cannot be imported.
+    """
+    common = {"method": how.method, "train": how.train, "dtype": how.dtype}
+    if inputs is None:
+        return [common]
+    if not inputs.function:
+        return [{"inputs": step, **common} for step in inputs.each()]
+    try:
+        args, kwargs = example_inputs(inputs.function, folder)
+    except FactoryError as error:
+        raise BudgetError(str(error)) from None
+    return [{"args": args, "kwargs": kwargs, **common}]
 
 
 def _with_limits(signature: inspect.Signature) -> inspect.Signature:

@@ -12,10 +12,11 @@ import pytest
 from msgspec import structs
 
 from pytest_modelbudget.budgets import Problem
+from pytest_modelbudget.names import ranges
 from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
-from pytest_modelbudget.reports.html.nodes import decoded, nodes, ranges
+from pytest_modelbudget.reports.html.nodes import decoded, nodes
 from pytest_modelbudget.reports.html.payload import columns, payload
 from pytest_modelbudget.reports.html.scaling import lines
 from pytest_modelbudget.reports.html.sparing import told
