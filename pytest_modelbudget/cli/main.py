@@ -145,7 +145,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
     parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
     parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
-    parser.add_argument("--backward", action="store_true", help="measure the training cost too")
+    parser.add_argument("--backward", action="store_true", help="measure training MACs and FLOPs too")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")
 
 

@@ -44,10 +44,10 @@ def test_what_is_over_comes_first_and_the_worst_of_it_leads() -> None:
         grown("flops", 300, 440),  # an echo of the MACs, without a limit
         grown("weight_bytes", 400, 500),  # 25%: not four bytes for each parameter more
     )
-    assert status(found).text == "OVER MACs 10.0%, params 6.0%, GREW weights 25.0%"
+    assert status(found).text == "OVER MACs 10.0%, params 6.0%, GREW weight bytes 25.0%"
     assert status(found).level == "error"
     assert status(found).short == "OVER MACs 10.0%"
-    assert status(found, excused=True).text == "xfail: over MACs 10.0%, params 6.0%, grew weights 25.0%"
+    assert status(found, excused=True).text == "xfail: over MACs 10.0%, params 6.0%, grew weight bytes 25.0%"
 
 
 def test_limit_and_baseline_of_one_metric_are_one_row() -> None:
