@@ -55,7 +55,9 @@ class Limits(TypedDict, total=False):
             billions=True,
         ),
     ]
-    trainable_params: Annotated[Value, Metric(label="trainable params", units=_PARAMETERS, example="25.6M", billions=True)]
+    trainable_params: Annotated[
+        Value, Metric(label="trainable params", units=_PARAMETERS, example="25.6M", billions=True)
+    ]
     macs: Annotated[
         Value,
         Metric(
