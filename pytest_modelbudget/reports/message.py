@@ -11,7 +11,7 @@ from wcwidth import width as width_of
 from pytest_modelbudget.budgets import Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
-from pytest_modelbudget.measurement import Measurement, OperatorCost, human, signed_percent
+from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.names import grouped
 from pytest_modelbudget.reports.changes import why
@@ -97,10 +97,12 @@ def _by(found: Finding) -> str:
 
 
 def _compared(found: Finding) -> tuple[str, str]:
-    """Return a value, and what it is above."""
-    limit, before = (found.limit, None) if found.over else (None, found.before)
-    value, above, grown_from = numbers(found.metric, found.value, limit, before)
-    return value, above or f"{grown_from} before"
+    """Return a value, and what it is above; where the two would look equal, both are exact."""
+    value, limit, before = numbers(found.metric, found.value, found.limit if found.over else None, found.before)
+    if limit:
+        return value, limit
+    shown = exactly if value == before else human
+    return shown(found.value, found.metric), f"{shown(found.before, found.metric)} before"
 
 
 def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:

@@ -18,13 +18,14 @@ from pytest_modelbudget.results.standings import Standing
 def numbers(metric: str, value: int | None, limit: Limit | None, before: int | None = None) -> tuple[str, str, str]:
     """Return value, limit and baseline for people: rounded, and the limit as it was declared.
 
-    Where the limit was declared with every digit, or where two would look equal and are not, all of them are exact.
+    Where the limit was declared with every digit, or would look equal to the value and is not, all of them are exact.
     Billions of parameters are ``G``: ``B`` is for bytes.
     """
-    known = {number for number in (value, limit.value if limit else None, before) if number is not None}
-    alike = len({human(number, metric) for number in known}) < len(known)
-    shown = exactly if alike or (limit and limit.text == exactly(limit.value, metric)) else human
-    text = "" if limit is None else shown(limit.value, metric) if alike else limit.text
+    if limit is None:
+        return human(value, metric), "", "" if before is None else human(before, metric)
+    alike = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
+    shown = exactly if alike or limit.text == exactly(limit.value, metric) else human
+    text = exactly(limit.value, metric) if alike else limit.text
     if METRICS[metric].billions and text.endswith("B"):
         text = f"{text[:-1]}G"
     return shown(value, metric), text, "" if before is None else shown(before, metric)

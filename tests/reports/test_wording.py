@@ -44,7 +44,9 @@ def test_bytes_keep_their_unit() -> None:
 def test_all_numbers_of_a_line_are_written_alike() -> None:
     limit = parse_limit("macs", "5.7G", HERE)
     assert numbers("macs", 5_971_000_000, limit, 5_511_000_000) == ("5.971 G", "5.7 G", "5.511 G")
-    assert numbers("macs", 5_971_000_001, limit, 5_971_000_000) == ("5,971,000,001", "5,700,000,000", "5,971,000,000")
+    assert numbers("macs", 5_700_000_001, limit, 5_511_000_000) == ("5,700,000,001", "5,700,000,000", "5,511,000,000")
+    limit = parse_limit("macs", 5_700_000_000, HERE)
+    assert numbers("macs", 5_971_000_000, limit, 5_511_000_000) == ("5,971,000,000", "5,700,000,000", "5,511,000,000")
 
 
 @given(st.integers(0, 10**18), st.integers(0, 10**18))
