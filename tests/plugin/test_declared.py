@@ -236,7 +236,7 @@ def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: l
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E   BudgetExceeded: task: [*] x2 macs 128 > 100 (+28.0%)",
+            "E   BudgetExceeded: task (8x4): [*] x2 macs 128 > 100 (+28.0%)",
             "E   task: too steep: MACs grow as n^1.00, 0.5 allowed",
             "E     declared: pyproject.toml:2 *",
             "E       at 2: *64",
