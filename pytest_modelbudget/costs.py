@@ -6,7 +6,7 @@ nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from unicodedata import category
 
 from msgspec import Struct
@@ -124,6 +124,20 @@ def human(value: int | None, metric: str = "") -> str:
     text = str(rounded)[:4]
     whole = digits - 3 * prefix
     return f"{sign}{text[:whole]}.{text[whole:]} {' KMGTP'[prefix]}{unit}".replace(". ", " ")
+
+
+def in_one_unit(values: Sequence[int], metric: str = "") -> list[str]:
+    """Return values for people in the unit of the largest (``1.200 G``, ``0.940 G``), but for those it makes a zero."""
+    number, _, unit = human(max(values, default=0), metric).partition(" ")
+    decimals, prefix = len(number.partition(".")[2]), " KMGTP".find(unit[:1])
+    if not decimals:
+        return [human(value, metric) for value in values]
+    step = 1000**prefix // 10**decimals
+    rounded = [(value + step // 2) // step for value in values]
+    return [
+        f"{digits // 10**decimals}.{digits % 10**decimals:0{decimals}} {unit}" if digits else human(value, metric)
+        for value, digits in zip(values, rounded, strict=True)
+    ]
 
 
 def exactly(value: int | None, metric: str = "") -> str:

@@ -55,7 +55,9 @@ class Limits(TypedDict, total=False):
             billions=True,
         ),
     ]
-    trainable_params: Annotated[Value, Metric(label="trainable", units=_PARAMETERS, example="25.6M", billions=True)]
+    trainable_params: Annotated[
+        Value, Metric(label="trainable params", units=_PARAMETERS, example="25.6M", billions=True)
+    ]
     macs: Annotated[
         Value,
         Metric(
@@ -87,7 +89,7 @@ class Limits(TypedDict, total=False):
     weight_bytes: Annotated[
         Value,
         Metric(
-            label="weights",
+            label="weight bytes",
             units=("B", "bytes"),
             example="102.4 MB",
             misspellings=("weights",),

@@ -1,40 +1,30 @@
-"""What a notebook shows of a measurement: the folded module tree, as HTML without scripts."""
+"""What a notebook shows of a measurement: its module tree as a table, in HTML without scripts and without colours."""
 
 from __future__ import annotations
 
 from html import escape
 
-from pytest_modelbudget.costs import ModuleCost, human, percent
+from pytest_modelbudget.costs import ModuleCost, human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.outline import Branch, folded, label
+from pytest_modelbudget.outline import Branch, label, outlined
 
-_OPEN_AT_FIRST = 2  # levels
-_MOST = 400
-"""Branches that are written out; a cell is kept with the notebook."""
+_TABLE = "<table style='font-variant-numeric:tabular-nums;white-space:nowrap'>"
+_LEFT, _RIGHT = "style='text-align:left'", "style='text-align:right'"
 
 
 def as_html(headline: str, root: ModuleCost, name: str) -> str:
-    """Return the headline, and the tree below it to unfold."""
-    whole = folded(root)
-    basis = "macs" if root.total.macs else "params"
-    depth, count = 0, 1
-    level = whole.children
-    while level and count + len(level) <= _MOST:
-        depth, count = depth + 1, count + len(level)
-        level = [child for branch in level for child in branch.children]
-    return f"<p>{escape(headline)}</p>{_branch(whole, name, basis, getattr(root.total, basis) or 0, 0, depth)}"
+    """Return the headline, and below it a row for each of the costliest branches, with its share as a bar."""
+    outline = outlined(root)
+    columns = "".join(f"<th {_RIGHT}>{one}" for one in ("params", "MACs", f"of {METRICS[outline.basis].label}"))
+    rows = "".join(_row(name, *row) for row in outline.shown)
+    rest = f"<p>{escape(outline.rest)}</p>" if outline.rest else ""
+    return f"<p>{escape(headline)}</p>{_TABLE}<tr><th {_LEFT}>module{columns}<th>{rows}</table>{rest}"
 
 
-def _branch(branch: Branch, name: str, basis: str, total: int, level: int, depth: int) -> str:
-    value = branch.total[basis] or 0
-    numbers = f"params {human(branch.total['params'])}, MACs {human(branch.total['macs'])}"
-    share = percent(value, total)
-    line = f"{escape(label(branch, name))}: {numbers}" + (f", {share} of {METRICS[basis].label}" if share else "")
-    if not branch.children:
-        return f"<div style='margin-left:1.2em'>{line}</div>"
-    if level == depth:
-        below = f"<div style='margin-left:1.2em'>+ {branch.size - branch.count:,} modules further below</div>"
-    else:
-        below = "".join(_branch(child, name, basis, total, level + 1, depth) for child in branch.children)
-    is_open = " open" if level < _OPEN_AT_FIRST else ""
-    return f"<details style='margin-left:1.2em'{is_open}><summary>{line}</summary>{below}</details>"
+def _row(name: str, level: int, branch: Branch, share: str) -> str:
+    title = f"<td style='text-align:left;padding-left:{1.2 * level + 0.5:.1f}em'>{escape(label(branch, name))}"
+    numbers = (human(branch.total["params"]), human(branch.total["macs"]), share)
+    cells = "".join(f"<td {_RIGHT}>{number}" for number in numbers)
+    # The bar has the colour of the text, which is readable on light and on dark.
+    bar = f"<div style='background:currentColor;opacity:.4;height:.7em;width:{share or 0}'></div>"
+    return f"<tr>{title}{cells}<td style='min-width:8em'>{bar}"

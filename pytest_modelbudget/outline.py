@@ -86,6 +86,32 @@ def _worth_showing(root: Branch, metric: str, lines: int) -> list[Branch]:
     return shown
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The branches of a tree that are shown, each with its level and its share of ``basis``, and how many are not."""
+
+    basis: str
+    shown: list[tuple[int, Branch, str]]
+    rest: str
+
+
+def outlined(root: ModuleCost, depth: int | None = None, lines: int = FITTING) -> Outline:
+    """Return what to show of a tree: without ``depth`` its costliest branches, as far as they fit into ``lines``."""
+    whole = folded(root)
+    basis = "macs" if root.total.macs else "params"
+    fitting = [] if depth is not None else _worth_showing(whole, basis, lines)
+    total = whole.total[basis] or 0
+    shown = [
+        (level, branch, percent(branch.total[basis] or 0, total) if branch.total[basis] else "")
+        for level, branch in whole.walk()
+        if (branch in fitting if depth is None else level <= max(depth, 0))
+    ]
+    missing = whole.size - sum(branch.count for _, branch, _ in shown)
+    left_out = [branch for branch in whole.children if depth is None and branch not in fitting]
+    where = f"with {percent(sum(one.total[basis] or 0 for one in left_out), total)}" if left_out else "further below"
+    return Outline(basis, shown, f"+ {missing:,} more module{'s' * (missing > 1)} {where}" if missing else "")
+
+
 def tree(
     root: ModuleCost,
     name: str,
@@ -97,37 +123,22 @@ def tree(
 ) -> list[str]:
     """Return the tree as lines: a heading, a line for each branch, and how many modules are not shown.
 
-    Without ``depth`` it opens the costliest branches as far as fits into ``lines``; where even the first level does not
-    fit, its heaviest branches are shown. ``exact`` shows every digit, ``outputs`` the shapes that the modules return.
+    ``exact`` shows every digit, ``outputs`` the shapes that the modules return.
     """
-    whole = folded(root)
-    basis = "macs" if root.total.macs else "params"
-    fitting = [] if depth is not None else _worth_showing(whole, basis, lines)
-    shown = [
-        (level, branch)
-        for level, branch in whole.walk()
-        if (branch in fitting if depth is None else level <= max(depth, 0))
-    ]
-    number, total = exactly if exact else human, whole.total[basis] or 0
+    outline, number = outlined(root, depth, lines), exactly if exact else human
     rows = [
         (
             "  " * level + label(branch, name),
             _sizes(branch.module) if outputs else "",
             number(branch.total["params"]),
             number(branch.total["macs"]),
-            percent(branch.total[basis] or 0, total) if branch.total[basis] else "",
+            share,
             f"called {branch.module.calls:,} times" if branch.module.calls > 1 else "",
         )
-        for level, branch in shown
+        for level, branch, share in outline.shown
     ]
-    share = f"of {METRICS[basis].label}"
-    text = table(rows, ("module", "output", "params", "MACs", share, ""), left=("module", "output", ""))
-    missing = whole.size - sum(branch.count for _, branch in shown)
-    if missing:
-        left_out = [branch for branch in whole.children if depth is None and branch not in fitting]
-        rest = percent(sum(branch.total[basis] or 0 for branch in left_out), total)
-        text.append(f"+ {missing:,} more module{'s' * (missing > 1)} {f'with {rest}' if left_out else 'further below'}")
-    return text
+    headings = ("module", "output", "params", "MACs", f"of {METRICS[outline.basis].label}", "")
+    return [*table(rows, headings, left=("module", "output", "")), *filter(None, [outline.rest])]
 
 
 def label(branch: Branch, root: str) -> str:

@@ -205,8 +205,15 @@ def _excess(verdict: Verdict, *, excused: bool) -> Status:
 
 
 def _listed(found: list[Finding]) -> str:
-    named = [f"{one.label} {one.excess}" for one in found[:_NAMED]]
+    named = [f"{one.label} {_by_how_much(one)}" for one in found[:_NAMED]]
     return ", ".join([*named, *([f"{len(found) - _NAMED} more"] if len(found) > _NAMED else [])])
+
+
+def _by_how_much(found: Finding) -> str:
+    """Return the excess, or what there is where nothing is allowed: there are no percentages of zero."""
+    if found.above:
+        return found.excess
+    return f"{found.excess} of 0 allowed" if found.over else f"from 0 to {found.excess}"
 
 
 def in_words(problem: Problem, verdict: Verdict) -> str:

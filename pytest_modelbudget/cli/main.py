@@ -145,7 +145,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
     parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
     parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
-    parser.add_argument("--backward", action="store_true", help="measure the training cost too")
+    parser.add_argument("--backward", action="store_true", help="measure training MACs and FLOPs too")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")
 
 
@@ -184,7 +184,7 @@ def _compare(options: argparse.Namespace) -> int:
     (base, base_convention), (head, head_convention) = measurements(options.base), measurements(options.head)
     if base_convention != head_convention:
         raise SourceError(
-            f"{options.base} counts {base_convention} FLOPs a MAC and {options.head} {head_convention}: two "
+            f"{options.base} has flops_per_mac = {base_convention} and {options.head} {head_convention}: two "
             "conventions are never compared"
         )
     found = compare(base, head, options.growth)
@@ -222,7 +222,7 @@ def _base(options: argparse.Namespace, run: Run) -> Base | None:
         return None
     before, convention = measurements(options.base)
     if convention != run.flops_per_mac:
-        return Base(missing=f"it counts {convention} FLOPs a MAC, and this run {run.flops_per_mac}")
+        return Base(missing=f"it has flops_per_mac = {convention}, and this run {run.flops_per_mac}")
     found = compare(before, measured_in(run), _growth("0%"))
     return Base({(one.name, one.inputs): one for one in found}, options.between or f"with {options.base}")
 

@@ -87,10 +87,11 @@ def measure(
         callable builds in eval mode, unless it is measured with ``backward`` or its ``training_step``. A module is left
         in the mode in which it was.
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
-    :param backward: measure the training cost too: forward, and backward of the sum of every output that requires grad.
+    :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
+        requires grad.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
     :param input_size: the older name of ``inputs``.
-    :return: exact integers. Without any inputs only params, trainable params and bytes of weights.
+    :return: exact integers. Without any inputs only params, trainable params and weight bytes.
     :raises TypeError: for a model that is none, a factory that returns something else, or inputs of the wrong kind.
     :raises ValueError: for a name with control characters.
     :raises MeasurementError: where values are needed and there are none, or what the run changed cannot be put back.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_modelbudget.budgets import Place
-from pytest_modelbudget.measurement import human
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.faults import failed_tests, faults
 from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.message import remedies
-from pytest_modelbudget.reports.wording import shown_value, value_and_limit
+from pytest_modelbudget.reports.wording import bounded, numbers
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.standings import Standing, standings
 
@@ -49,9 +48,9 @@ def said(one: Standing) -> Iterator[str]:
     assert one.model is not None
     yield one.status.text
     for found in one.excesses:
-        against = f"{value_and_limit(found)}" if found.limit else shown_value(found)
-        before = f", {human(found.before, found.metric)} before" if found.before is not None else ""
-        yield f"{found.label} {against}{before}"
+        value, limit, before = numbers(found.metric, found.value, found.limit, found.before)
+        against = " / ".join(filter(None, (bounded(found, value), limit)))
+        yield f"{found.label} {against}{f', {before} before' if before else ''}"
     yield from why(one.causes)
     for text in remedies(one.verdict, one.model.measurement):
         first, *further = text.splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pytest_modelbudget.measurement import ModuleCost, human, percent
+from pytest_modelbudget.measurement import ModuleCost, in_one_unit, percent
 from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.wording import counted
@@ -18,7 +18,7 @@ class Part(NamedTuple):
     """The heaviest modules by ``metrics``: name, class, number, cost and share of each, and how much is not shown."""
 
     metrics: list[str]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     rest: str
 
 
@@ -28,7 +28,10 @@ def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator
     for metric in metrics:
         total = getattr(root.total, metric) or 0
         shown, left = _most_of(heaviest(root, metric))
-        rows = [_row(group, name, metric, total) for group in shown]
+        costs = in_one_unit([group.cost for group in shown], metric)
+        rows = [
+            (*_named(group, name), cost, percent(group.cost, total)) for group, cost in zip(shown, costs, strict=True)
+        ]
         number, cost = sum(len(group.names) for group in left), sum(group.cost for group in left)
         rest = f"+ {counted(number, 'more module')} with {percent(cost, total)}" if left else ""
         alike = tuple((*row[:3], row[4]) for row in rows)
@@ -46,6 +49,5 @@ def _most_of(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]
     return groups[:shown], groups[shown:]
 
 
-def _row(group: Group, model: str, metric: str, total: int) -> tuple[str, ...]:
-    number = times(len(group.names)).strip()
-    return group.name or f"{model} itself", group.cls, number, human(group.cost, metric), percent(group.cost, total)
+def _named(group: Group, model: str) -> tuple[str, str, str]:
+    return group.name or f"{model} itself", group.cls, times(len(group.names)).strip()

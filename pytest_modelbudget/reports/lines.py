@@ -69,10 +69,12 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
         yield _line("model_budget was asked for and never called in ", run.unused, "", 3 * width, "test")
     for test, operators in run.outside:
         yield f"{outside_of_modules(operators)} in {test}"
-    new = [model.name for model in run.models if is_new(model.verdict) and not model.verdict.errors]
+    contradicted = {model.name for pair in run.contradictions for model in pair}
+    accepted = [model for model in run.models if model.name not in contradicted]
+    new = [model.name for model in accepted if is_new(model.verdict) and not model.verdict.errors]
     if new:
         yield _line("Not in the baseline: ", new, ". Accept: pytest --modelbudget-update", width)
-    less = [model.name for model in run.models if is_less(model.verdict)]
+    less = [model.name for model in accepted if is_less(model.verdict)]
     if less:
         yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
     if run.shows_all:

@@ -19,7 +19,7 @@ from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.lines import NO_BREAK, not_measured
 from pytest_modelbudget.reports.message import remedies
 from pytest_modelbudget.reports.terminal import counts
-from pytest_modelbudget.reports.wording import as_many_as_fit, compared, counted, counted_how, listed
+from pytest_modelbudget.reports.wording import as_many_as_fit, bounded, counted, counted_how, listed, numbers
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.comparing import Comparison
 from pytest_modelbudget.results.standings import Cause, Standing, standings
@@ -142,14 +142,14 @@ class _Model:
 
     def _numbers(self, found: Finding) -> list[str]:
         """Return metric, value before, value here, change and limit of a finding."""
-        value, limit = compared(found.metric, found.value, found.limit) if found.limit else (_human(found), "")
         before = self.before(found)
+        value, limit, shown_before = numbers(found.metric, found.value, found.limit, before)
         moved = before is not None and found.value is not None and before != found.value
         part = f"{_code(found.part)} " if found.part else ""
         return [
             f"{part}{METRICS[found.metric].label}",
-            _kept(human(before, found.metric)) if before is not None else "",
-            _kept(f"≥ {value}" if found.is_lower_bound else value),
+            _kept(shown_before),
+            _kept(bounded(found, value).replace(">=", "≥")),
             _kept(signed_percent(before or 0, found.value or 0)) if moved else "",
             _kept(limit),
         ]
@@ -167,10 +167,6 @@ class _Model:
         if before is not None and found.value is not None and found.value != before:
             return "less" if found.value < before else "grew, allowed" if found.moved else "grew, accepted"
         return found.left or "ok"
-
-
-def _human(found: Finding) -> str:
-    return human(found.value, found.metric)
 
 
 def _kept(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tabulate import tabulate
 from wcwidth import width as width_of
@@ -10,30 +11,32 @@ from wcwidth import width as width_of
 from pytest_modelbudget.budgets import Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
-from pytest_modelbudget.measurement import Measurement, OperatorCost, human, signed_percent
+from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.names import grouped
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.hints import hints
 from pytest_modelbudget.reports.lines import wrapped
 from pytest_modelbudget.reports.wording import (
     WITHOUT_INPUTS,
+    bounded,
     circumstances,
-    compared,
-    compared_numbers,
     listed,
     no_module,
+    numbers,
     outside_of_modules,
-    shown_value,
     without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
-from pytest_modelbudget.results.standings import Standing, standing, told_apart
+from pytest_modelbudget.results.standings import Standing, badness, standing, told_apart, words_for_inputs
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
+
+Failed = tuple[Standing, Measurement]
 
 _HEADINGS = ("value", "limit", "baseline")
 _WIDTH = 76
@@ -49,42 +52,57 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
 
     ``outside`` are the operators that ran outside of any module.
     """
+    judged = [*judged]
+    measured = [measurement for _, measurement, _ in judged]
+    names, inputs = told_apart(measured), words_for_inputs(measured)
     found = [one for one in judged if one[0].errors]
-    names = told_apart(measurement for _, measurement, _ in found)
     failed = [
-        (standing(verdict, changed, name=names[measurement.name, measurement.inputs]), measurement)
+        (standing(verdict, changed, name=names[key], inputs=inputs[key]), measurement)
         for verdict, measurement, changed in found
+        for key in [(measurement.name, measurement.inputs)]
     ]
-    headlines = dict.fromkeys(  # a test that runs many times makes equal models
-        f"{one.name}: {_in_brief(one.excesses, _HEADLINE - width_of(one.name))}" for one, _ in failed if one.excesses
-    )
+    blocks = [_Block.of(group) for group in _of_one_name(failed)]
+    headlines = [*dict.fromkeys(block.headline for block in blocks)]  # a test that runs many times makes equal models
     lines = ["; ".join(headlines)] if headlines else []
-    blocks = dict.fromkeys(
-        "\n".join(_details(*one, one[0].name if len(headlines) > 1 else "")) for one in failed if one[0].excesses
-    )
+    lines += dict.fromkeys("\n".join(block.details(named=len(headlines) > 1)) for block in blocks)
     others = dict.fromkeys(
         f"{verdict.model}: {text}" for verdict, measurement, _ in found for text in remedies(verdict, measurement)
     )
-    return "\n".join([*lines, *blocks, *others, *([f"and {outside_of_modules(outside)}"] if outside else [])])
+    return "\n".join([*lines, *others, *([f"and {outside_of_modules(outside)}"] if outside else [])])
 
 
-def _in_brief(found: Sequence[Finding], room: int) -> str:
+def _of_one_name(failed: Iterable[Failed]) -> Iterator[list[Failed]]:
+    """Yield what is over, and what is over at several inputs together: a range of sizes is one failure."""
+    for alike in grouped((one for one in failed if one[0].excesses), lambda one: one[0].verdict.model):
+        if len({one.inputs for one, _ in alike}) == len(alike):
+            yield alike
+        else:
+            yield from ([one] for one in alike)
+
+
+def _in_brief(found: Sequence[Finding], further: int, room: int) -> str:
     """Return what is too much, as far as there is room: ``macs 4.089 G > 4.0 G (+2.2%), 1 more``."""
-    texts = [f"{one.part} {one.metric} {' > '.join(_compared(one))} (+{one.excess})".lstrip() for one in found]
+    texts = [f"{one.part} {one.metric} {' > '.join(_compared(one))}{_by(one)}".lstrip() for one in found]
     for number in range(len(texts), 0, -1):
-        more = [f"{len(texts) - number} more"] if number < len(texts) else []
-        text = ", ".join([*texts[:number], *more])
+        left = len(texts) - number + further
+        text = ", ".join([*texts[:number], *([f"{left} more"] if left else [])])
         if width_of(text) <= room:
             break
     return text
 
 
+def _by(found: Finding) -> str:
+    """Return by how much a value is too large; above zero it is the value itself, which says so already."""
+    return f" (+{found.excess})" if found.above else ""
+
+
 def _compared(found: Finding) -> tuple[str, str]:
-    """Return a value, and what it is above."""
-    if found.over and found.limit is not None:
-        return compared(found.metric, found.value, found.limit)
-    value, before = compared_numbers(found.metric, found.value or 0, found.before or 0)
-    return value, f"{before} before"
+    """Return a value, and what it is above; where the two would look equal, both are exact."""
+    value, limit, before = numbers(found.metric, found.value, found.limit if found.over else None, found.before)
+    if limit:
+        return value, limit
+    shown = exactly if value == before else human
+    return shown(found.value, found.metric), f"{shown(found.before, found.metric)} before"
 
 
 def remedies(verdict: Verdict, measurement: Measurement) -> Iterator[str]:
@@ -167,42 +185,75 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         )
 
 
-def _details(one: Standing, measurement: Measurement, heading: str) -> Iterator[str]:
-    yield ""
-    rows = [*map(_row, one.excesses)]
-    told = [any(column) for column in zip(*rows, strict=True)]
-    headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
-    yield from _aligned([headings, *rows])
-    lines = [*dict.fromkeys(f"worst of {found.part}: {found.worst.module}" for found in one.excesses if found.differ)]
-    lines += [f"limit: {place}" for place in _places(one)]
-    lines += [f"since the baseline: {cause}" for cause in why(one.causes)]
-    if any(found.grown for found in one.excesses):
-        lines.append("accept the growth: pytest --modelbudget-update")
-    if not one.causes:
-        lines += _heaviest(measurement, one.excesses)
-    lines += [hint for found in one.excesses for hint in hints(found, measurement)]
-    lines.append(f"counted: {'; '.join(circumstances(measurement))}")
-    if one.verdict.message:
-        lines.append(f"note: {one.verdict.message}")
-    for line in lines:
-        yield from (found.text for found in wrapped(f"  {line}", _WIDTH))
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What is too much of one model, at one set of inputs or at several: a row for each metric at each of them.
+
+    The rest is told of the worst alone.
+    """
+
+    rows: list[tuple[str, ...]]
+    excesses: list[Finding]
+    worst: Standing
+    measurement: Measurement
+    several: bool
+
+    @classmethod
+    def of(cls, group: Sequence[Failed]) -> _Block:
+        """Return the block of a model at the inputs at which it failed."""
+        told: dict[tuple[str, ...], list[str]] = {}
+        for one, _ in group:
+            for found in one.excesses:
+                told.setdefault(_row(found), []).append(one.inputs)
+        rows = [
+            (f"{inputs} {row[0]}".lstrip(), *row[1:])
+            for row, all_inputs in told.items()
+            for inputs in (all_inputs if len(all_inputs) < len(group) else [""])
+        ]
+        worst, measurement = min(reversed(group), key=lambda pair: badness(pair[0]))
+        return cls(rows, [found for one, _ in group for found in one.excesses], worst, measurement, len(group) > 1)
+
+    @property
+    def headline(self) -> str:
+        """The worst of it in one line."""
+        name, found = self.worst.name, self.worst.excesses
+        return f"{name}: {_in_brief(found, len(self.rows) - len(found), _HEADLINE - width_of(name))}"
+
+    def details(self, *, named: bool) -> Iterator[str]:
+        """Yield the lines below the headline; where several models failed, they are ``named``."""
+        one, found = self.worst, self.excesses
+        heading = (one.verdict.model if self.several else one.name) if named else ""
+        told = [any(column) for column in zip(*self.rows, strict=True)]
+        headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
+        yield from ("", *_aligned([headings, *self.rows]))
+        lines = [*dict.fromkeys(f"worst of {one.part}: {one.worst.module}" for one in found if one.differ)]
+        lines += [f"limit: {place}" for place in _places(found)]
+        at = f" at {one.inputs}" if self.several else ""
+        lines += [f"since the baseline{at}: {cause}" for cause in why(one.causes)]
+        if any(one.grown for one in found):
+            lines.append("accept the growth: pytest --modelbudget-update")
+        if not one.causes:
+            lines += _heaviest(self.measurement, one.excesses, at)
+        lines += dict.fromkeys(hint for one in found for hint in hints(one, self.measurement))
+        lines.append(f"counted: {'; '.join(circumstances(self.measurement))}")
+        if one.verdict.message:
+            lines.append(f"note: {one.verdict.message}")
+        for line in lines:
+            yield from (found.text for found in wrapped(f"  {line}", _WIDTH))
 
 
 def _row(found: Finding) -> tuple[str, ...]:
     """Return a metric, its value, its limit and by how much it is over, its baseline and how far it moved."""
-    value, limit = shown_value(found), compared(found.metric, found.value, found.limit)[1] if found.limit else ""
-    over = f" (+{found.excess})" if found.over else ""
-    if found.before is None:
-        return found.label, value, f"{limit}{over}", ""
-    now, before = compared_numbers(found.metric, found.value or 0, found.before)
-    moved = f" ({signed_percent(found.before, found.value or 0)})" if found.moved else ""
-    return found.label, value if found.limit else now, f"{limit}{over}", f"{before}{moved}"
+    value, limit, before = numbers(found.metric, found.value, found.limit, found.before)
+    over = _by(found) if found.over else ""
+    moved = f" ({signed_percent(found.before or 0, found.value or 0)})" if found.moved else ""
+    return found.label, bounded(found, value), f"{limit}{over}", f"{before}{moved}"
 
 
-def _places(one: Standing) -> list[str]:
+def _places(excesses: Iterable[Finding]) -> list[str]:
     """Return where the rules stand that are broken, each once, with the metrics that they are about."""
     found: dict[str, list[str]] = {}
-    for excess in one.excesses:
+    for excess in excesses:
         if excess.over and excess.limit:
             found.setdefault(str(excess.limit.place), []).append(excess.metric)
         if excess.grown and excess.growth:
@@ -211,14 +262,14 @@ def _places(one: Standing) -> list[str]:
     return [f"{listed([*dict.fromkeys(metrics)])} at {place}" if metrics else place for place, metrics in found.items()]
 
 
-def _heaviest(measurement: Measurement, excesses: Sequence[Finding]) -> Iterator[str]:
+def _heaviest(measurement: Measurement, excesses: Sequence[Finding], at: str) -> Iterator[str]:
     """Yield the heaviest modules of the model, or of the part that is furthest above its limit."""
     module = excesses[0].worst.module or ""
     metrics = [found.metric for found in excesses if (found.worst.module or "") == module]
     root = next(one for one in measurement.modules.walk() if one.name == module)
     for part in where_it_is(root, measurement.name, metrics):
         labels = [METRICS[metric].label for metric in part.metrics]
-        yield f"heaviest{f' of {module}' if module else ''} by {listed(labels)}:"
+        yield f"heaviest{f' of {module}' if module else ''}{at} by {listed(labels)}:"
         yield from _aligned(part.rows, indent=2)
         if part.rest:
             yield f"  {part.rest}"

@@ -15,35 +15,36 @@ from pytest_modelbudget.results.folding import FoldedMeasurement
 from pytest_modelbudget.results.standings import Standing
 
 
-def compared(metric: str, value: int | None, limit: Limit) -> tuple[str, str]:
-    """Return value and limit for people: rounded, and the limit as it was declared.
+def numbers(metric: str, value: int | None, limit: Limit | None, before: int | None = None) -> tuple[str, str, str]:
+    """Return value, limit and baseline for people: rounded, and the limit as it was declared.
 
-    Where the two would look equal and are not, both are exact. Billions of parameters are ``G``: ``B`` is for bytes.
+    Where the limit was declared with every digit, or would look equal to the value and is not, all of them are exact.
+    Billions of parameters are ``G``: ``B`` is for bytes.
     """
-    if value is None or value == limit.value or human(value, metric) != human(limit.value, metric):
-        text = limit.text
-        return human(value, metric), f"{text[:-1]}G" if METRICS[metric].billions and text.endswith("B") else text
-    return exactly(value, metric), exactly(limit.value, metric)
-
-
-def compared_numbers(metric: str, value: int, other: int) -> tuple[str, str]:
-    """Return two values for people; where they would look equal and are not, both are exact."""
-    if value == other or human(value, metric) != human(other, metric):
-        return human(value, metric), human(other, metric)
-    return exactly(value, metric), exactly(other, metric)
+    if limit is None:
+        return human(value, metric), "", "" if before is None else human(before, metric)
+    alike = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
+    shown = exactly if alike or limit.text == exactly(limit.value, metric) else human
+    text = exactly(limit.value, metric) if alike else limit.text
+    if METRICS[metric].billions and text.endswith("B"):
+        text = f"{text[:-1]}G"
+    return shown(value, metric), text, "" if before is None else shown(before, metric)
 
 
 def shown_value(found: Finding) -> str:
-    """Return a value for people; of a lower bound it is said that it is one."""
-    text = compared(found.metric, found.value, found.limit)[0] if found.limit else human(found.value, found.metric)
-    return f">= {text}" if found.is_lower_bound and found.value is not None else text
+    """Return a value for people, by itself."""
+    return bounded(found, human(found.value, found.metric))
 
 
 def value_and_limit(found: Finding) -> str:
     """Return a value and its limit, where it has one: ``25.56 M / 25.6 M``."""
-    if found.limit is None:
-        return shown_value(found)
-    return f"{shown_value(found)} / {compared(found.metric, found.value, found.limit)[1]}"
+    value, limit, _ = numbers(found.metric, found.value, found.limit)
+    return f"{bounded(found, value)}{f' / {limit}' if limit else ''}"
+
+
+def bounded(found: Finding, text: str) -> str:
+    """Return the text of a value; of a lower bound it is said that it is one."""
+    return f">= {text}" if found.is_lower_bound and found.value is not None else text
 
 
 def no_module(problem: Problem, model: str) -> str:
@@ -59,7 +60,7 @@ def convention(flops_per_mac: int) -> str:
 
 
 def counted_how(run: Run, models: Sequence[Standing]) -> str:
-    """Return the convention in use and the mode of the models: ``1 MAC = 2 FLOPs, eval mode (train mode: net)``."""
+    """Return the convention in use and the mode of the models: ``1 MAC = 2 FLOPs, eval mode (train: net)``."""
     names: dict[Mode, list[str]] = {}
     for model in models:
         if model.verdict.mode is not None:
@@ -67,7 +68,7 @@ def counted_how(run: Run, models: Sequence[Standing]) -> str:
     if not names:
         return convention(run.flops_per_mac)
     usual, *other = sorted(names, key=lambda mode: -len(names[mode]))
-    but = "".join(f" ({mode} mode: {as_many_as_fit(names[mode], 30)})" for mode in other)
+    but = "".join(f" ({mode}: {as_many_as_fit(names[mode], 30)})" for mode in other)
     return f"{convention(run.flops_per_mac)}, {usual} mode{but}"
 
 
@@ -75,9 +76,8 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
     """Return what the numbers of a measurement depend on: convention, inputs, the kind of run, and the mode."""
     return [
         convention(measurement.flops_per_mac),
-        *([f"inputs {', '.join(map(str, measurement.inputs))}"] if measurement.inputs else []),
-        *([f"{measurement.run} run"] if measurement.run else []),
-        *([f"{measurement.mode} mode"] if measurement.mode else []),
+        *([", ".join(map(str, measurement.inputs))] if measurement.inputs else []),
+        *([", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))] if measurement.run else []),
     ]
 
 

@@ -115,7 +115,7 @@ def read_lock(text: str, shown: str, flops_per_mac: int) -> Lock:
         raise LockError(f"{shown}: {reason}. {again}") from None
     if lock.flops_per_mac != flops_per_mac:
         raise LockError(
-            f"{shown}: counts {lock.flops_per_mac} FLOPs a MAC, and the table {flops_per_mac}: two conventions are "
+            f"{shown}: has flops_per_mac = {lock.flops_per_mac}, and the table {flops_per_mac}: two conventions are "
             f"never compared. Change flops_per_mac back, or remove {shown} and run pytest --modelbudget-update"
         )
     return lock

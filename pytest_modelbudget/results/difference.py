@@ -1,7 +1,7 @@
 """What changed between two measurements of a model: module by module, exactly, and summing to the difference.
 
 The modules of both trees are compared by what each costs by itself. A module that is gone and one that is new, of the
-same class and the same cost, are one that moved: neither plus nor minus.
+same class and the same cost with all below them, are one that moved: neither plus nor minus.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Change(Struct, frozen=True, omit_defaults=True):
     """Modules that changed alike: layers of one kind at several places are one change.
 
     ``modules`` are their qualified names (``""`` is the model itself), as they are now, or as they were where they
-    ``vanished``; one that is new or gone stands for all below it. ``moved_from`` are the names before, in the same
-    order. ``amount`` is what all of them together add to the metric, negative where they cost less.
+    ``vanished``; one that is new, gone or moved stands for all below it. ``moved_from`` are the names before, in the
+    same order. ``amount`` is what all of them together add to the metric, negative where they cost less.
     """
 
     kind: Kind
@@ -62,21 +62,35 @@ def _importance(change: Change) -> tuple[int, str]:
 
 
 def _moved(old: dict[str, ModuleCost], new: dict[str, ModuleCost]) -> dict[str, str]:
-    """Return the modules that are only called otherwise, by their new names: of one class and of equal cost."""
-    gone: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for name, module in old.items():
-        if name not in new and _costs_something(module):
-            gone[module.cls, module.own].append(name)
-    moved = {}
-    for name, module in new.items():
-        alike = gone.get((module.cls, module.own)) if name not in old else None
-        if alike:
-            moved[name] = alike.pop(0)
+    """Return the modules that are only called otherwise, by their new names: with all below them of equal cost."""
+    kinds: dict[object, int] = {}
+    gone: dict[int, list[str]] = defaultdict(list)
+    for name, kind in reversed(_kinds(old, kinds).items()):
+        if name not in new and any(structs.astuple(old[name].total)):
+            gone[kind].append(name)
+    moved: dict[str, str] = {}
+    taken: set[str] = set()
+    sizes = {name: sum(1 for _ in module.walk()) for name, module in new.items()}
+    for name, kind in sorted(_kinds(new, kinds).items(), key=lambda pair: -sizes[pair[0]]):  # whole parts first
+        if name in old or name in moved:
+            continue
+        while gone[kind] and gone[kind][-1] in taken:
+            gone[kind].pop()
+        if gone[kind]:
+            before = gone[kind].pop()
+            below = [one.name[len(name) :] for one in new[name].walk()]
+            moved.update({name + key: before + key for key in below})
+            taken.update(before + key for key in below)
     return moved
 
 
-def _costs_something(module: ModuleCost) -> bool:
-    return any(structs.astuple(module.own))
+def _kinds(modules: dict[str, ModuleCost], kinds: dict[object, int]) -> dict[str, int]:
+    """Return a number for each module, the same for those of one class and cost whose parts are alike, names too."""
+    found: dict[str, int] = {}
+    for name, module in reversed(modules.items()):  # children come before their parents
+        parts = tuple((one.name[len(name) :], found[one.name]) for one in module.children)
+        found[name] = kinds.setdefault((module.cls, module.own, parts), len(kinds))
+    return {name: found[name] for name in modules}
 
 
 def _changes(
@@ -84,19 +98,22 @@ def _changes(
 ) -> Iterator[Change]:
     """Yield what each module adds to a metric; a part that is new or gone as a whole is one change, with its total."""
     appeared = _topmost(new, old, {*moved})
-    vanished = _topmost(old, new, {*moved.values()})
+    taken = {*moved.values()}
+    vanished = _topmost(old, new, taken)
     for name, module in new.items():
         now = getattr(module.own, metric) or 0
         known = old.get(name)
         if name in moved:
-            yield Change("moved", (name,), module.cls, 0, (moved[name],))
+            above, _, key = name.rpartition(".")
+            if above not in moved or moved[name] != f"{moved[above]}.{key}":
+                yield Change("moved", (name,), module.cls, 0, (moved[name],))
         elif known is None:
             if amount := _amount(name, module, metric, appeared):
                 yield Change("appeared", (name,), module.cls, amount)
         elif amount := now - (getattr(known.own, metric) or 0):
             yield Change("grew" if amount > 0 else "shrank", (name,), module.cls, amount)
     for name, module in old.items():
-        if name not in new and name not in moved.values() and (amount := _amount(name, module, metric, vanished)):
+        if name not in new and name not in taken and (amount := _amount(name, module, metric, vanished)):
             yield Change("vanished", (name,), module.cls, -amount)
 
 

@@ -116,11 +116,14 @@ def standings(run: Run) -> list[Standing]:
         key = model.name, model.inputs
         one = standing(model.verdict, model.differences, excused=model.excused, name=names[key], inputs=words[key])
         found.append(replace(one, model=model, status=_CONTRADICTED if place in contradicted else one.status))
-    return sorted(found, key=_badness)
+    return sorted(found, key=badness)
 
 
-def _badness(one: Standing) -> tuple[int, int, float]:
-    """Sort by level and kind, and then by the metric that is furthest above what it is held against, or nearest."""
+def badness(one: Standing) -> tuple[int, int, float]:
+    """Return what to sort by, the worst first.
+
+    It is level and kind, and then the metric that is furthest above what it is held against, or nearest to that.
+    """
     worst = next(iter((*one.excesses, *(found for found in one.findings if found.left))), None)
     over = -1.0
     if worst is not None and worst.value is not None:

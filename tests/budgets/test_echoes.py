@@ -25,7 +25,7 @@ def test_an_echo_that_fails_is_told_where_what_it_follows_may_grow() -> None:
     assert status(judge(grown, Budget(), None, Baseline(before))).text == "GREW params 10.0%"
     may_grow = Budget(growths={"params": parse_growth("10%", HERE)})
     found = status(judge(grown, may_grow, None, Baseline(before)))
-    assert found.text == "GREW trainable 10.0%, weights 10.0%"
+    assert found.text == "GREW trainable params 10.0%, weight bytes 10.0%"
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,10 @@ def test_what_is_over_comes_first_and_the_worst_of_it_leads() -> None:
         grown("flops", 300, 440),  # an echo of the MACs, without a limit
         grown("weight_bytes", 400, 500),  # 25%: not four bytes for each parameter more
     )
-    assert status(found).text == "OVER MACs 10.0%, params 6.0%, GREW weights 25.0%"
+    assert status(found).text == "OVER MACs 10.0%, params 6.0%, GREW weight bytes 25.0%"
     assert status(found).level == "error"
     assert status(found).short == "OVER MACs 10.0%"
-    assert status(found, excused=True).text == "xfail: over MACs 10.0%, params 6.0%, grew weights 25.0%"
+    assert status(found, excused=True).text == "xfail: over MACs 10.0%, params 6.0%, grew weight bytes 25.0%"
 
 
 def test_limit_and_baseline_of_one_metric_are_one_row() -> None:
@@ -58,6 +58,12 @@ def test_limit_and_baseline_of_one_metric_are_one_row() -> None:
 
 def test_growth_alone_is_held_against_the_baseline() -> None:
     assert status(verdict(grown("macs", 100, 150, 200))).text == "GREW MACs 50.0%"
+
+
+def test_of_zero_there_are_no_percentages() -> None:
+    found = verdict(Check("flops", 192, limit("flops", 0)), grown("macs", 0, 96))
+    assert status(found).text == "OVER FLOPs 192 of 0 allowed, GREW MACs from 0 to 96"
+    assert status(found).short == "OVER FLOPs 192 of 0 allowed"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,3 @@ def test_what_moved_within_what_is_allowed_is_said() -> None:
 def test_every_other_problem_has_a_sentence(problem: Problem, text: str) -> None:
     found = structs.replace(verdict(Check("macs", 301)), problems=(problem,))
     assert (status(found).text, status(found).level) == (text, problem.severity)
-
-
-def test_a_limit_of_zero_has_no_percentage() -> None:
-    assert status(verdict(Check("params", 200, limit("params", 0)))).text == "OVER params 200"

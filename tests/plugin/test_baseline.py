@@ -234,7 +234,7 @@ EDITS = {
     "": "is empty",
     "{": "is not a lock file, or was edited by hand",
     '{"schema": 3}': "has schema 3, and this version of the plugin knows 2",
-    '{"schema": 1, "flops_per_mac": 1, "models": {}}': "counts 1 FLOPs a MAC, and the table 2",
+    '{"schema": 1, "flops_per_mac": 1, "models": {}}': "has flops_per_mac = 1, and the table 2",
     "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n": "has conflict markers",
     "22210->22211": 'the modules of "net" add up to params 22210, not 22211',
     "22210->22210.0": "is not a lock file, or was edited by hand",
@@ -315,3 +315,11 @@ def test_a_renamed_layer_is_a_move(run: Run, pytester: pytest.Pytester) -> None:
     run("--modelbudget-update", test_net=layers.format("neck", 0))
     wider = run(test_net=layers.format("neck", 0).replace("nn.Linear(8, 8))", "nn.Linear(8, 8), nn.Linear(8, 8))"))
     wider.stdout.fnmatch_lines(["E *since the baseline: blocks.[*].2 Linear x12 (new, +864 params, +768 MACs)"])
+
+
+def test_a_name_of_two_models_is_not_offered_for_the_baseline(run: Run) -> None:
+    run("--modelbudget-update", test_net=net())
+    both = 'def test_both(model_budget): model_budget(Net(), X, name="both"); model_budget(Net(300), X, name="both")'
+    shown = run(test_both=both)
+    shown.stdout.fnmatch_lines(["both * CONTRADICTED: another model has this name"])
+    shown.stdout.no_fnmatch_line("Not in the baseline: *")

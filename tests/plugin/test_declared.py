@@ -203,7 +203,7 @@ def test_a_package_below_src(run: Run, project: Path) -> None:
         ('factory = "a:b"\nbackward = 1', "backward is true or false, not 1"),
         ('factory = "a:b"\nbackward = true', "backward needs inputs"),
         ('factory = "a:b"\narguments = 3', "arguments is a table of keyword arguments"),
-        ('factory = "a:b"\narguments = { since = 2020-01-01 }', "arguments holds strings"),
+        ('factory = "a:b"\narguments = { since = 2020-01-01 }', "arguments.since holds strings"),
         ('factori = "a:b"', "factori is not a key of the plugin; did you mean factory?"),
     ],
 )
@@ -236,7 +236,7 @@ def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: l
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E   BudgetExceeded: task: [*] x2 macs 128 > 100 (+28.0%)",
+            "E   BudgetExceeded: task (8x4): [*] x2 macs 128 > 100 (+28.0%)",
             "E   task: too steep: MACs grow as n^1.00, 0.5 allowed",
             "E     declared: pyproject.toml:2 *",
             "E       at 2: *64",
@@ -246,4 +246,4 @@ def test_a_range_of_inputs_and_limits_for_parts(run: Run, project: Path, mode: l
         ]
     )
     text = (project / "junit.xml").read_text()
-    assert 'name="modelbudget.task#3[encoder].macs" value="128"' in text
+    assert 'name="modelbudget.task[8x4][encoder].macs" value="128"' in text

@@ -75,7 +75,7 @@ SAID = {
     "test_malformed": ": BudgetError: macs = 'lots' at test_all.py:",
     "test_no_inputs": ": ",
     "test_nothing": ": BudgetError: budget declared, but no model was measured: the test called no module",
-    "test_passes": " failed by itself: [XPASS(strict)] ",
+    "test_passes": " failed by itself: [XPASS(strict)]",
     "test_raises": " failed by itself: RuntimeError",
     "test_setup": " failed by itself: KeyError",
     "test_swallowed": ": BudgetError: macs = 'lots' at ",

@@ -34,8 +34,8 @@ def test_the_whole_message(run: Run) -> None:
         "E         limit: macs at test_net.py:3 model_budget()",
         "E         heaviest by FLOPs and MACs:",
         "E           first  Linear  40.00 K  90.9%",
-        "E           last   Linear  4000     9.1%",
-        "E         counted: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; shape run",
+        "E           last   Linear  4.00 K   9.1%",
+        "E         counted: 1 MAC = 2 FLOPs; args[0] 1x100 float32; shape run, eval",
         "E         note: See docs/latency.md.",
     ]
 
@@ -134,7 +134,7 @@ def test_stop_at_the_first_excess(run: Run) -> None:
 def test_the_debugger_opens_at_an_excess(run: Run, pytester: pytest.Pytester) -> None:
     run(test_net="def test(model_budget):\n    mine = 41\n    model_budget(Net(), X, macs=1)")
     result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"p mine + 1\nq\n")
-    result.stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 *", "(Pdb) 42"])
+    result.stdout.fnmatch_lines(["*Net: macs 22,000 > 1 *", "(Pdb) 42"])
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,11 @@ def test_another_file_can_hold_the_table_for_every_worker(run: Run, mode: list[s
     )
     result.stdout.fnmatch_lines(["E *limit: macs at ci/budgets_pyproject.toml:5 [[]tool.modelbudget.models.Net[]]"])
     result.stdout.fnmatch_lines(
-        ["Head *no budget", "1 of 3 models over budget, 1 within budget, 1 without a budget.", "*1 MAC = 1 FLOP."]
+        [
+            "Head *no budget",
+            "1 of 3 models over budget, 1 within budget, 1 without a budget.",
+            "*1 MAC = 1 FLOP, train mode.",
+        ]
     )
     result.stdout.fnmatch_lines(["FAILED *::test_unbudgeted - BudgetError: Head: no limit applies, *"])
     result.assert_outcomes(passed=1, failed=2)

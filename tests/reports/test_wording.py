@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_modelbudget.budgets import Limit, Place, parse_limit
-from pytest_modelbudget.measurement import percent, signed_percent
+from pytest_modelbudget.measurement import in_one_unit, percent, signed_percent
 from pytest_modelbudget.reports.lines import not_measured
-from pytest_modelbudget.reports.wording import compared, convention, counted
+from pytest_modelbudget.reports.wording import convention, counted, numbers
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.run import Stale
 
@@ -23,7 +23,8 @@ HERE = Place("here")
         (4_100_000_001, "4.1G", ("4,100,000,001", "4,100,000,000")),
         (4_099_999_999, "4.1G", ("4,099,999,999", "4,100,000,000")),
         (4_100_000_000, "4.1G", ("4.100 G", "4.1 G")),
-        (25_557_032, 25_557_032, ("25.56 M", "25,557,032")),
+        (25_557_032, 25_557_032, ("25,557,032", "25,557,032")),
+        (8144, 8143, ("8,144", "8,143")),
         (25_557_033, 25_557_032, ("25,557,033", "25,557,032")),
         (None, "4.1G", ("-", "4.1 G")),
     ],
@@ -31,20 +32,41 @@ HERE = Place("here")
 def test_value_and_limit_never_look_equal_when_they_are_not(
     value: int | None, limit: object, shown: tuple[str, str]
 ) -> None:
-    assert compared("macs", value, parse_limit("macs", limit, HERE)) == shown
+    assert numbers("macs", value, parse_limit("macs", limit, HERE))[:2] == shown
 
 
 def test_bytes_keep_their_unit() -> None:
-    assert compared("weight_bytes", 100_000_001, parse_limit("weight_bytes", "100 MB", HERE)) == (
-        "100,000,001 B",
-        "100,000,000 B",
-    )
+    limit = parse_limit("weight_bytes", "100 MB", HERE)
+    assert numbers("weight_bytes", 100_000_001, limit)[:2] == ("100,000,001 B", "100,000,000 B")
+    assert numbers("weight_bytes", 8144, parse_limit("weight_bytes", 8143, HERE))[:2] == ("8,144 B", "8,143 B")
+
+
+def test_all_numbers_of_a_line_are_written_alike() -> None:
+    limit = parse_limit("macs", "5.7G", HERE)
+    assert numbers("macs", 5_971_000_000, limit, 5_511_000_000) == ("5.971 G", "5.7 G", "5.511 G")
+    assert numbers("macs", 5_700_000_001, limit, 5_511_000_000) == ("5,700,000,001", "5,700,000,000", "5,511,000,000")
+    limit = parse_limit("macs", 5_700_000_000, HERE)
+    assert numbers("macs", 5_971_000_000, limit, 5_511_000_000) == ("5,971,000,000", "5,700,000,000", "5,511,000,000")
 
 
 @given(st.integers(0, 10**18), st.integers(0, 10**18))
 def test_different_numbers_are_shown_differently(value: int, limit: int) -> None:
-    left, right = compared("macs", value, Limit(limit, f"{limit:,}", HERE))
+    left, right, _ = numbers("macs", value, Limit(limit, f"{limit:,}", HERE))
     assert (left == right) <= (value == limit)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([8_030_261_248, 5_853_400_000, 12_345, 0], ["8.030 G", "5.853 G", "12.35 K", "0"]),
+        ([929_600_000, 40_000_000, 7], ["929.6 M", "40.0 M", "7"]),
+        ([9536, 20], ["9536", "20"]),
+        ([], []),
+        ([10**18, 5], ["1,000,000,000,000,000,000", "5"]),
+    ],
+)
+def test_a_list_has_one_unit(values: list[int], shown: list[str]) -> None:
+    assert in_one_unit(values) == shown
 
 
 @pytest.mark.parametrize(

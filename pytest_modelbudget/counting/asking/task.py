@@ -93,6 +93,8 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
+        if self._train is None and not hasattr(built, "training"):
+            return  # a frozen graph has no modes
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
         if built.training != trains:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_modelbudget.budgets.status import Finding
-from pytest_modelbudget.measurement import exactly, human, signed_percent
+from pytest_modelbudget.measurement import exactly, signed_percent
 from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.wording import compared, shown_value
+from pytest_modelbudget.reports.wording import bounded, numbers
 from pytest_modelbudget.results.standings import Standing
 
 
@@ -85,12 +85,13 @@ def _bar(found: Finding, one: Standing) -> Bar:
     def at(number: int) -> str:
         return f"{96 * number / scale:.2f}"
 
+    shown, limit, before = numbers(check.metric, check.value, check.limit, check.before if found.moved else None)
     within = value if line is None else min(value, line)
     return Bar(
         label=found.label,
-        value=shown_value(found).replace(">=", "≥"),
-        before=human(check.before, check.metric) if found.moved else "",
-        limit=compared(check.metric, check.value, check.limit)[1] if check.limit else "",
+        value=bounded(found, shown).replace(">=", "≥"),
+        before=before,
+        limit=limit,
         note=_note(found),
         state=_state(found, one),
         used=at(within),

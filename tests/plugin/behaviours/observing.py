@@ -209,7 +209,7 @@ class Unfreezes(Net):
         return super().forward(x)
 
 
-# expect failed: Unfreezes: trainable_params 22.21 K > 0
+# expect failed: Unfreezes: trainable_params 22,210 > 0
 @pytest.mark.budget(trainable_params=0)
 def test_parameters_that_forward_makes_trainable_are_counted():
     Unfreezes().requires_grad_(False)(X)

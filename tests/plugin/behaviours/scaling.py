@@ -46,6 +46,24 @@ def test_the_limits_hold_at_each_size(model_budget):
     model_budget.scaling(Net, "{1,2}x100", name="net", macs="linear")
 
 
+# expect failed: net (2x100): macs 44.00 K > 20 K (+120.0%), 1 more
+# and: 1x100 MACs  22.00 K  20 K (+10.0%)
+# and: 2x100 MACs  44.00 K  20 K (+120.0%)
+# and: heaviest at 2x100 by MACs:
+# and: not heaviest at 1x100
+@pytest.mark.budget(macs="20K", params=22_210)
+def test_a_range_of_sizes_is_one_failure(model_budget):
+    model_budget.scaling(Net, "{1,2}x100", name="net", macs="linear")
+
+
+# expect failed: net (2x100): params 22.21 K > 20 K (+11.1%), 1 more
+# and: params      22.21 K  20 K (+11.1%)
+# and: 2x100 MACs  44.00 K  40 K (+10.0%)
+@pytest.mark.budget(macs="40K", params="20K")
+def test_what_is_the_same_at_every_size_is_said_once(model_budget):
+    model_budget.scaling(Net, "{1,2}x100", name="net", macs="linear")
+
+
 # expect failed: give a range of sizes
 @pytest.mark.xfail
 def test_xfail_does_not_excuse_a_range_that_is_none(model_budget):

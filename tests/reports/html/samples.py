@@ -138,7 +138,7 @@ def _unrun(measurement: Measurement) -> Costs:
 
 
 def trained() -> ModelResult:
-    """Return a model with training costs, one of whose modules ran two operators."""
+    """Return a model with training MACs and FLOPs, one of whose modules ran two operators."""
     own = Costs(10, 10, 300, 600, 900, 1800, 40)
     ran = (
         OperatorCost("aten::mm", "two", 1, 100, 400), OperatorCost("aten::bmm", "two", 1, 200, 500),

@@ -262,7 +262,7 @@ def test_what_changed_since_the_baseline(open_page: Open) -> None:
     page = open_page()
     found = card(page, "encoder")
     assert found.locator("details:not(.tests) > summary").all_inner_texts() == [
-        "params +2.359 M", "MACs +462.4 M", "weights +9.437 MB"
+        "params +2.359 M", "MACs +462.4 M", "weight bytes +9.437 MB"
     ]  # fmt: skip
     found.locator("details:not(.tests) > summary").first.click()
     assert found.locator(".changes").first.inner_text().splitlines() == [

@@ -151,7 +151,7 @@ function operatorTable(model) {
     { title: "modules", number: false, key: (one) => (one.row ? one.row.place : BigInt(one.modules)), cell: (one) => element("td", { class: "path" }, one.row ? element("bdi", {}, `${titled(model, one.row)}${one.row.count > 1 ? ` x${one.row.count}` : ""}`) : exactly(BigInt(one.modules), "")) },
     { title: "calls", number: true, key: (one) => one.calls, cell: (one) => numberCell(exactly(one.calls, "")) },
     { title: "MACs", number: true, key: (one) => one.macs, cell: (one) => numberCell(one.unknown ? "unknown" : human(one.macs, ""), exactly(one.macs, "")) },
-    ...(trained ? [{ title: "training MACs", number: true, key: (one) => one.training || 0n, cell: (one) => numberCell(one.training === null ? "-" : human(one.training, ""), one.training === null ? null : exactly(one.training, "")) }] : []),
+    ...(trained ? [{ title: LABELS.training_macs, number: true, key: (one) => one.training || 0n, cell: (one) => numberCell(one.training === null ? "-" : human(one.training, ""), one.training === null ? null : exactly(one.training, "")) }] : []),
     { title: "share of MACs", number: true, left: true, key: (one) => one.macs, cell: (one) => shareCell(one.macs, whole) },
   ];
   const made = table(`Operators of ${model.name}`, columns, known, {
