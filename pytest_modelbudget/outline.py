@@ -108,7 +108,9 @@ def outlined(root: ModuleCost, depth: int | None = None, lines: int = FITTING) -
     ]
     missing = whole.size - sum(branch.count for _, branch, _ in shown)
     left_out = [branch for branch in whole.children if depth is None and branch not in fitting]
-    where = f"with {percent(sum(one.total[basis] or 0 for one in left_out), total)}" if left_out else "further below"
+    where = (
+        f"with {percent(sum(branch.total[basis] or 0 for branch in left_out), total)}" if left_out else "further below"
+    )
     return Outline(basis, shown, f"+ {missing:,} more module{'s' * (missing > 1)} {where}" if missing else "")
 
 

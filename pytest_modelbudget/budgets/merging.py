@@ -33,7 +33,8 @@ class Budget(Struct, frozen=True):
     @property
     def limited(self) -> frozenset[str]:
         """The metrics that have a limit or a warning, of the model or of a part."""
-        return frozenset((*self.limits, *self.warns, *(one for part in self.parts.values() for one in part.limited)))
+        of_parts = (metric for part in self.parts.values() for metric in part.limited)
+        return frozenset((*self.limits, *self.warns, *of_parts))
 
     def __bool__(self) -> bool:
         return bool(self.limits or self.warns or self.parts)
@@ -75,7 +76,7 @@ def stale_entries(table: Table, names: Iterable[str]) -> dict[str, Rules]:
 
     Entries that declare a model are not among them: each has an item of its own.
     """
-    measured = {*names, *(one.name for one in table.declared)}
+    measured = {*names, *(declared.name for declared in table.declared)}
     return {
         name: rules for name, rules in table.models.items() if name not in measured and not _GLOB.intersection(name)
     }
@@ -90,9 +91,9 @@ def unrun_declarations(table: Table, tests: Iterable[str]) -> Iterator[DeclaredM
         return
     split = (test.partition("::") for test in tests)
     run = {name for path, _, name in split if PurePath(path).name == PurePath(table.path).name}
-    names = {one.name for one in table.declared}
+    names = {declared.name for declared in table.declared}
     run |= {name.rpartition("@")[0] for name in run - names}
-    yield from (one for one in table.declared if one.name not in run)
+    yield from (declared for declared in table.declared if declared.name not in run)
 
 
 def _of_table(table: Table, name: str) -> Iterator[Rules]:

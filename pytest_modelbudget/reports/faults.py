@@ -54,9 +54,11 @@ def faults(run: Run) -> Iterator[Fault]:
 
 def failed_tests(run: Run) -> Iterator[Fault]:
     """Yield the tests under a budget that failed, but for those whose model says why."""
-    for one in run.failed:
-        said = f"{one.test} failed by itself: {one.error}" if one.by_itself else f"{one.test}: {one.error}"
-        yield Fault("failed", one.test, _file(one.test), said)
+    for failed in run.failed:
+        said = (
+            f"{failed.test} failed by itself: {failed.error}" if failed.by_itself else f"{failed.test}: {failed.error}"
+        )
+        yield Fault("failed", failed.test, _file(failed.test), said)
 
 
 def _file(test: str) -> Place:

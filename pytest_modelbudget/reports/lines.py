@@ -79,7 +79,7 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
         yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
     if run.shows_all:
         for declared, who in ((True, "its own item"), (False, "any test")):
-            missing = [_entry(one) for one in run.stale if one.declared is declared]
+            missing = [_entry(entry) for entry in run.stale if entry.declared is declared]
             if missing:
                 yield _line(f"Not measured by {who}: ", missing, "", width)
 

@@ -31,7 +31,7 @@ from pytest_modelbudget.reports.wording import (
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
-from pytest_modelbudget.results.standings import Standing, badness, standing, told_apart, words_for_inputs
+from pytest_modelbudget.results.standings import Standing, badness, distinct_names, standing, words_for_inputs
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
@@ -54,7 +54,7 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
     """
     judged = [*judged]
     measured = [measurement for _, measurement, _ in judged]
-    names, inputs = told_apart(measured), words_for_inputs(measured)
+    names, inputs = distinct_names(measured), words_for_inputs(measured)
     found = [one for one in judged if one[0].errors]
     failed = [
         (standing(verdict, changed, name=names[key], inputs=inputs[key]), measurement)

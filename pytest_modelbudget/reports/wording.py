@@ -23,9 +23,9 @@ def numbers(metric: str, value: int | None, limit: Limit | None, before: int | N
     """
     if limit is None:
         return human(value, metric), "", "" if before is None else human(before, metric)
-    alike = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
-    shown = exactly if alike or limit.text == exactly(limit.value, metric) else human
-    text = exactly(limit.value, metric) if alike else limit.text
+    looks_equal = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
+    shown = exactly if looks_equal or limit.text == exactly(limit.value, metric) else human
+    text = exactly(limit.value, metric) if looks_equal else limit.text
     if METRICS[metric].billions and text.endswith("B"):
         text = f"{text[:-1]}G"
     return shown(value, metric), text, "" if before is None else shown(before, metric)
@@ -83,13 +83,15 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
 
 def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:
     """Return where operators without a formula ran, and how often."""
-    return ", ".join(f"{one.name} in {one.module or model} ({counted(one.calls, 'call')})" for one in operators)
+    return ", ".join(
+        f"{operator.name} in {operator.module or model} ({counted(operator.calls, 'call')})" for operator in operators
+    )
 
 
 def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     """Return what ran outside of any module: ``0.5 G MACs ran outside of modules``."""
-    macs = sum(one.macs for one in operators)
-    unknown = [one.name for one in operators if not one.macs]
+    macs = sum(operator.macs for operator in operators)
+    unknown = [operator.name for operator in operators if not operator.macs]
     parts = [f"{human(macs)} MACs"] if macs else []
     parts += [f"operators without a formula ({', '.join(unknown)})"] if unknown else []
     return f"{' and '.join(parts)} ran outside of modules"

@@ -85,7 +85,9 @@ class Lock(Struct, frozen=True, forbid_unknown_fields=True):
     def find(self, measurement: Measurement) -> LockedModel | None:
         """Return what is kept for a measurement; one without inputs has the weights of any inputs."""
         inputs = tuple(map(str, measurement.inputs))
-        return next((one for one in self.models.get(measurement.name, ()) if one.inputs == inputs or not inputs), None)
+        return next(
+            (model for model in self.models.get(measurement.name, ()) if model.inputs == inputs or not inputs), None
+        )
 
     def identities(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return the name and the inputs of everything that is kept."""
@@ -207,7 +209,7 @@ def updated(lock: Lock, measured: Iterable[Measurement], *, lower: bool = False)
             continue
         if known is not None and not measurement.inputs and known.inputs:
             continue  # the weights alone do not take the place of a measurement that ran
-        kept = [one for one in models.get(measurement.name, ()) if one.inputs not in (new.inputs, ())]
+        kept = [model for model in models.get(measurement.name, ()) if model.inputs not in (new.inputs, ())]
         models[measurement.name] = [*kept, new]
     return structs.replace(lock, models={name: tuple(found) for name, found in models.items()})
 
@@ -219,7 +221,7 @@ def _is_lower(new: Mapping[str, int], known: Mapping[str, int]) -> bool:
 
 def pruned(lock: Lock, measured: Iterable[Measurement]) -> Lock:
     """Return ``lock`` with nothing in it but what was measured."""
-    kept = {(one.name, tuple(map(str, one.inputs))) for one in measured}
+    kept = {(measurement.name, tuple(map(str, measurement.inputs))) for measurement in measured}
     names = {name for name, inputs in kept if not inputs}
     models = {
         name: tuple(model for model in found if (name, model.inputs) in kept or name in names)

@@ -78,7 +78,7 @@ def _moved(old: dict[str, ModuleCost], new: dict[str, ModuleCost]) -> dict[str, 
             gone[kind].pop()
         if gone[kind]:
             before = gone[kind].pop()
-            below = [one.name[len(name) :] for one in new[name].walk()]
+            below = [module.name[len(name) :] for module in new[name].walk()]
             moved.update({name + key: before + key for key in below})
             taken.update(before + key for key in below)
     return moved
@@ -88,7 +88,7 @@ def _kinds(modules: dict[str, ModuleCost], kinds: dict[object, int]) -> dict[str
     """Return a number for each module, the same for those of one class and cost whose parts are alike, names too."""
     found: dict[str, int] = {}
     for name, module in reversed(modules.items()):  # children come before their parents
-        parts = tuple((one.name[len(name) :], found[one.name]) for one in module.children)
+        parts = tuple((child.name[len(name) :], found[child.name]) for child in module.children)
         found[name] = kinds.setdefault((module.cls, module.own, parts), len(kinds))
     return {name: found[name] for name in modules}
 
@@ -122,8 +122,8 @@ def _topmost(these: dict[str, ModuleCost], others: dict[str, ModuleCost], moved:
     found: dict[str, bool] = {}
     for name, module in these.items():  # parents come before their children
         if name not in others and name not in found:
-            below = [one.name for one in module.walk()]
-            if moved.isdisjoint(below) and not any(one in others for one in below):
+            below = [part.name for part in module.walk()]
+            if moved.isdisjoint(below) and not any(part in others for part in below):
                 found.update(dict.fromkeys(below, False))
                 found[name] = True
     return found

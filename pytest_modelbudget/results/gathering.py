@@ -46,12 +46,12 @@ def gather(
     """
     tests = {test: tests[test] for test in sorted(tests, key=_natural)}
     found = (
-        ModelResult(result, (test,), one.excused and bool(result.verdict.excusable))
-        for test, one in tests.items()
-        for result in one.results
+        ModelResult(result, (test,), of_test.excused and bool(result.verdict.excusable))
+        for test, of_test in tests.items()
+        for result in of_test.results
     )
     models, contradicting = joined(found)
-    policies, unknown = table or Table(), [test for test, one in tests.items() if one.skipped or test in failed]
+    policies, unknown = table or Table(), [test for test, of_test in tests.items() if of_test.skipped or test in failed]
     return Run(
         models=models,
         contradicting=contradicting,
@@ -61,12 +61,12 @@ def gather(
             *_stale(policies, [model.name for model in models], tests),
             *_stale_in_lock(policies, lock or Lock(), models, accepts=accepts),
         ),
-        unused=tuple(test for test, one in tests.items() if one.unused),
-        outside=tuple((test, one.outside) for test, one in tests.items() if one.outside),
+        unused=tuple(test for test, of_test in tests.items() if of_test.unused),
+        outside=tuple((test, of_test.outside) for test, of_test in tests.items() if of_test.outside),
         incomplete=tuple(incomplete),
         details=dict(incomplete),
         failed=tuple(_failed(tests, failed)),
-        marks=_joined_marks((mark for one in tests.values() for mark in one.marks), unknown),
+        marks=_joined_marks((mark for of_test in tests.values() for mark in of_test.marks), unknown),
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(tests),
         left_out=tuple(sorted(left_out, key=_natural)),
@@ -120,18 +120,18 @@ def merge(runs: Sequence[Run]) -> Run:
     if len({run.flops_per_mac for run in runs}) > 1:
         raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
     models, contradicting = joined(
-        sorted((one for run in runs for one in run.models), key=lambda one: _natural(one.tests[0]))
+        sorted((model for run in runs for model in run.models), key=lambda model: _natural(model.tests[0]))
     )
     reported = sorted({test for run in runs for test in run.reported}, key=_natural)
     left_out = {test for run in runs for test in run.left_out} - {*reported}
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
     if not left_out:
         reasons.pop("deselected", None)
-    unmeasured = [{(one.name, one.inputs) for one in run.stale} for run in runs]
-    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in names for names in unmeasured)]
+    unmeasured = [{(entry.name, entry.inputs) for entry in run.stale} for run in runs]
+    stale = [entry for entry in runs[0].stale if all((entry.name, entry.inputs) in names for names in unmeasured)]
     if reasons:
-        unrun = [one for one in stale if one.declared and one.severity == "error"]
-        left_out |= {f"{one.place.path}::{one.name}" for one in unrun if one.place}
+        unrun = [entry for entry in stale if entry.declared and entry.severity == "error"]
+        left_out |= {f"{entry.place.path}::{entry.name}" for entry in unrun if entry.place}
     return Run(
         models=models,
         contradicting=contradicting,
@@ -139,7 +139,7 @@ def merge(runs: Sequence[Run]) -> Run:
         internal_errors=tuple(error for run in runs for error in run.internal_errors),
         stale=tuple(stale),
         unused=tuple(test for run in runs for test in run.unused),
-        outside=tuple(one for run in runs for one in run.outside),
+        outside=tuple(operators for run in runs for operators in run.outside),
         incomplete=tuple(reasons),
         flops_per_mac=runs[0].flops_per_mac,
         reported=tuple(reported),
@@ -147,7 +147,7 @@ def merge(runs: Sequence[Run]) -> Run:
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
         lock=runs[0].lock,
         about=runs[0].about,
-        failed=tuple(one for run in runs for one in run.failed),
+        failed=tuple(failure for run in runs for failure in run.failed),
         marks=_joined_marks(mark for run in runs for mark in run.marks),
     )
 
@@ -192,8 +192,8 @@ def _share_identity(one: Verdict, other: Verdict) -> bool:
 
 def differing(one: Verdict, other: Verdict) -> dict[str, tuple[int, int]]:
     """Return the metrics that both measured, with different values."""
-    theirs = {check.metric: check.value for check in other.checks}
-    pairs = ((check.metric, check.value, theirs.get(check.metric)) for check in one.checks)
+    others = {check.metric: check.value for check in other.checks}
+    pairs = ((check.metric, check.value, others.get(check.metric)) for check in one.checks)
     return {
         metric: (mine, other)
         for metric, mine, other in pairs
@@ -229,9 +229,9 @@ def _knows(result: Result) -> int:
 
 def _merged_verdict(one: Verdict, other: Verdict) -> Verdict:
     mine = {check.metric: check for check in one.checks}
-    theirs = {check.metric: check for check in other.checks}
+    others = {check.metric: check for check in other.checks}
     checks = [
-        _merged_check(mine.get(metric), theirs.get(metric)) for metric in METRICS if metric in mine or metric in theirs
+        _merged_check(mine.get(metric), others.get(metric)) for metric in METRICS if metric in mine or metric in others
     ]
     known = {check.subject: check for check in one.parts}
     others = {check.subject: check for check in other.parts}

@@ -40,10 +40,10 @@ def check_model(name: str, inputs: Sequence[tuple[str, ...]]) -> None:
         raise ValueError(f"the name {json.dumps(name)}: {WHAT_NAMES_ARE}")
     if not inputs:
         raise ValueError(f'"{name}" has no entry')
-    for one, times in Counter(inputs).items():
-        _check_printable(name, one)
+    for specs, times in Counter(inputs).items():
+        _check_printable(name, specs)
         if times > 1:
-            raise ValueError(f'"{name}" has two entries for the inputs {list(one)}')
+            raise ValueError(f'"{name}" has two entries for the inputs {list(specs)}')
 
 
 def check_entry(

@@ -226,7 +226,9 @@ def with_dtypes(inputs: specs.Inputs, index: ModuleIndex) -> Inputs:
 
 def dtype_of_weights(index: ModuleIndex) -> torch.dtype | None:
     """Return the dtype in which the weights compute, if there are any."""
-    return next((one.dtype for one in (*index.parameters, *index.buffers) if one.dtype in _COMPUTED_WITH), None)
+    return next(
+        (tensor.dtype for tensor in (*index.parameters, *index.buffers) if tensor.dtype in _COMPUTED_WITH), None
+    )
 
 
 def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:

@@ -114,8 +114,8 @@ class Task:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
         parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
-        for one in parallel:  # whose own forward readies all ranks for a backward pass
-            vars(one)["forward"] = one.module  # until the run puts all attributes back
+        for wrapper in parallel:  # whose own forward readies all ranks for a backward pass
+            vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built

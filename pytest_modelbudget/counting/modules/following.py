@@ -84,7 +84,7 @@ def follow_calls(changes: Changes, call: Call) -> None:
 
 
 def _unfollow(follower: _CallDescriptor) -> None:
-    others = [one for one in _followers if one is not follower]
+    others = [other for other in _followers if other is not follower]
     setattr(nn.Module, COMPILED_CALL, others[-1] if others else _NOBODY)
     _followers[:] = others
 

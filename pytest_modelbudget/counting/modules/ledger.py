@@ -96,8 +96,8 @@ class Ledger:
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         self.unplaced |= other.unplaced
-        for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):
-            for key, (calls, macs) in theirs.items():
+        for mine, others in ((self.forward, other.forward), (self.unknown, other.unknown)):
+            for key, (calls, macs) in others.items():
                 tally = mine.setdefault(key, [0, 0])
                 tally[0] += calls
                 tally[1] += macs
@@ -122,12 +122,12 @@ class Ledger:
                 index.nodes[position].calls += node.calls
                 index.nodes[position].outputs = node.outputs
         moved = Ledger(index)
-        for mine, theirs in (
+        for mine, others in (
             (moved.forward, self.forward),
             (moved.backward, self.backward),
             (moved.unknown, self.unknown),
         ):
-            for (module, name), (calls, macs) in theirs.items():
+            for (module, name), (calls, macs) in others.items():
                 tally = mine.setdefault((positions[module], name), [0, 0])
                 tally[0] += calls
                 tally[1] += macs

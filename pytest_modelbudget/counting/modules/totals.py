@@ -61,7 +61,9 @@ def measurement(
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
     return replace(
-        found, mode=mode, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced)
+        found,
+        mode=mode,
+        unplaced=tuple(operator for operator in found.operators if (operator.module, operator.name) in unplaced),
     )
 
 

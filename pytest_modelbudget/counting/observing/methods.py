@@ -104,14 +104,14 @@ def _holds(owner: nn.Module, frame: FrameType) -> bool:
     """Return whether the function that runs is an attribute of a module or of its classes, or an item of one."""
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
     values = (item for holder in holders for value in vars(holder).values() for item in items_of(value))
-    called = (one for value in values for one in (value, _call_of(type(value))))
-    functions = (function for one in called for function in functions_in(one))
+    called = (function_or_object for value in values for function_or_object in (value, _call_of(type(value))))
+    functions = (function for function_or_object in called for function in functions_in(function_or_object))
     return any(function.__code__ is frame.f_code and _runs_in(function, frame) for function in functions)
 
 
 def _call_of(kind: type) -> Any:
     """Return what is called where an object of a class is."""
-    return next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
+    return next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
 
 
 def _runs_in(function: FunctionType, frame: FrameType) -> bool:

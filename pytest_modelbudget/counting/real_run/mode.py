@@ -145,11 +145,11 @@ def _with_tensors(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
     The constants of a trace reach a mode as numbers, which few operators take again.
     """
-    if any(isinstance(one, torch.Tensor) for one in args):  # a number beside a tensor does not decide on the dtype
+    if any(isinstance(arg, torch.Tensor) for arg in args):  # a number beside a tensor does not decide on the dtype
         return args
     return tuple(
-        torch.tensor(one, dtype=_DTYPES[type(one)]) if str(argument.type) == "Tensor" and type(one) in _DTYPES else one
-        for one, argument in zip(args, schema_of(func).arguments, strict=False)
+        torch.tensor(arg, dtype=_DTYPES[type(arg)]) if str(argument.type) == "Tensor" and type(arg) in _DTYPES else arg
+        for arg, argument in zip(args, schema_of(func).arguments, strict=False)
     )
 
 

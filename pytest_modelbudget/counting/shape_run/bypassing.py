@@ -176,9 +176,9 @@ def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: 
         if threading.get_ident() == thread and (name != "__call__" or _reads_memory(args[0])):
             with DisableTorchDispatch(), unseen_by_function_modes():
                 for given in (*args[1:], *kwargs.values()):
-                    for one in given if isinstance(given, (list, tuple)) else (given,):
-                        if type(one) in PLAIN_TYPES:
-                            note(one, name, False)
+                    for value in given if isinstance(given, (list, tuple)) else (given,):
+                        if type(value) in PLAIN_TYPES:
+                            note(value, name, False)
         return original(*args, **kwargs)
 
     return read

@@ -124,7 +124,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     ledger = Ledger(index)
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
     weights = [*index.parameters, *floats]
-    run.begin_forward([one for one in weights if not is_reserved(one)] if task.is_factory else weights, ledger)
+    run.begin_forward([weight for weight in weights if not is_reserved(weight)] if task.is_factory else weights, ledger)
     changes.undo_by(run.put_data_back)
     changes.undo_by(attributes.restore)
     ignore = run.known_values.ignore_values_of
@@ -146,7 +146,7 @@ def _follow(
 ) -> None:
     """Put in place what counts."""
     held = [*ledger.index.parameters, *attributes.tensors]
-    set_gradients_aside(changes, [one for one in held if not is_reserved(one)] if task.is_factory else held)
+    set_gradients_aside(changes, [tensor for tensor in held if not is_reserved(tensor)] if task.is_factory else held)
     if not autograd:
         run.below_autograd.enter(changes)
         run.refuse_modes(changes)

@@ -204,8 +204,12 @@ class ShapeRun(RunTensors, DispatchMode):
     def _check_memory_is_not_read(self, name: str, args: Any) -> None:
         """End the run at what ``tolist`` and the like call first, wherever they were captured: no guard sees those."""
         position = _READ_BY_COMPOSITES.get(name)
-        for one in () if position is None else args[position : position + 1]:
-            if isinstance(one, torch.Tensor) and not one.dtype.is_complex and self.known_values.has_stale_data(one):
+        for written in () if position is None else args[position : position + 1]:
+            if (
+                isinstance(written, torch.Tensor)
+                and not written.dtype.is_complex
+                and self.known_values.has_stale_data(written)
+            ):
                 raise ShapeRunStop(f"{name}, after which memory is read")
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

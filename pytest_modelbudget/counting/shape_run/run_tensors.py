@@ -110,8 +110,8 @@ class RunTensors:
         """End the run where data is written past the dispatcher, or read that is not that of the values."""
         if name == ASSIGNED:
             self.known_values.forget_spec(tensor)
-            for one in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
-                self.storages.note_exchange(one)
+            for changed in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
+                self.storages.note_exchange(changed)
         elif name in REGISTERING_HOOKS:
             if not is_reserved(tensor):
                 self._hooks.save(tensor)

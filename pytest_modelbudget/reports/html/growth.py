@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_modelbudget.names import pattern
 from pytest_modelbudget.reports.html.nodes import Node, names
-from pytest_modelbudget.reports.html.sparing import exact, told
+from pytest_modelbudget.reports.html.sparing import compact, exact
 from pytest_modelbudget.results.difference import Change, Difference
 
 
@@ -24,27 +24,27 @@ def growth(found: Sequence[Node], differences: Sequence[Difference]) -> dict[str
     known: dict[Hashable, int] = {}
     changed: list[list[Any]] = []
     amounts: dict[tuple[int, ...], dict[str, list[int]]] = {}
-    told_of = []
-    for one in differences:
-        for change in one.changes:
+    shown_differences = []
+    for difference in differences:
+        for change in difference.changes:
             if _key(change) not in known:
                 known[_key(change)] = len(changed)
                 changed.append(_change(change, found, places))
-        order = tuple(known[_key(change)] for change in one.changes)
-        values = [change.amount for change in one.changes]
-        alike = amounts.setdefault(order, {})
-        shown = told(values, alike)
-        told_of.append(
+        order = tuple(known[_key(change)] for change in difference.changes)
+        values = [change.amount for change in difference.changes]
+        in_the_same_order = amounts.setdefault(order, {})
+        shown = compact(values, in_the_same_order)
+        shown_differences.append(
             {
-                "metric": one.metric,
-                "before": exact(one.before),
-                "after": exact(one.after),
+                "metric": difference.metric,
+                "before": exact(difference.before),
+                "after": exact(difference.after),
                 "amounts": shown,
                 "changes": order if isinstance(shown, list) else None,
             }
         )
-        alike[one.metric] = values
-    return {"changed": changed, "differences": told_of}
+        in_the_same_order[difference.metric] = values
+    return {"changed": changed, "differences": shown_differences}
 
 
 def _key(change: Change) -> Hashable:

@@ -120,7 +120,7 @@ def _card(one: Standing, link: str) -> Card:
         name=model.name,
         inputs=one.inputs if model.inputs else "",
         status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
-        facts=tuple(_facts(values, {found.metric for found in one.telling if found.module is None})),
+        facts=tuple(_facts(values, {found.metric for found in one.notable if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
         problems=tuple(problems(one)),

@@ -11,7 +11,7 @@ import msgspec
 
 from pytest_modelbudget.reports.html.growth import growth
 from pytest_modelbudget.reports.html.nodes import Node, decoded, nodes
-from pytest_modelbudget.reports.html.sparing import exact, told
+from pytest_modelbudget.reports.html.sparing import compact, exact
 from pytest_modelbudget.results import ModelResult
 
 _OWN: Final = ("params", "trainable_params", "weight_bytes", "macs", "training_macs")
@@ -68,7 +68,7 @@ def _own(found: Sequence[Node]) -> dict[str, Any]:
         values = [getattr(node.module.own, metric) for node in found]
         if values[0] is not None:
             numbers = [value or 0 for value in values]
-            shown[metric] = told(numbers, known)
+            shown[metric] = compact(numbers, known)
             known[metric] = numbers
     return shown
 

@@ -1,4 +1,4 @@
-"""Numbers for JSON in little room: exact in JavaScript too, and told by others where they follow from them."""
+"""Numbers for JSON in little room: exact in JavaScript too, and as a multiple of others where they are one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def exact(number: int) -> int | str:
     return number if -_EXACT_IN_JAVASCRIPT < number < _EXACT_IN_JAVASCRIPT else str(number)
 
 
-def told(values: Sequence[int], known: Mapping[str, Sequence[int]]) -> Any:
+def compact(values: Sequence[int], known: Mapping[str, Sequence[int]]) -> Any:
     """Return values as they are, or as so many times those that are known by a name: bytes are four times params."""
     for name, others in known.items():
         times = _times(values, others)

@@ -143,7 +143,7 @@ class ModelBudget:
         training, rules = needing("backward"), (*self._guard.contract.rules, call)
         backward = backward or any(declared.limits.get(metric) for declared in rules for metric in training)
         args, given = inputs.get("args", ()), (inputs.get(key) for key in ("inputs", "input_size", "kwargs"))
-        has_inputs = not (isinstance(args, tuple) and not args) or any(one not in (None, {}) for one in given)
+        has_inputs = not (isinstance(args, tuple) and not args) or any(value not in (None, {}) for value in given)
         measurement = self._run(model, inputs, name, has_inputs and backward)
         if measurement.macs is None or measurement.training_macs is not None:
             return measurement
