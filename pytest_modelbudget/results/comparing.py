@@ -86,7 +86,7 @@ def _compared(key: Identity, before: Measurement | None, after: Measurement | No
     changed, was = differences(before, after), other_mode(before.mode, old, after)
     if was is None or after.mode is None:
         return Comparison(*key, _kind(changed, growth), old, new, changed)
-    weights = [one for one in changed if METRICS[one.metric].needs == "weights"]
+    weights = [one for one in changed if not METRICS[one.metric].runs]
     kind: Kind = "grown" if _kind(weights, growth) == "grown" else "changed"
     return Comparison(*key, kind, old, new, changed, (was, after.mode))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from msgspec.structs import replace
 
+from pytest_modelbudget.counting.modules.graphs import exported_classes
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import (
@@ -107,6 +108,7 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
         )
 
     kinds: dict[type, str] = {}
+    exported = exported_classes(nodes[0].module)
     built: list[ModuleCost | None] = [None] * len(nodes)
     totals = [
         (node.params, node.trainable_params, node.weight_bytes, forward, trained)
@@ -123,7 +125,7 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
             totals[position] = total
             whole = costs(*total)
         module = node.module
-        kind = kinds.get(type(module))
+        kind = exported.get(node.name) or kinds.get(type(module))
         if kind is None:
             kind = class_name(module)
             if not isinstance(module, torch.jit.ScriptModule):  # whose class says nothing of its name
