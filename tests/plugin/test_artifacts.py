@@ -86,7 +86,7 @@ def test_the_fixture_takes_them(run: Run, build: Path) -> None:
 
 
 def test_a_table_makes_it_measured_before_the_name_is_known(run: Run, build: Path) -> None:
-    table = '[tool.modelbudget.models."n*"]\nsafetensors_bytes = "1 KB"\n'
+    table = '[tool.modelbudget.models."n*"]\nsafetensors_bytes = "1 MB"\n'
     code = "def test_it(model_budget): assert model_budget(net, inputs=(1, 100)).safetensors_bytes"
     run(pyproject=table, test_it=code).assert_outcomes(passed=1)
 
