@@ -13,7 +13,7 @@ import pytest
 
 from pytest_modelbudget import hookspecs
 from pytest_modelbudget.metrics import METRICS, needing
-from pytest_modelbudget.session.files.in_use import refuse_others_beside
+from pytest_modelbudget.session.files.in_use import refuse_others
 from pytest_modelbudget.session.one_test import (
     GUARD,
     forget,
@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
+def model_budget(request: pytest.FixtureRequest) -> ModelBudget:
     """Measure a model and hold it against its budget.
 
     ``model_budget(model, args=(), kwargs=None, *, inputs=None, name=None, backward=False, **limits)`` returns the
@@ -104,9 +104,7 @@ def model_budget(request: pytest.FixtureRequest) -> Generator[ModelBudget]:
     """
     from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
-    budget = ModelBudget(request.node)
-    yield budget
-    budget.close()
+    return ModelBudget(request.node)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
@@ -125,7 +123,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     left_out = [item for item in collected if id(item) not in left]
     ours.note_collected(bool(left_out), (item.nodeid for item in left_out if is_under_budget(item)))
     if ours.is_controller:
-        refuse_others_beside(session.config, ours.table_data, {item.path for item in collected})
+        refuse_others(session.config, ours.table_data, {item.path.parent for item in collected})
 
 
 # trylast: the innermost of the wrappers, so that other plugins see what is raised here as they see what a test raises.
@@ -203,7 +201,8 @@ class OnController:
         if not self.session.config.option.collectonly:  # --fixtures and the like do not come here
             self.reports = self.asked_for
             for report in self.reports:  # what an earlier run has written must not pass for this run's, if it crashes
-                report.remove()
+                if report.path.is_file():
+                    report.path.resolve().unlink()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -213,8 +212,8 @@ class OnController:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         config = self.session.config
-        files = {config.rootpath / nodeid.partition("::")[0] for nodeid in ids}
-        refuse_others_beside(config, self.session.table_data, files)
+        folders = {(config.rootpath / nodeid.partition("::")[0]).parent for nodeid in ids}
+        refuse_others(config, self.session.table_data, folders)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -254,17 +253,10 @@ class OnController:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         try:
             result = yield
-        except BaseException:
-            if self.session.in_use:
-                from pytest_modelbudget.session.ending.updating import note_stopped
-
-                note_stopped(self.session)
-            raise
         finally:
             self.session.collection.collected = session.testscollected
         if self.session.in_use:
-            from pytest_modelbudget.session.ending.gathering import run_of
-            from pytest_modelbudget.session.ending.run_failures import report_run_failures
+            from pytest_modelbudget.session.ending.gathering import report_run_failures, run_of
             from pytest_modelbudget.session.ending.updating import update_lock
 
             run = run_of(self.session)

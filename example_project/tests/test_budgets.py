@@ -11,7 +11,7 @@ IMAGE = (1, 3, 224, 224)
 
 def test_every_model_keeps_its_budget(model_budget, build):
     """Parametrised over factories: each function's name is the name of its model."""
-    model_budget(build, input_size=IMAGE)
+    model_budget(build, inputs=IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_every_model_keeps_its_budget(model_budget, build):
 )
 def test_the_figures_of_the_readme(model_budget, model, name, params, macs):
     """What comes back are exact integers, for whatever else a test wants to say about them."""
-    found = model_budget(model, input_size=IMAGE, name=name)
+    found = model_budget(model, inputs=IMAGE, name=name)
     assert (found.params, found.macs, found.flops) == (params, macs, 2 * macs)
 
 
@@ -37,10 +37,10 @@ def test_features_cost_no_more_than_scores(model_budget):
 @pytest.mark.budget(training_macs="13G")
 def test_a_step_of_training(model_budget):
     """A limit on training makes the fixture run the backward pass too."""
-    model_budget(ResNet50, input_size=IMAGE, name="resnet50_training")
+    model_budget(ResNet50, inputs=IMAGE, name="resnet50_training")
 
 
 @pytest.mark.xfail(raises=BudgetExceeded, strict=True, reason="too slow for tablets until it is distilled")
 def test_vit_fits_a_tablet(model_budget):
     """A known excess: strict, so that the day on which it fits does not go unnoticed."""
-    model_budget(ViTB16, input_size=IMAGE, name="vit_tablet", macs="9G")
+    model_budget(ViTB16, inputs=IMAGE, name="vit_tablet", macs="9G")

@@ -178,8 +178,8 @@ def _value(text: str) -> Any:
 def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     tables = tomlkit.document()
     _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
-    ran = [f"{word} {noun}" for word, noun in ((measurement.run, "run"), (measurement.mode, "mode")) if word]
-    how = ", ".join(ran) or "nothing was run: give --inputs"
+    ran = ", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))
+    how = ran if measurement.run else "nothing was run: give --inputs"
     return "\n".join(
         (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
     )

@@ -162,12 +162,10 @@ def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     obstacle = obstacle_to_real_run(task)
     if obstacle is not None:
         return _without_real_run(task, changes, outcome, obstacle)
-    reason = ""
     if outcome is not None:
-        reason = outcome.reason
         outcome.forget()
     try:
-        return measure_for_real(task, changes, reason)
+        return measure_for_real(task, changes)
     except Exception as error:
         if is_interrupt(error):
             raise

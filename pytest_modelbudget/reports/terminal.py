@@ -119,8 +119,9 @@ def _footer(models: Sequence[Standing], run: Run, width: int, *, brief: bool) ->
     if closest and not brief:
         parts.append(closest)
     lines = [line for part in parts for line in wrapped(f"{part}.", width)]
-    last = f"{lines[-1].text} {counted_how(run, models)}."
-    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, Line(f"{counted_how(run, models)}.")]
+    how = f"{counted_how(run, models)}."
+    last = f"{lines[-1].text} {how}"
+    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, *wrapped(how, width)]
 
 
 def counts(models: Sequence[Standing]) -> str:

@@ -60,7 +60,7 @@ def convention(flops_per_mac: int) -> str:
 
 
 def counted_how(run: Run, models: Sequence[Standing]) -> str:
-    """Return the convention in use and the mode of the models: ``1 MAC = 2 FLOPs, eval mode (train mode: net)``."""
+    """Return the convention in use and the mode of the models: ``1 MAC = 2 FLOPs, eval mode (train: net)``."""
     names: dict[Mode, list[str]] = {}
     for model in models:
         if model.verdict.mode is not None:
@@ -68,7 +68,7 @@ def counted_how(run: Run, models: Sequence[Standing]) -> str:
     if not names:
         return convention(run.flops_per_mac)
     usual, *other = sorted(names, key=lambda mode: -len(names[mode]))
-    but = "".join(f" ({mode} mode: {as_many_as_fit(names[mode], 30)})" for mode in other)
+    but = "".join(f" ({mode}: {as_many_as_fit(names[mode], 30)})" for mode in other)
     return f"{convention(run.flops_per_mac)}, {usual} mode{but}"
 
 
@@ -76,9 +76,8 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
     """Return what the numbers of a measurement depend on: convention, inputs, the kind of run, and the mode."""
     return [
         convention(measurement.flops_per_mac),
-        *([f"inputs {', '.join(map(str, measurement.inputs))}"] if measurement.inputs else []),
-        *([f"{measurement.run} run"] if measurement.run else []),
-        *([f"{measurement.mode} mode"] if measurement.mode else []),
+        *([", ".join(map(str, measurement.inputs))] if measurement.inputs else []),
+        *([", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))] if measurement.run else []),
     ]
 
 

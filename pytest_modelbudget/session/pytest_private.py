@@ -6,8 +6,7 @@ Each function says what breaks without it. Everything else uses the public API.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any, Literal
@@ -16,35 +15,19 @@ import pytest
 from _pytest import skipping
 from _pytest.pathlib import fnmatch_ex
 
-try:
-    from _pytest import subtests
-except ImportError:  # pytest < 9
-    subtests = None  # type: ignore[assignment]
-
-from pytest_modelbudget.budgets import BudgetExceeded
-
-
-def fixture_names(item: pytest.Item) -> Sequence[str]:
-    """Return the fixtures that a test asks for by name.
-
-    Without it a test that uses the fixture would be observed as well.
-    """
-    return getattr(item, "fixturenames", ())
-
 
 def measures_in_teardown(item: pytest.Item) -> bool:
     """Return whether a fixture that goes on when the test has ended has ``model_budget``, or may get it.
 
     Without it a test whose fixture measures then would be told that it measured nothing.
     """
-    fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    needs = {name: {needed for fixture in found for needed in fixture.argnames} for name, found in fixtures.items()}
-    having, more = set[str](), {"model_budget", "request"}
-    while more:
-        having |= more
-        more = {name for name, needed in needs.items() if needed & having} - having
-    functions = [fixture.func for name in having & needs.keys() - {"model_budget"} for fixture in fixtures[name]]
-    return any(isgeneratorfunction(found) and not found.__module__.startswith("_pytest.") for found in functions)
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(
+        isgeneratorfunction(fixture.func) and not {"model_budget", "request"}.isdisjoint(fixture.argnames)
+        for found in definitions.values()
+        for fixture in found
+        if not fixture.func.__module__.startswith("_pytest.")
+    )
 
 
 def marks_of_parameters(item: pytest.Item) -> Iterable[pytest.Mark]:
@@ -68,31 +51,11 @@ def xfail_expects(item: pytest.Item, raised: BaseException) -> bool:
     return found.raises.matches(raised)  # RaisesExc and RaisesGroup, from pytest 8.4 on
 
 
-def xfail_expects_excess(item: pytest.Item) -> bool:
-    """Return whether an xfail that applies to ``item`` names BudgetExceeded, by itself or among others.
-
-    Without it an excess would be excused that is only the cause of what xfail expects.
-    """
-    found = _xfail_of(item)
-    if found is None or found.raises is None:
-        return found is not None
-    kinds = found.raises if isinstance(found.raises, tuple) else (found.raises,)
-    return any(map(_includes_excess, kinds))
-
-
 def _xfail_of(item: pytest.Item) -> skipping.Xfail | None:
     if item.config.option.runxfail:
         return None
     found = item.stash.get(skipping.xfailed_key, None)
     return skipping.evaluate_xfail_marks(item) if found is None else found  # the test may have added a mark
-
-
-def _includes_excess(expected: Any) -> bool:
-    described = tuple(getattr(pytest, name) for name in ("RaisesExc", "RaisesGroup") if hasattr(pytest, name))
-    if isinstance(expected, described):
-        types = expected.expected_exceptions
-        return not types or any(map(_includes_excess, types))
-    return isinstance(expected, type) and issubclass(BudgetExceeded, expected)
 
 
 def own_exception(item: pytest.Item) -> BaseException | None:
@@ -108,16 +71,6 @@ def drop_own_exception(item: pytest.Item) -> None:
     """Forget what a TestCase raised, which pytest would report instead of what a hook raises."""
     if getattr(item, "_excinfo", None):
         item._excinfo = None  # type: ignore[attr-defined]
-
-
-def has_failed_subtests(item: pytest.Item) -> bool:
-    """Return whether a subtest of ``item`` has failed.
-
-    Without it a test whose subtest failed would also be told that it measured nothing.
-    """
-    key = getattr(subtests, "failed_subtests_key", None)
-    counts: dict[str, int] = item.config.stash.get(key, {}) if key else {}
-    return any(counts.get(name, 0) for name in (getattr(item, "id", item.nodeid), item.nodeid))
 
 
 def show_as_failed(report: pytest.TestReport) -> None:
@@ -200,27 +153,9 @@ def forget_last_failed(config: pytest.Config, report: pytest.TestReport) -> None
         cache.lastfailed.pop(getattr(report, "id", report.nodeid), None)  # pytest 9.2 has identities of its own
 
 
-def without_capture(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
-    """Return what writes to the real screen while a test runs.
+def is_expected_failure(item: pytest.Item) -> bool:
+    """Return whether a test method is under ``unittest.expectedFailure``, for which pytest raises an xfail.
 
-    Without it the progress of a long measurement would end up in the captured output.
+    Without it an excess that such a test expects could not be told from one before a call of ``pytest.xfail``.
     """
-    capture = config.pluginmanager.getplugin("capturemanager")
-    return nullcontext if capture is None else capture.global_and_fixture_disabled
-
-
-def watch_expected_failure(item: pytest.Item, seen: Callable[[BaseException], None]) -> None:
-    """Tell ``seen`` what a method under ``unittest.expectedFailure`` raises.
-
-    Without it an excess that such a test expects could not be told from one that it swallowed.
-    """
-    note = getattr(item, "addExpectedFailure", None)
-    if note is None:
-        return
-
-    def add_expected_failure(testcase: Any, rawexcinfo: Any, reason: str = "") -> None:
-        if isinstance(rawexcinfo, tuple):
-            seen(rawexcinfo[1])
-        note(testcase, rawexcinfo, reason)
-
-    item.addExpectedFailure = add_expected_failure  # type: ignore[attr-defined]
+    return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable
     from pathlib import Path
+    from types import ModuleType
 
     from pytest_modelbudget.budgets import Table
     from pytest_modelbudget.results import TestResult
@@ -75,10 +76,10 @@ class Session:
             session = cls(config, False, workerinput.get("modelbudget"))
             session.lock_text = workerinput.get("modelbudget_lock")
             return session
-        from pytest_modelbudget.session.files.in_use import find_table, may_have_lock, refuse_locks_at_start
+        from pytest_modelbudget.session.files.in_use import find_table, may_have_lock, refuse_others
 
         session = cls(config, True, find_table(config))
-        refuse_locks_at_start(config, session.table_data)
+        refuse_others(config, session.table_data)
         if session.table_data is not None or may_have_lock(config):
             from pytest_modelbudget.session.files.lock_file import find_lock
 
@@ -100,6 +101,25 @@ class Session:
             found = sorted(collection.files) if may_be_stale else []
             sent = [collection.is_partial, sorted(collection.left_out), found]
             self.config.workeroutput["modelbudget_collected"] = sent  # type: ignore[attr-defined]
+
+    def engine(self) -> ModuleType:
+        """Return the package that measures, once the formulas of the project are registered.
+
+        Raises BudgetError where a hook fails, or returns something else than a dict.
+        """
+        from pytest_modelbudget import counting
+        from pytest_modelbudget.budgets import BudgetError
+
+        if not self.knows_formulas:
+            try:
+                for formulas in self.config.hook.pytest_modelbudget_formulas():
+                    for operator, formula in dict(formulas).items():
+                        counting.formula(operator)(formula)
+            except Exception as error:
+                message = f"the hook pytest_modelbudget_formulas failed: {type(error).__name__}: {error}"
+                raise BudgetError(message) from error
+            self.knows_formulas = True
+        return counting
 
     @property
     def in_use(self) -> bool:

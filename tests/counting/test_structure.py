@@ -14,12 +14,11 @@ from pytest_modelbudget import counting
 PACKAGE = Path(counting.__file__).parent
 NAME = "pytest_modelbudget.counting"
 SHARED = {"errors", "plain_tensors", "torch_private"}
-RUN = {"asking", "modules", "operators", "progress", "restoring", "threads", "user_code"} | SHARED
+RUN = {"asking", "modules", "operators", "restoring", "threads", "user_code"} | SHARED
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"signals"},
     "containers": set(),
     "plain_tensors": set(),
-    "progress": set(),
     "private_names": set(),
     "torch_names": {"private_names"},
     "torch_private": {"private_names", "torch_names"},
@@ -29,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators": {"torch_private"},
     "restoring": {"containers"} | SHARED,
     "modules": {"containers", "operators", "restoring", "torch_names"} | SHARED,
-    "asking": {"containers", "modules", "progress", "restoring", "user_code"} | SHARED,
+    "asking": {"containers", "modules", "restoring", "user_code"} | SHARED,
     "shape_run": RUN | {"signals"},
     "real_run": RUN | {"shape_run"},
     "observing": {"asking", "containers", "modules", "real_run", "restoring", "threads"} | SHARED,

@@ -203,7 +203,7 @@ def test_a_package_below_src(run: Run, project: Path) -> None:
         ('factory = "a:b"\nbackward = 1', "backward is true or false, not 1"),
         ('factory = "a:b"\nbackward = true', "backward needs inputs"),
         ('factory = "a:b"\narguments = 3', "arguments is a table of keyword arguments"),
-        ('factory = "a:b"\narguments = { since = 2020-01-01 }', "arguments holds strings"),
+        ('factory = "a:b"\narguments = { since = 2020-01-01 }', "arguments.since holds strings"),
         ('factori = "a:b"', "factori is not a key of the plugin; did you mean factory?"),
     ],
 )

@@ -35,7 +35,7 @@ def test_the_whole_message(run: Run) -> None:
         "E         heaviest by FLOPs and MACs:",
         "E           first  Linear  40.00 K  90.9%",
         "E           last   Linear  4.00 K   9.1%",
-        "E         counted: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; shape run",
+        "E         counted: 1 MAC = 2 FLOPs; args[0] 1x100 float32; shape run, eval",
         "E         note: See docs/latency.md.",
     ]
 
@@ -90,7 +90,6 @@ def test_the_traceback_of_a_call_ends_at_the_users_line(run: Run) -> None:
             3,
         ),
         ('budget = pytest.mark.budget\n@budget(macs="21K")\ndef test(): Net()(X)', 3),
-        ('at_most = pytest.mark.budget\n@at_most(macs="21K")\ndef test(): Net()(X)', 3),
         ('@pytest.mark.budget(macs="21K")\nclass Base: pass\nclass TestNet(Base):\n    def test(self): Net()(X)', 2),
     ],
 )
@@ -197,18 +196,6 @@ def test_a_doctest_can_use_the_fixture(run: Run) -> None:
     )
     result.stdout.fnmatch_lines(["*BudgetExceeded: Net: macs 22.00 K > 1 K *"])
     result.stdout.no_fnmatch_line("*swallowed*")
-
-
-def test_a_call_after_the_test_is_refused(run: Run) -> None:
-    result = run(
-        test_net="""
-        kept = []
-        def test_a(model_budget): kept.append(model_budget)
-        def test_b(): kept[0](Net(), X, macs="1M")
-        """
-    )
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["E *BudgetError: model_budget was called at test_net.py:4 *after its test had ended"])
 
 
 @PLAIN_AND_N2

@@ -86,25 +86,6 @@ def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(run: Run) -> None:
 
 
 _KNOWS_ONLY_COLLECTED_TESTS = {
-    "logreport": """
-        known = {}
-        def pytest_itemcollected(item): known[item.nodeid] = item
-        def pytest_collection_finish(session): known.update((item.nodeid, item) for item in session.items)
-        def pytest_runtest_logreport(report): known[report.nodeid]
-        """,
-    "first": """
-        import pytest
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_runtest_logreport(report):
-            if report.nodeid.startswith("modelbudget"): raise RuntimeError("unknown test")
-        """,
-    "around": """
-        import pytest
-        @pytest.hookimpl(wrapper=True)
-        def pytest_runtest_logreport(report):
-            if report.nodeid.startswith("modelbudget"): raise RuntimeError("unknown test")
-            return (yield)
-        """,
     "status": """
         import pytest
         @pytest.hookimpl(tryfirst=True)
@@ -121,7 +102,7 @@ _KNOWS_ONLY_COLLECTED_TESTS = {
 """How pytest-nunit (by phases) and hooks in conftests take the reports of tests."""
 
 
-@pytest.mark.parametrize(("mode", "hook"), with_workers(_KNOWS_ONLY_COLLECTED_TESTS, "around", "by phases"))
+@pytest.mark.parametrize(("mode", "hook"), with_workers(_KNOWS_ONLY_COLLECTED_TESTS, "by phases"))
 def test_hooks_that_know_only_collected_tests_hide_nothing(
     run: Run, pytester: pytest.Pytester, mode: list[str], hook: str
 ) -> None:
@@ -136,6 +117,4 @@ def test_hooks_that_know_only_collected_tests_hide_nothing(
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED modelbudget::name net - *", "*1 failed, 2 passed*"])
-    if hook not in ("by phases", "status"):
-        result.stdout.fnmatch_lines(["*could not take the report of modelbudget::name net: *Error:*"])
     assert counts(pytester.path / "junit.xml") == {"tests": 3, "failures": 1, "errors": 0, "skipped": 0}

@@ -22,6 +22,7 @@ def test_measured(model_budget):
 def test_plain(): pass
 """
 NET = {
+    "modelbudget.Net.mode": "train",
     "modelbudget.Net.params": "22210",
     "modelbudget.Net.params.limit": "22210",
     "modelbudget.Net.trainable_params": "22210",

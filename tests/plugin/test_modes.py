@@ -77,8 +77,8 @@ def test_every_report_says_the_mode(run: Run, pytester: pytest.Pytester) -> None
     reports = [f"--modelbudget-report={kind}" for kind in formats]
     both = f"{TABLE}[tool.modelbudget.models.training]\nlike = 'net'\ntrain = true\n"
     result = run("--junitxml=junit.xml", "-v", *reports, zoo=ZOO, pyproject=both)
-    result.stdout.fnmatch_lines(["*1 MAC = 2 FLOPs, eval mode (train mode: training)."])
-    said = "1 MAC = 2 FLOPs, eval mode (train mode: training)."
+    result.stdout.fnmatch_lines(["*1 MAC = 2 FLOPs, eval mode (train: training)."])
+    said = "1 MAC = 2 FLOPs, eval mode (train: training)."
     read = {path.name: path.read_text(encoding="utf-8") for path in pytester.path.iterdir() if path.is_file()}
     assert said in read["modelbudget.md"]
     assert said in read["modelbudget.html"]
@@ -92,7 +92,7 @@ def test_every_report_says_the_mode(run: Run, pytester: pytest.Pytester) -> None
 
 def test_a_failure_says_the_mode(run: Run) -> None:
     result = run(zoo=ZOO, pyproject=f"{TABLE}macs = 31\n")
-    result.stdout.fnmatch_lines(["E *counted: 1 MAC = 2 FLOPs; inputs *; shape run; eval mode"])
+    result.stdout.fnmatch_lines(["E *counted: 1 MAC = 2 FLOPs; args[[]0[]] 1x8 float32; shape run, eval"])
 
 
 def test_an_observed_call_has_the_mode_of_its_model(run: Run, pytester: pytest.Pytester) -> None:

@@ -28,7 +28,7 @@ def test_a_run_in_which_a_test_under_a_budget_failed_prunes_nothing(
     assert (pytester.path / LOCK).read_bytes() == before
     why = "test_head.py::test_head failed, and may measure more when passing"
     result.stdout.fnmatch_lines([f"*nothing was removed from the baseline: {why}"])
-    result.stdout.fnmatch_lines(["--modelbudget-prune: nothing was removed, for *", "FAILED modelbudget::prune - *"])
+    result.stdout.fnmatch_lines(["FAILED modelbudget::prune - *nothing was removed*"])
 
 
 GIVES_UP = {
@@ -87,7 +87,6 @@ def test_another_test_that_failed_may_have_measured(run: Run, pytester: pytest.P
 LEFT_OUT = {
     "ignored": ([], 'collect_ignore = ["test_head.py"]', "test_head.py was not collected"),
     "arguments": (["test_net.py"], "", "the run was asked for test_net.py; test_head.py was not collected"),
-    "option": (["-o", "python_files=test_net.py"], "", "-o python_files=test_net.py changes what is collected"),
     "picked": ([], "def pytest_configure(config): config.args[:] = ['test_net.py']", "*test_head.py was not collected"),
 }
 
@@ -104,17 +103,3 @@ def test_an_entry_whose_file_was_left_out_is_neither_stale_nor_pruned(
     result = run(*mode, *options, "--modelbudget-prune")
     assert (pytester.path / LOCK).read_bytes() == before
     result.stdout.fnmatch_lines([f"*nothing was removed from the baseline: {why}*"])
-
-
-def test_what_makes_a_folder_the_whole_run_is_said(run: Run, pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("")  # so that the folder is importable
-    run("--modelbudget-update", test_net=net())
-    (pytester.path / "test_net.py").unlink()
-    tests = {"tests__test_a": net(), "packages__x__test_y": ""}
-    result = run("tests", "--modelbudget-prune", **tests)
-    advice = '`testpaths = [[]"tests"]` in the ini-file would make `pytest tests` the whole run'
-    result.stdout.fnmatch_lines(
-        [f"*nothing was removed from the baseline: packages/x/test_y.py was not collected; {advice}"]
-    )
-    (pytester.path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
-    assert run("tests", "--modelbudget-prune").ret == pytest.ExitCode.OK

@@ -79,18 +79,3 @@ def test_no_subtest_hides_a_failure(run: Run, mode: list[str], monkeypatch: pyte
     ):
         assert f" test_subtests.py::{name} - {says}" in short, (name, short)
     assert "test_fails_by_itself - BudgetE" not in short
-
-
-@EVERY_MODE
-def test_a_failed_subtest_comes_before_an_unmet_mark(run: Run, mode: list[str]) -> None:
-    result = run(
-        *mode,
-        test_subtests="""
-        @pytest.mark.budget(macs="1K")
-        def test_fails_early(subtests):
-            with subtests.test(): raise RuntimeError("mine")
-        """,
-    )
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "RuntimeError: mine" in result.stdout.str()
-    result.stdout.no_fnmatch_line("*no model was measured*")

@@ -22,7 +22,7 @@ SUMMARY = [
     "Net       22.21 K / 22.3 K  22.00 K / 22 K    ok, at the limit (MACs)",
     "Head      22                -                 no budget",
     "1 of 3 models over budget, 1 within budget, 1 without a budget.",
-    "Closest to its limit: Net's MACs, at the limit. 1 MAC = 2 FLOPs.",
+    "Closest to its limit: Net's MACs, at the limit. 1 MAC = 2 FLOPs, train mode.",
 ]
 
 
@@ -61,7 +61,7 @@ def test_verbose_adds_the_trees_of_models_that_are_over(run: Run) -> None:
     def test_over(): Backbone()(X)
     """
     tree = [
-        "Backbone: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; real run",
+        "Backbone: 1 MAC = 2 FLOPs; args[0] 1x100 float32; real run, train",
         "module                 params     MACs    of MACs",
         "Backbone (Backbone)   22.21 K  22.00 K       100%",
         "  first (Linear)      20.20 K  20.00 K      90.9%",
@@ -73,7 +73,7 @@ def test_verbose_adds_the_trees_of_models_that_are_over(run: Run) -> None:
     everything = block(run("-vv", test_two=test))
     start = everything.index(tree[0])
     assert everything[start : start + 6] == tree
-    assert "Net: 1 MAC = 2 FLOPs; inputs args[0] 1x100 float32; real run" in everything
+    assert "Net: 1 MAC = 2 FLOPs; args[0] 1x100 float32; real run, train" in everything
 
 
 def test_colours_follow_the_terminal(run: Run) -> None:
@@ -111,7 +111,8 @@ def test_one_row_for_each_distinct_measurement_of_an_implicit_name(run: Run) -> 
         "Net (2x100)   22.21 K / 23 K  44.00 K  ok, 3.4% left (params)",
         "Net (10x100)  22.21 K / 23 K  220.0 K  ok, 3.4% left (params)",
         "3 models within budget.",
-        "Closest to its limit: Net (1x100)'s params, 3.4% left. 1 MAC = 2 FLOPs.",
+        "Closest to its limit: Net (1x100)'s params, 3.4% left.",
+        "1 MAC = 2 FLOPs, train mode.",
     ]
 
 
@@ -156,5 +157,5 @@ def test_a_rerun_replaces_what_was_measured_before(run: Run, pytester: pytest.Py
     assert block(result)[2:] == [
         "Net    22.21 K  22.00 K / 22 K  ok, at the limit (MACs)",
         "1 model within budget.",
-        "Closest to its limit: Net's MACs, at the limit. 1 MAC = 2 FLOPs.",
+        "Closest to its limit: Net's MACs, at the limit. 1 MAC = 2 FLOPs, train mode.",
     ]

@@ -33,6 +33,7 @@ def test_a_spreadsheet_has_a_row_for_each_metric() -> None:
         {
             "model": "vit_b_16",
             "inputs": "no inputs",
+            "mode": "",
             "module": "",
             "metric": "macs",
             "value": "17563828224",

@@ -115,7 +115,7 @@ def test_a_file_of_the_first_schema_is_read_and_written_anew() -> None:
 
 def test_the_diff_of_a_metric_shows_whose_it_is() -> None:
     lines = TEXT.splitlines()
-    at = lines.index('    "net": [{"inputs": ["args[0] 1x8 float32"], "metrics": {')
+    at = lines.index('    "net": [{"inputs": ["args[0] 1x8 float32"], "mode": "eval", "metrics": {')
     assert lines[at + 1 : at + 3] == ['      "params": 228,', '      "macs": 192']
 
 

@@ -16,7 +16,6 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.totals import Request
-from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.torch_private import seen_by_function_modes
@@ -69,10 +68,9 @@ class Task:
         """Whether the model has to be built."""
         return not isinstance(self.model, nn.Module)
 
-    def build(self, factory: Any, what: str) -> nn.Module:
+    def build(self, factory: Any) -> nn.Module:
         """Return the model that ``factory`` builds."""
         __tracebackhide__ = True
-        announce(what)
         self.built_class = None
         with seen_by_function_modes():
             built = inputs.check_built(factory(), self.model)
@@ -95,6 +93,8 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
+        if self._train is None and not hasattr(built, "training"):
+            return  # a frozen graph has no modes
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
         if built.training != trains:

@@ -19,7 +19,7 @@ class Call:
 
     def __init__(self, model: nn.Module, inputs: tuple[TensorSpec, ...], index: ModuleIndex | None = None) -> None:
         self.model = model
-        self._mode: Mode = "train" if model.training else "eval"
+        self._mode: Mode = "train" if getattr(model, "training", False) else "eval"
         self.inputs = inputs
         self.ledger = Ledger(index or ModuleIndex(model))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget.results import Incomplete
-from pytest_modelbudget.session.files.arguments import (
-    arguments,
+from pytest_modelbudget.session.files.in_use import (
     configured_paths,
-    first_and_number,
+    is_ignored,
     option_values,
     runs_declared,
+    table_file,
 )
-from pytest_modelbudget.session.files.in_use import table_file
 from pytest_modelbudget.session.pytest_private import matches
 from pytest_modelbudget.session.state import Session
 
@@ -29,7 +27,6 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     """
     config, collection = session.config, session.collection
     chosen = [str(arg) for arg in config.args if "::" in str(arg)]
-    chosen += [f"-o {option}" for option in option_values(config, "override_ini") if option.startswith(_COLLECTS)]
     if chosen:
         yield "selected", first_and_number(chosen)
     elif session.declares_models and not runs_declared(config):
@@ -49,10 +46,6 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
         yield "stopped", ""
 
 
-_COLLECTS = ("testpaths", "python_", "norecursedirs")
-"""Where the names of the settings begin that say what is collected."""
-
-
 def uncollected(session: Session) -> dict[Incomplete, str]:
     """Return the first file that the project's own configuration would collect and that this run did not, if any.
 
@@ -66,19 +59,6 @@ def uncollected(session: Session) -> dict[Incomplete, str]:
             asked_for: dict[Incomplete, str] = {} if runs_declared(config) else {"arguments": arguments(config)}
             return {**asked_for, "not collected": Path(os.path.relpath(path, config.rootpath)).as_posix()}
     return {}
-
-
-def advice(config: pytest.Config, missing: str) -> str:
-    """Return which setting would make the folders that were asked for the whole project, if one would.
-
-    ``missing`` is a file that was not collected.
-    """
-    root, folders = config.rootpath.resolve(), [(config.invocation_params.dir / arg).resolve() for arg in config.args]
-    holding = (root / missing).parents
-    if config.getini("testpaths") or not all(folder.is_dir() and folder not in holding for folder in folders):
-        return ""
-    paths = json.dumps([Path(os.path.relpath(folder, root)).as_posix() for folder in folders])
-    return f"; `testpaths = {paths}` in the ini-file would make `pytest {' '.join(config.args)}` the whole run"
 
 
 def _test_files(config: pytest.Config) -> Iterator[str]:
@@ -102,3 +82,16 @@ _ENVIRONMENTS = ("pyvenv.cfg", "conda-meta/history")
 
 def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
     return matches(folder, ["__pycache__", *patterns]) or any((folder / name).is_file() for name in _ENVIRONMENTS)
+
+
+def arguments(config: pytest.Config) -> str:
+    """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
+    ignored = [f"--ignore={path}" for path in (*option_values(config, "ignore"), *option_values(config, "ignore_glob"))]
+    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
+    return first_and_number(ignored if is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
+
+
+def first_and_number(found: list[str]) -> str:
+    """Return the first of what was found, and how many more there are."""
+    more = f" + {len(found) - 1} more" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""

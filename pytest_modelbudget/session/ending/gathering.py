@@ -1,18 +1,20 @@
-"""What the process that reports does with the results of the tests: receive them, and show them at the end."""
+"""What the process that reports does with the results of the tests: receive them, judge the whole run, and show it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import structs
 
+from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.budgets.config_file import project_name
-from pytest_modelbudget.reports.junit import PREFIX, properties
+from pytest_modelbudget.reports.faults import Fault, faults
+from pytest_modelbudget.reports.junit import properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import About, Run, decode, gather
@@ -20,7 +22,8 @@ from pytest_modelbudget.session.ending.completeness import incomplete, uncollect
 from pytest_modelbudget.session.ending.report_files import tell_github
 from pytest_modelbudget.session.files.in_use import lock_path
 from pytest_modelbudget.session.files.lock_file import writes
-from pytest_modelbudget.session.pytest_private import encoding_of, headline
+from pytest_modelbudget.session.one_test.source_lines import raise_at
+from pytest_modelbudget.session.pytest_private import encoding_of, forget_last_failed, headline, report_of_run_failure
 from pytest_modelbudget.session.state import Session
 
 
@@ -28,14 +31,7 @@ def receive(session: Session, report: pytest.TestReport) -> None:
     """Take what a test found from its last report, and add it to the report as properties for the JUnit file."""
     found = session.tests[report.nodeid] = decode(report.modelbudget)
     if session.config.getini("modelbudget_junit"):
-        others = [prop for prop in report.user_properties if not _is_ours(prop)]
-        report.user_properties = [*others, *properties([result.verdict for result in found.results])]
-
-
-def _is_ours(user_property: Any) -> bool:
-    """Return whether a property has a name of ours; others may append what they like."""
-    name = user_property[0] if isinstance(user_property, (list, tuple)) and user_property else None
-    return isinstance(name, str) and name.startswith(PREFIX)
+        report.user_properties += properties([result.verdict for result in found.results])
 
 
 def run_of(session: Session) -> Run:
@@ -102,3 +98,30 @@ def write_summary(session: Session, terminal: pytest.TerminalReporter) -> None:
         terminal.write_line(missing)
     for annotation in tell_github(config, run):
         terminal.write_line(annotation)
+
+
+def report_run_failures(session: Session, run: Run) -> None:
+    """Report everything that is wrong with the run as a whole: each as a failed test, with the phases of a test."""
+    for fault in _failures(session, run):
+        session.reports_a_run_failure = True
+        for when in ("setup", "call", "teardown"):
+            report = report_of_run_failure(
+                fault.name, _excinfo(fault, session.config) if when == "call" else None, when
+            )
+            session.config.hook.pytest_runtest_logreport(report=report)
+        session.reports_a_run_failure = False
+        forget_last_failed(session.config, report)
+
+
+def _failures(session: Session, run: Run) -> Iterator[Fault]:
+    if session.prune_refused:
+        message = f"nothing was removed from the baseline: {session.prune_refused}"
+        yield Fault("prune", "", Place("pyproject.toml"), message)
+    yield from faults(run)
+
+
+def _excinfo(fault: Fault, config: pytest.Config) -> pytest.ExceptionInfo[BaseException]:
+    try:
+        raise_at(BudgetError(fault.message), fault.place, config, "modelbudget")
+    except Exception as raised:
+        return pytest.ExceptionInfo.from_exception(raised)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_modelbudget.files import write_whole
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.reports.lock_notes import notes_on_missing, notes_on_update
 from pytest_modelbudget.reports.wording import why_incomplete
 from pytest_modelbudget.results import Run, gather
 from pytest_modelbudget.results.baseline import Lock, pruned, updated, write_lock
-from pytest_modelbudget.session.ending.completeness import advice
-from pytest_modelbudget.session.files.lock_file import PRUNE, writes
 from pytest_modelbudget.session.state import Session
 
 
 def update_lock(session: Session, run: Run) -> None:
-    """Rewrite the lock file as the options ask for, and note what was done. Raises pytest.UsageError."""
+    """Rewrite the lock file as the options ask for, and note what was done."""
     file, mode = session.lock_file, session.config.getoption("modelbudget_update")
     prunes = session.config.getoption("modelbudget_prune")
     if file is None or not (mode or prunes):
@@ -30,19 +29,11 @@ def update_lock(session: Session, run: Run) -> None:
     text = write_lock(after)
     rewritten = text != file.text and (bool(after.models) or file.text is not None)
     if rewritten:
-        file.write(text)
+        write_whole(file.path, text)
     session.notes += [
         *notes_on_update(file.shown, before, after, rewritten=rewritten),
         *notes_on_missing(run, passed if mode else None),
     ]
-    if session.prune_refused:
-        session.notes.append(f"{PRUNE}: nothing was removed, for {session.prune_refused}")
-
-
-def note_stopped(session: Session) -> None:
-    """Note that a run which was stopped accepts nothing, if it was asked to."""
-    if session.lock_file is not None and writes(session.config):
-        session.notes.append(f"{session.lock_file.shown}: not updated, for the run was stopped before its end")
 
 
 def _why_not_to_prune(session: Session, run: Run) -> str:
@@ -51,8 +42,7 @@ def _why_not_to_prune(session: Session, run: Run) -> str:
     A test that failed may have measured more, had it gone on.
     """
     if not run.complete:
-        missing = run.details.get("not collected")
-        return "; ".join(why_incomplete(run)) + (advice(session.config, missing) if missing else "")
+        return "; ".join(why_incomplete(run))
     failed = sorted(session.failed)
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     return f"{failed[0]}{more} failed, and may measure more when passing" if failed else ""

@@ -1,13 +1,15 @@
-"""Which table and which lock file are in use, and an error for others that somebody would take for them.
+"""Which table and which lock file are in use, an error for others, and whether the run was asked for the whole project.
 
 Every run looks, so that nothing is imported here that a run without budgets does not need.
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +28,15 @@ Data = Mapping[str, Any]
 def find_table(config: pytest.Config) -> dict[str, Any] | None:
     """Return the project's table as plain dicts and lists, or ``None`` where it has none.
 
-    Raises pytest.UsageError with one line per mistake, and for a table that somebody in the folder where pytest was
-    started, or beside a path that was given, would take for the one in use.
+    Raises pytest.UsageError with one line per mistake.
     """
     if _only_informs(config):
         return None
     asked_for = config.getoption("modelbudget_config")
     if asked_for is not None:
-        if not asked_for:
-            raise pytest.UsageError(f"{_OPTION}= is empty: give the TOML file that holds the [tool.modelbudget] table")
-        return _read(config.invocation_params.dir / asked_for, asked_for, asked_for=True)
-    table = _table_in(config.rootpath, "pyproject.toml")
-    _refuse_tables(config, _started_in(config))
+        return _read(config.invocation_params.dir / asked_for, asked_for or f"{_OPTION}=", asked_for=True)
     _refuse_ini(config)
-    return table
+    return _table_in(config.rootpath, "pyproject.toml")
 
 
 def table_file(config: pytest.Config) -> Path:
@@ -60,26 +57,59 @@ def may_have_lock(config: pytest.Config) -> bool:
     return not _only_informs(config) and (bool(wanted) or os.path.lexists(config.rootpath / LOCK_NAME))
 
 
-def refuse_locks_at_start(config: pytest.Config, table: Data | None) -> None:
-    """Raise pytest.UsageError where the folder of the run, or a path that was given, has a baseline of its own."""
-    if not _only_informs(config):
-        _refuse_locks(config, table, _started_in(config))
+def refuse_others(config: pytest.Config, table: Data | None, folders: Iterable[Path] | None = None) -> None:
+    """Raise pytest.UsageError for a table or a baseline that somebody would take for the one in use.
 
-
-def refuse_others_beside(config: pytest.Config, table: Data | None, files: Iterable[Path]) -> None:
-    """Raise pytest.UsageError where a collected file has a table or a baseline of its own."""
-    folders = dict.fromkeys(path.parent for path in files)
+    It stands in one of ``folders`` or above, up to rootdir; by default these are the folder of the run, and those of
+    the paths that were given.
+    """
+    if _only_informs(config):
+        return
+    starts = [*dict.fromkeys(_started_in(config) if folders is None else folders)]
     if config.getoption("modelbudget_config") is None:
-        _refuse_tables(config, folders)
-    _refuse_locks(config, table, folders)
+        _refuse_tables(config, starts)
+    if not (table and table["baseline"]):
+        _refuse_locks(config, starts)
 
 
 def is_same_file(path: Path, other: Path) -> bool:
     """Return whether two paths are one file, by whatever links they lead there."""
-    try:
-        return path == other or path.samefile(other)
-    except OSError:
-        return False
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def runs_declared(config: pytest.Config) -> bool:
+    """Return whether the arguments ask for the declared models, as they do when they ask for the whole project.
+
+    They have to cover all ``testpaths``; without these, to name rootdir or a folder directly below it. A folder that
+    holds the table will do too.
+    """
+    given = [path.resolve() for path in (config.invocation_params.dir / arg for arg in config.args) if path.exists()]
+    table, root, named = table_file(config).resolve(), config.rootpath.resolve(), configured_paths(config)
+    if named:
+        whole = all(any(folder in (path, *path.parents) for folder in given) for path in named)
+    else:
+        whole = any(root in (folder, folder.parent) for folder in given if folder.is_dir())
+    asked_for = whole or any(folder in table.parents for folder in given)
+    return asked_for and not is_ignored(table, config)
+
+
+def configured_paths(config: pytest.Config) -> list[Path]:
+    """Return the paths that ``testpaths`` names and that exist."""
+    below = glob.escape(str(config.rootpath))
+    patterns = [os.path.join(below, pattern) for pattern in config.getini("testpaths")]  # noqa: PTH118 - absolute ones
+    return [Path(path).resolve() for pattern in patterns for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207
+
+
+def is_ignored(path: Path, config: pytest.Config) -> bool:
+    """Return whether the options ``--ignore`` and ``--ignore-glob`` leave out a path."""
+    ignored = {Path(option).resolve() for option in option_values(config, "ignore")}
+    patterns = map(os.path.abspath, option_values(config, "ignore_glob"))
+    return bool(ignored & {path, *path.parents}) or any(fnmatch(str(path), pattern) for pattern in patterns)
+
+
+def option_values(config: pytest.Config, name: str) -> Sequence[str]:
+    """Return what was given with an option, or nothing."""
+    return config.getoption(name) or ()
 
 
 def _only_informs(config: pytest.Config) -> bool:
@@ -116,28 +146,20 @@ def _refuse_tables(config: pytest.Config, starts: Iterable[Path]) -> None:
         path = folder / "pyproject.toml"
         shown = os.path.relpath(path, config.invocation_params.dir)
         if not is_same_file(path, used) and _table_in(folder, shown) is not None:
-            raise pytest.UsageError(_ignored_table(config, shown))
+            raise _ignored(config, path, used, "[tool.modelbudget] table", f"{_OPTION}={shown}")
 
 
 def _refuse_ini(config: pytest.Config) -> None:
     """Refuse a table in the file that pytest shows as its configfile, and in others that it may read at rootdir."""
     used = config.rootpath / "pyproject.toml"
-    beside = [path for path in (config.rootpath / name for name in _INI_FILES) if path.is_file()]
-    for path in dict.fromkeys([config.inipath, *beside] if config.inipath else beside):
-        shown = os.path.relpath(path, config.invocation_params.dir)
-        if path.suffix == ".toml":
-            if not is_same_file(path, used) and _may_name_us(path) and _read(path, shown) is not None:
-                raise pytest.UsageError(_ignored_table(config, shown))
-        elif re.search(_INI_SECTION, path.read_bytes()):
-            raise pytest.UsageError(
-                f"{shown}: budgets are read from [tool.modelbudget] in a pyproject.toml, not from here"
-            )
+    for path in dict.fromkeys([config.inipath or used, *(config.rootpath / name for name in _INI_FILES)]):
+        if path.is_file() and not is_same_file(path, used) and re.search(_INI_SECTION, path.read_bytes()):
+            shown, instead = (os.path.relpath(file, config.invocation_params.dir) for file in (path, used))
+            raise pytest.UsageError(f"{shown}: budgets are read from [tool.modelbudget] in {instead}, not from here")
 
 
-def _refuse_locks(config: pytest.Config, table: Data | None, starts: Iterable[Path]) -> None:
-    """Refuse the nearest baseline of any of these folders that is not in use, unless the table in use names one."""
-    if table and table["baseline"]:
-        return
+def _refuse_locks(config: pytest.Config, starts: Iterable[Path]) -> None:
+    """Refuse the nearest baseline of any of these folders that is not in use."""
     used, known = lock_path(config, None), set[Path]()
     for start in starts:
         for folder in _project_folders(start, config.rootpath):
@@ -147,35 +169,23 @@ def _refuse_locks(config: pytest.Config, table: Data | None, starts: Iterable[Pa
             known.add(folder)
             if not os.path.lexists(path) or path.is_dir():
                 continue
-            if os.path.realpath(path) != os.path.realpath(used):
-                raise pytest.UsageError(_ignored_lock(config, path, used))
+            if not is_same_file(path, used):
+                named = Path(os.path.relpath(path, used.parent)).as_posix()
+                table = os.path.relpath(table_file(config), config.invocation_params.dir)
+                remedy = f'baseline = "{named}" under [tool.modelbudget] in {table}'
+                raise _ignored(config, path, used, "baseline", remedy)
             break  # the folders above are another project's
 
 
-def _ignored_table(config: pytest.Config, shown: str) -> str:
-    used = config.rootpath / "pyproject.toml"
-    instead = os.path.relpath(used, config.invocation_params.dir)
-    return (
-        f"{shown}: this [tool.modelbudget] table would be ignored: rootdir is {config.rootpath}, so budgets are read "
-        f"from {instead}{_missing(used)}. Say which table is meant: {_OPTION}={shown}"
-    )
-
-
-def _ignored_lock(config: pytest.Config, path: Path, used: Path) -> str:
-    here, asked_for = config.invocation_params.dir, config.getoption("modelbudget_config")
-    shown, instead = os.path.relpath(path, here), os.path.relpath(used, here)
+def _ignored(config: pytest.Config, path: Path, used: Path, what: str, remedy: str) -> pytest.UsageError:
+    shown, instead = (os.path.relpath(file, config.invocation_params.dir) for file in (path, used))
+    asked_for = config.getoption("modelbudget_config")
     why = f"the table in use is {asked_for}" if asked_for else f"rootdir is {config.rootpath}"
-    table = asked_for or os.path.relpath(config.rootpath / "pyproject.toml", here)
-    named = Path(os.path.relpath(path, used.parent)).as_posix()
-    choose = "" if asked_for else f"--rootdir={Path(shown).parent}, or "
-    return (
-        f"{shown}: this baseline would be ignored: {why}, so the baseline is read from {instead}{_missing(used)}. "
-        f'Say which is meant: {choose}baseline = "{named}" under [tool.modelbudget] in {table}'
+    missing = "" if used.is_file() else " (no such file)"
+    return pytest.UsageError(
+        f"{shown}: this {what} would be ignored: {why}, so the {what} is read from {instead}{missing}. "
+        f"Say which is meant: {remedy}"
     )
-
-
-def _missing(path: Path) -> str:
-    return "" if path.is_file() else " (no such file)"
 
 
 def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pytest_modelbudget.budgets import Table
-from pytest_modelbudget.files import check_writable, write_whole
+from pytest_modelbudget.files import check_writable
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.session.files.in_use import lock_path
 
 _CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 """Variables that services set: most of them, Jenkins, and Azure Pipelines."""
 UPDATE = "--modelbudget-update"
-PRUNE = "--modelbudget-prune"
 
 
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """Where the lock file is, as people know it (``shown``), and its text at the start of the run, if it exists."""
 
-    def __init__(self, path: Path, shown: str, text: str | None) -> None:
-        self.path = path
-        self.shown = shown
-        self.text = text
-
-    def write(self, text: str) -> None:
-        """Put ``text`` in the place of the file, all at once; a link is followed, and its target replaced.
-
-        Raises pytest.UsageError where the file is no longer what it was at the start.
-        """
-        now = _text_of(self.path, self.shown)
-        if now == text:
-            return  # another process came to the same
-        if now != self.text:
-            raise pytest.UsageError(
-                f"{self.shown}: has changed while the tests were running, and was left as it is. Run them again: "
-                f"pytest {UPDATE}"
-            )
-        write_whole(self.path, text)
+    path: Path
+    shown: str
+    text: str | None
 
 
 def find_lock(config: pytest.Config, table: Table) -> LockFile:
@@ -71,8 +56,6 @@ def writes(config: pytest.Config) -> bool:
 
 
 def _text_of(path: Path, shown: str) -> str | None:
-    if path.is_dir():
-        raise pytest.UsageError(f'{shown}: is a folder, and the baseline is a file. Name another: baseline = "..."')
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -94,6 +77,4 @@ def _refuse_unwritable(path: Path, shown: str) -> None:
     try:
         check_writable(path)
     except OSError as error:
-        is_read_only = isinstance(error, PermissionError) and path.exists()
-        remedy = f"is read-only. Make it writable: chmod u+w {shown}" if is_read_only else "cannot be written"
-        raise pytest.UsageError(f"{shown}: {remedy} ({error.strerror})") from None
+        raise pytest.UsageError(f"{shown}: cannot be written: {error.strerror}") from None

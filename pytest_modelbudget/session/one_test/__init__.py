@@ -75,17 +75,21 @@ def refuse_late_marks(item: pytest.Item) -> None:
     __tracebackhide__ = True
     if READ not in item.stash:  # the test did not come to its call
         return
-    read = item.stash[READ]
-    late = [(node, mark) for node, mark in our_marks(item) if not any(mark is known for known in read)]
-    if late:
-        from pytest_modelbudget.session.one_test.guard import refuse
+    for node, mark in our_marks(item):
+        if not any(mark is known for known in item.stash[READ]):
+            from pytest_modelbudget.session.one_test.guard import refuse
 
-        refuse(item, late)
+            refuse(item, node, mark)
 
 
 def is_under_budget(item: pytest.Item) -> bool:
     """Return whether ``item`` has a mark that may be ours, or asks for the fixture."""
-    return bool(our_marks(item)) or "model_budget" in getattr(item, "fixturenames", ())
+    return asks_for_fixture(item) or bool(our_marks(item))
+
+
+def asks_for_fixture(item: pytest.Item) -> bool:
+    """Return whether ``item`` names the fixture among its arguments, or uses one that does."""
+    return "model_budget" in getattr(item, "fixturenames", ())
 
 
 def our_marks(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:

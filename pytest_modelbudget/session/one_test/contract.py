@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, Place, Rules, rules_of_mark
-from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.results.run import SharedMark
-from pytest_modelbudget.session.one_test import DECLARED, our_marks, registered_marks
+from pytest_modelbudget.session.one_test import DECLARED, asks_for_fixture, our_marks, registered_marks
 from pytest_modelbudget.session.one_test.source_lines import place_of_mark, place_of_test
-from pytest_modelbudget.session.pytest_private import fixture_names, marks_of_parameters
+from pytest_modelbudget.session.pytest_private import marks_of_parameters
 from pytest_modelbudget.session.state import SESSION
 
 
@@ -42,21 +41,13 @@ def contract_of(item: pytest.Item, *, reads_marks: bool = True) -> Contract:
 
     Raises BudgetError for a malformed mark, with the place of the mark.
     """
-    uses_fixture = "model_budget" in fixture_names(item) or DECLARED in item.stash
-    may_train = uses_fixture or "request" in fixture_names(item)  # which can get the fixture
+    uses_fixture = asks_for_fixture(item) or DECLARED in item.stash
     found, shared = list[Rules](), list[tuple[SharedMark, Rules]]()
     for node, mark in _outermost_first(item) if reads_marks else ():
-        place = place_of_mark(mark, node)
-        try:
-            rules = rules_of(node, mark)
-            if rules and not may_train:
-                _refuse_training(rules)
-        except BudgetError as error:
-            error.place = place
-            raise
+        rules = rules_of(node, mark)
         if rules:
             found.append(rules)
-            shared += [(SharedMark(node.nodeid, place, rules.model), rules)] if node is not item else []
+            shared += [(SharedMark(node.nodeid, rules.place, rules.model), rules)] if node is not item else []
     closest = found[-1].place if found else None
     place = closest if closest is not None and closest.line is not None else place_of_test(item)
     table = item.config.stash[SESSION].table
@@ -64,22 +55,19 @@ def contract_of(item: pytest.Item, *, reads_marks: bool = True) -> Contract:
 
 
 def rules_of(node: Any, mark: pytest.Mark) -> Rules | None:
-    """Return the rules that a mark declares, or ``None`` where it is another plugin's of the same name."""
-    is_shared = registered_marks(node.config).count("budget") > 1
-    return rules_of_mark(mark.name, mark.args, mark.kwargs, place_of_mark(mark, node), shared=is_shared)
+    """Return the rules that a mark declares, or ``None`` where it is another plugin's of the same name.
+
+    Raises BudgetError for a malformed mark, with the place of the mark.
+    """
+    is_shared, place = registered_marks(node.config).count("budget") > 1, place_of_mark(mark, node)
+    try:
+        return rules_of_mark(mark.name, mark.args, mark.kwargs, place, shared=is_shared)
+    except BudgetError as error:
+        error.place = place
+        raise
 
 
 def _outermost_first(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     of_parameters, declared = marks_of_parameters(item), item.stash.get(DECLARED, None)
     pairs = [pair for pair in reversed(our_marks(item)) if pair[1] is not declared]
     return sorted(pairs, key=lambda pair: any(pair[1] is mark for mark in of_parameters))
-
-
-def _refuse_training(rules: Rules) -> None:
-    """Raise BudgetError where rules limit what observing cannot measure."""
-    limited = [metric for metric in needing("backward") if rules.limits.get(metric)]
-    if limited:
-        raise BudgetError(
-            f"{limited[0]} at {rules.place}: observing runs no backward pass; limits on training need the "
-            "model_budget fixture"
-        )

@@ -17,8 +17,7 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, builder, described
 from pytest_modelbudget.measurement import MeasurementError
-from pytest_modelbudget.session.files.arguments import runs_declared
-from pytest_modelbudget.session.files.in_use import is_same_file, table_file
+from pytest_modelbudget.session.files.in_use import is_same_file, runs_declared, table_file
 from pytest_modelbudget.session.one_test import DECLARED
 from pytest_modelbudget.session.one_test.deciding import GIVES_UP
 from pytest_modelbudget.session.one_test.fixture import ModelBudget

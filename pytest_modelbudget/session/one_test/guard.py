@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -19,18 +19,15 @@ from pytest_modelbudget.results.measured import judged
 from pytest_modelbudget.session.one_test import GUARD, Phase
 from pytest_modelbudget.session.one_test.contract import contract_of, rules_of
 from pytest_modelbudget.session.one_test.deciding import GIVES_UP, Decision, Ending, decide
-from pytest_modelbudget.session.one_test.engine import engine
 from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_mark, raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
-    has_failed_subtests,
+    is_expected_failure,
     measures_in_teardown,
     own_exception,
     show_as_failed,
-    watch_expected_failure,
     xfail_expects,
-    xfail_expects_excess,
 )
 from pytest_modelbudget.session.state import SESSION
 
@@ -57,21 +54,18 @@ def guard_by_marks(item: pytest.Item) -> None:
         del item.stash[GUARD]
 
 
-def refuse(item: pytest.Item, late: Sequence[tuple[Any, pytest.Mark]]) -> None:
-    """Raise BudgetError for the first of these marks that is ours, malformed or not."""
+def refuse(item: pytest.Item, node: Any, late: pytest.Mark) -> None:
+    """Raise BudgetError for a mark that limits nothing, if it is ours, or malformed."""
     __tracebackhide__ = True
-    for node, mark in late:
-        try:
-            is_ours = rules_of(node, mark) is not None
-        except BudgetError:
-            is_ours = True
-        if is_ours:
-            error = BudgetError(
-                f"{place_of_mark(mark, node)}: a mark that is added when the call of the test has begun, or after "
-                "model_budget has measured, limits nothing: add it while the test is set up, as a fixture does before "
-                "its yield"
-            )
-            guard_of(item).fail(error)
+    with suppress(BudgetError):
+        if rules_of(node, late) is None:
+            return
+    error = BudgetError(
+        f"{place_of_mark(late, node)}: a mark that is added when the call of the test has begun, or after "
+        "model_budget has measured, limits nothing: add it while the test is set up, as a fixture does before "
+        "its yield"
+    )
+    guard_of(item).fail(error)
 
 
 class Guard:
@@ -84,12 +78,10 @@ class Guard:
         self.record = Record()
         self._decision: Decision | None = None
         self._observation: Any = None
-        self._expected: BaseException | None = None
-        self._measures_in_teardown = False  # a fixture of the test does, and nothing was measured before
+        self._must_measure_in_teardown = False  # for a fixture of the test does, and nothing was measured before
         self._ran_through = False  # the call came to its end, or to an excess, which ends it in every run
         self._was_skipped = False
         self._was_excused = False
-        watch_expected_failure(item, self._note_expected)
 
     @contextmanager
     def observing(self) -> Iterator[None]:
@@ -99,7 +91,7 @@ class Guard:
             yield
             return
         try:
-            counting = engine(self.session)
+            counting = self.session.engine()
         except BudgetError as error:
             self.fail(error)
         with counting.observe(flops_per_mac=self.session.table.flops_per_mac) as self._observation:
@@ -203,18 +195,22 @@ class Guard:
 
     def _ending(self, raised: BaseException | None) -> Ending:
         """Return how a phase ended, or a subtest in it."""
-        if isinstance(raised, pytest.xfail.Exception):  # which pytest raises for unittest's expectedFailure too
-            return Ending(raised if self._expected is None else self._expected, expects_excess=True)
+        if isinstance(raised, pytest.xfail.Exception):
+            if is_expected_failure(self.item):  # what the test itself raised is not known: the first failure, if any
+                raised = next((failure.error for failure in self.record.undecided), None)
+            return Ending(raised, expects_excess=True)
         fails = raised is not None and not isinstance(raised, GIVES_UP) and not xfail_expects(self.item, raised)
-        return Ending(raised, fails, xfail_expects_excess(self.item), must_measure=self._measures_in_teardown)
+        excesses = (failure.error for failure in self.record.undecided if isinstance(failure.error, BudgetExceeded))
+        expects_excess = all(xfail_expects(self.item, error) for error in excesses)
+        return Ending(raised, fails, expects_excess, must_measure=self._must_measure_in_teardown)
 
     def _ending_of_call(self, raised: BaseException | None) -> Ending:
         ending = self._ending(own_exception(self.item) if raised is None else raised)
         gives_up = isinstance(ending.raised, GIVES_UP)
         fails = ending.fails or ((ending.raised is None or gives_up) and _has_failed_softly())
-        must_measure = not fails and not gives_up and not has_failed_subtests(self.item)
+        must_measure = not fails and not gives_up
         if must_measure and self.record.never_called_fixture and measures_in_teardown(self.item):
-            must_measure, self._measures_in_teardown = False, True
+            must_measure, self._must_measure_in_teardown = False, True
         self._ran_through = ending.raised is None or isinstance(ending.raised, BudgetExceeded)
         return replace(ending, fails=fails, must_measure=must_measure)
 
@@ -231,9 +227,6 @@ class Guard:
             failure="" if self._was_excused else self.record.first_failure,
             marks=tuple(structs.replace(mark, met=self.record.meets(rules)) for mark, rules in self.contract.shared),
         )
-
-    def _note_expected(self, raised: BaseException) -> None:
-        self._expected = raised
 
 
 def _has_failed_softly() -> bool:

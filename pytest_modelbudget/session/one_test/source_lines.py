@@ -20,13 +20,11 @@ import pytest
 from pytest_modelbudget.budgets import Place
 from pytest_modelbudget.session.state import SESSION
 
-_UNKNOWN = object()
-
 
 def place_of_mark(mark: pytest.Mark, node: Any) -> Place:
     """Return where ``mark``, which belongs to ``node``, was written."""
     what, sources = f"@pytest.mark.{mark.name}", node.config.stash[SESSION].sources
-    for owner in _owners(mark, node):
+    for owner in _owners(node):
         if owner not in sources:
             sources[owner] = _source_of(owner)
         path, statements = sources[owner]
@@ -58,16 +56,12 @@ def raise_at(error: Exception, place: Place, config: pytest.Config, test: str) -
     raise error
 
 
-def _owners(mark: pytest.Mark, node: Any) -> Iterator[Any]:
-    """Yield what the mark may have been written on: a function, a class or its bases, a module."""
+def _owners(node: Any) -> Iterator[Any]:
+    """Yield what the marks of a node may have been written on: a function, a class and its bases, a module."""
     if isinstance(node, pytest.Function):
         yield inspect.unwrap(node.function)
     elif isinstance(node, pytest.Class):
-        for cls in getattr(node.obj, "__mro__", ()):
-            own = vars(cls).get("pytestmark", ())
-            made = own if isinstance(own, (list, tuple)) else [own]
-            if any(getattr(each, "mark", each) is mark for each in made):
-                yield cls
+        yield from getattr(node.obj, "__mro__", ())
     elif isinstance(node, pytest.Module):
         yield node.obj
 
@@ -97,39 +91,33 @@ def _assignments(body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
 
 
 def _line_of(mark: pytest.Mark, statements: list[ast.AST]) -> int | None:
-    """Return the line of the first expression that certainly makes this mark, or of the only one that may make it.
+    """Return the line of the expression that makes this mark, or of the only one that may make it.
 
-    A mark with arguments may be made under another name: ``at_most = pytest.mark.budget``.
+    An expression may be one if it has the same name and the same arguments; what is no literal may be any value.
     """
     meant = dict[int | str, Any](enumerate(mark.args)) | {**mark.kwargs}
-    parts = [part for statement in statements for part in ast.walk(statement)]
-    calls = {id(part.func): part for part in parts if isinstance(part, ast.Call)}
-    for name in (mark.name, None) if meant else (mark.name,):
-        possible = list[int]()
-        for part in parts:
-            called = getattr(part, "attr", getattr(part, "id", None))
-            written = _literals(calls.get(id(part)))
-            if called is None or called != (name or called) or written.keys() != meant.keys():
-                continue
-            line = int(part.lineno)  # type: ignore[attr-defined]  # an expression
-            if all(value is not _UNKNOWN and value == meant[key] for key, value in written.items()):
-                return line
-            possible += [line] * all(value is _UNKNOWN or value == meant[key] for key, value in written.items())
-        if len(possible) == 1:
-            return possible[0]
-    return None
+    possible = []
+    for part in (part for statement in statements for part in ast.walk(statement)):
+        called = part.func if isinstance(part, ast.Call) else part
+        if getattr(called, "attr", getattr(called, "id", None)) == mark.name:
+            written = _literals(part) if isinstance(part, ast.Call) else {}
+            if written == meant:
+                return part.lineno  # type: ignore[attr-defined,no-any-return]  # an expression
+            possible += [part.lineno] * (written.keys() == meant.keys())  # type: ignore[attr-defined]
+    return possible[0] if len(possible) == 1 else None
 
 
-def _literals(call: ast.Call | None) -> dict[int | str, Any]:
-    """Return the arguments of a call by their places and names; what is no literal is unknown."""
-    found = dict[int | str, Any](enumerate(call.args)) if call else {}
-    found |= {keyword.arg or "**": keyword.value for keyword in call.keywords} if call else {}
-    for key, node in found.items():
-        try:
-            found[key] = ast.literal_eval(node)
-        except (ValueError, TypeError):
-            found[key] = _UNKNOWN
-    return found
+def _literals(call: ast.Call) -> dict[int | str, Any]:
+    """Return the arguments of a call by their places and names; what is no literal equals nothing."""
+    found = {keyword.arg or "**": _literal(keyword.value) for keyword in call.keywords}
+    return dict[int | str, Any](enumerate(map(_literal, call.args))) | found
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return object()
 
 
 def _relative(path: Path, config: pytest.Config) -> str:

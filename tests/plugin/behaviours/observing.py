@@ -123,7 +123,7 @@ def test_every_model_over_budget_is_named():
     Head()(Net()(X))
 
 
-# expect error: limits on training need the model_budget fixture
+# expect failed: training_macs is limited
 @pytest.mark.budget(training_macs="1G")
 def test_training_limits_need_the_fixture():
     Net()(X)
