@@ -18,6 +18,7 @@ from pytest_modelbudget.cli.sources import SourceError, write
 from pytest_modelbudget.factories import FactoryError, builder, example_inputs, is_name_of_object
 from pytest_modelbudget.measurement import Measurement, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
+from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
 _LIMITED = ("params", "macs", "training_macs")
@@ -83,13 +84,13 @@ def _models(options: Namespace) -> list[_Model]:
         if not is_name_of_object(factory):
             raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')
     if len(factories) > 1 and variants and len(variants) != len(factories):
-        raise SourceError(f"--name: {len(factories)} factories have {len(variants)} names; name all of them, or none")
+        raise SourceError(f"--name: {len(factories)} factories have {counted(len(variants), 'name')}; name all of them, or none")
     if len(factories) == 1:
         factories = factories * max(len(variants), 1)
     found: list[_Model] = []
     for factory, (name, more) in zip(factories, variants or [("", [])] * len(factories), strict=True):
         arguments = dict(map(_argument, [*options.arguments, *more]))
-        like = next((model for model in found if model.factory == factory), None)
+        like = next((model for model in found if variants and model.factory == factory), None)
         found.append(_Model(name or _default_name(factory, options.positional, arguments), factory, arguments, like))
     return found
 

@@ -51,7 +51,7 @@ def test_the_text_is_a_tree_and_a_table_that_can_be_pasted(capsys: pytest.Captur
     assert main(["measure", "cli_models:Task", "--inputs", "3x4", "--arguments", "width=8"]) == 0
     text = capsys.readouterr().out
     assert text.splitlines()[0].startswith("Task: params 76, trainable_params 76, macs 192, flops 384")
-    assert text.splitlines()[0].endswith("(shape run)")
+    assert text.splitlines()[0].endswith("(shape run, eval)")
     assert "  encoder (Linear)" in text
     table = tomlkit.parse(text[text.index("[tool.modelbudget") :]).unwrap()
     assert table["tool"]["modelbudget"]["models"]["Task"] == {
@@ -75,7 +75,74 @@ def test_markdown_a_method_and_training(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["measure", "cli_models:Task", *options]) == 0
     # Forward 3 * 4 * 4, and as much for the gradient of the weights; none for the input.
     row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[2].split("|")]
-    assert row[1:-1] == ["Task", "3x4", "40", "40", "48", "96", "96", "192", "160 B"]
+    assert row[1:-1] == ["Task", "3x4, train", "40", "40", "48", "96", "96", "192", "160 B"]
+
+
+VARIANTS = """
+def make_task(width=4): return Task(width)
+class Zoo:
+    @classmethod
+    def from_name(cls, name, dtype=None): return Task(len(name))
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "name"),
+    [
+        ("cli_models:Task", "Task"),
+        ("cli_models:make_task", "cli_models"),
+        ("cli_models:Zoo.from_name name=gpt2", "gpt2"),
+        ("cli_models:Zoo.from_name name=gpt2 dtype=half", "Zoo"),
+    ],
+)
+def test_a_good_name_is_found(factory: str, name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "cli_models.py").write_text(MODELS + VARIANTS)
+    factory, *arguments = factory.split()
+    given = ["--arguments", *arguments] if arguments else []
+    assert main(["measure", factory, *given, "--format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == name
+
+
+def test_variants_are_like_the_first(project: Path) -> None:
+    arguments = ["init", "cli_models:Task", "--inputs", "3x4", "--name", "small", "--arguments", "width=4"]
+    assert main([*arguments, "--name", "large", "--arguments", "width=8", "--dtype=bfloat16"]) == 0
+    models = tomlkit.parse((project / "pyproject.toml").read_text()).unwrap()["tool"]["modelbudget"]["models"]
+    # encoder and decoder: 3 x 4 x width each; weights 2 x 4 x width, and biases
+    assert models == {
+        "small": {
+            "factory": "cli_models:Task",
+            "arguments": {"width": 4},
+            "inputs": "3x4",
+            "dtype": "bfloat16",
+            "params": "40",
+            "macs": "96",
+        },
+        "large": {"like": "small", "arguments": {"width": 8}, "params": "76", "macs": "192"},
+    }
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_as_many_names_as_factories(capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["measure", "cli_models:Task", "cli_models:Task"]
+    assert main([*both, "--name", "a", "--name", "b", "--format=json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["a", "b"]
+    assert main([*both, "--name", "a"]) == 2
+    assert "2 factories have 1 name; name all of them, or none" in capsys.readouterr().err
+
+
+def test_inputs_and_arguments_are_those_of_the_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "cli_models.py").write_text(
+        MODELS + "def batch(): return {'x': torch.zeros(3, 4)}\nclass Net(Task):\n"
+        "    def forward(self, batch, scale=None, *, masks=()):\n"
+        "        assert scale is None and masks == [2, 'mean']\n"
+        "        return super().forward(batch['x'])\n"
+    )
+    nested = ["batch={ x = '3x4' }", "scale=None", "masks=[2, 'mean']"]
+    assert main(["measure", "cli_models:Net", "--positional", "8", "--inputs", *nested, "--format=json"]) == 0
+    assert main(["measure", "cli_models:Task", "--inputs", "cli_models:batch", "--train", "--format=json"]) == 0
+    texts = capsys.readouterr().out.split("]\n[")
+    assert ('"macs": 192' in texts[0], '"macs": 96' in texts[1], '"mode": "train"' in texts[1]) == (True, True, True)
 
 
 def test_a_depth(capsys: pytest.CaptureFixture[str]) -> None:
