@@ -29,10 +29,10 @@ DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 
 def forget(item: pytest.Item) -> None:
     """Forget an earlier attempt at a test: plugins may run it once more, and a rerun starts anew."""
-    if GUARD in item.stash:
-        del item.stash[GUARD]
-    if READ in item.stash:
-        del item.stash[READ]
+    keys: tuple[pytest.StashKey[Any], ...] = (GUARD, READ)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 @contextmanager
