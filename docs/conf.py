@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tools.example import run_pytest
 
 project = "pytest-modelbudget"
 author = "pytest-modelbudget maintainers"
 copyright = author  # noqa: A001 - the name that Sphinx gives it
 version = release = installed(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
-myst_enable_extensions = ["deflist", "fieldlist"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+myst_enable_extensions = ["deflist", "fieldlist", "html_image"]
 myst_heading_anchors = 3
 exclude_patterns: list[str] = []
+
+copybutton_prompt_text = "$ "  # what stands behind it is copied, and no output
 
 html_theme = "furo"
 html_title = project
@@ -39,9 +45,16 @@ _PICTURES = "https://raw.githubusercontent.com/pytest-modelbudget/pytest-modelbu
 
 def _of_this_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
     """Make the links of the README, which are whole for GitHub and PyPI, links within the site."""
-    content[0] = re.sub(re.escape(_SITE) + r"([\w/-]+)\.html", r"\1.md", content[0]).replace(_PICTURES, "")
+    content[0] = re.sub(re.escape(_SITE) + r"(?!example)([\w/-]+)\.html", r"\1.md", content[0]).replace(_PICTURES, "")
+
+
+def _example(app: Sphinx, error: Exception | None) -> None:
+    """Write the page that the README links: that of a run of the example project, as it is now."""
+    if error is None and app.builder.format == "html":
+        run_pytest(f"--modelbudget-report=html:{app.outdir / 'example.html'}")
 
 
 def setup(app: Sphinx) -> None:
     """Connect what the README needs."""
     app.connect("include-read", _of_this_site)
+    app.connect("build-finished", _example)

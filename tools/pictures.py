@@ -1,89 +1,90 @@
-"""The pictures of the README, from a real run of the example project: ``make pictures``.
+"""The pictures of the README, from real runs: ``make pictures``.
 
-``docs/pictures/terminal.svg`` is what pytest writes, in its colours; ``docs/pictures/page.png`` is the HTML report in
-Chromium.
+``docs/pictures/comment.png`` is the comment on a pull request that makes a model larger, no wider than a phone shows it
+readably; ``docs/pictures/page.png`` is the HTML report of the example project. Chromium draws both.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import sync_playwright
-from rich.console import Console
-from rich.terminal_theme import DIMMED_MONOKAI
-from rich.text import Text
+from markdown_it import MarkdownIt
+from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).parents[1]
+from pytest_modelbudget.cli.main import main as modelbudget
+from tools.example import EXAMPLE, ROOT, run_pytest
+
 PICTURES = ROOT / "docs" / "pictures"
-COLUMNS, WIDTH, HEIGHT = 92, 1200, 1190
+WIDTH, HEIGHT = 1200, 1190
 LARGEST = 300_000  # bytes
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+_TABLE = """
+[tool.modelbudget.models]
+resnet50 = { factory = "zoo:ResNet50", inputs = "1x3x224x224", params = "25.6M", macs = "4.1G" }
+mobilenetv2 = { factory = "zoo:MobileNetV2", inputs = "1x3x224x224", macs = "310M" }
+vit_b_16 = { factory = "zoo:ViTB16", inputs = "1x3x224x224", macs = "17.6G" }
+"""
+_LARGER = ("classes: int = 1000", "classes: int = 1200")
+_PHONE = 520
+_OF_GITHUB = """
+body { margin: 0; padding: 8px; font: 14px/1.5 system-ui, sans-serif; color: #1f2328; background: #fff }
+main { border: 1px solid #d1d9e0; border-radius: 6px; padding: 2px 10px }
+h2 { font-size: 19px; margin: 8px 0; padding-bottom: 4px; border-bottom: 1px solid #d1d9e0 }
+table { border-collapse: collapse; font-size: 13px } th, td { border: 1px solid #d1d9e0; padding: 4px 5px }
+tr:nth-child(even) { background: #f6f8fa } ul { padding-left: 20px } p, ul, table, details { margin: 8px 0 }
+"""
 
 
-def run_example(page: Path) -> str:
-    """Run the example project, write its page, and return what pytest wrote of the budgets."""
-    left_out = ("CI", "NO_COLOR", "FORCE_COLOR", "PYTEST_ADDOPTS")
-    environment = {key: value for key, value in os.environ.items() if key not in left_out and key[:7] != "GITHUB_"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "--color=yes",
-        f"--modelbudget-report=html:{page}",
-    ]
-    done = subprocess.run(
-        command,
-        cwd=ROOT / "example_project",
-        env={**environment, "COLUMNS": str(COLUMNS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lines = done.stdout.splitlines()
-    start = next(number for number, line in enumerate(lines) if " model budgets " in line)
-    return "\n".join(line for line in lines[start:] if not line.startswith("html report"))
+def comment_on_growth(folder: Path) -> str:
+    """Return the Markdown of a comment on a pull request that gives a model of three more classes."""
+    shutil.copytree(EXAMPLE / "zoo", folder / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pyproject.toml").write_text(_TABLE, encoding="utf-8")
+    run_pytest("--modelbudget-update", folder=folder)
+    model = folder / "zoo" / "resnet.py"
+    model.write_text(model.read_text(encoding="utf-8").replace(*_LARGER), encoding="utf-8")
+    run_pytest("--modelbudget-report=json", folder=folder, passes=False)
+    base, between = folder / "modelbudget.lock.json", "4f1c2ab with main (9d0e771)"
+    with redirect_stdout(StringIO()) as written:
+        modelbudget(
+            ["show", str(folder / "modelbudget.json"), "--format=markdown", f"--base={base}", f"--between={between}"]
+        )
+    return written.getvalue()
 
 
-def draw_terminal(text: str) -> str:
-    """Return the SVG of a terminal that shows ``$ pytest`` and then ``text``; it loads no font."""
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
-    console.print(Text("$ pytest", style="bold"))
-    console.print(Text.from_ansi(text))
-    svg = console.export_svg(title="pytest", theme=DIMMED_MONOKAI, unique_id="terminal")
-    svg = re.sub(r"@font-face \{.*?\n    \}\n", "", svg, flags=re.DOTALL)
-    return svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace")
+def draw_comment(browser: Browser, markdown: str, picture: Path) -> None:
+    """Write the picture of a comment, in the style of GitHub."""
+    html = MarkdownIt("commonmark").enable("table").render(markdown)
+    shown = browser.new_page(viewport={"width": _PHONE, "height": 100}, device_scale_factor=2, color_scheme="light")
+    shown.set_content(f"<style>{_OF_GITHUB}</style><main>{html}</main>")
+    shown.screenshot(path=picture, full_page=True)
 
 
-def draw_page(page: Path, picture: Path) -> None:
+def draw_page(browser: Browser, page: Path, picture: Path) -> None:
     """Write the picture of the top of a page with its first model opened."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-        shown.goto(page.as_uri())
-        shown.locator(".card > summary").first.click()
-        shown.locator(".icicle .box").first.wait_for()
-        shown.mouse.move(0, 0)
-        shown.evaluate("document.fonts.ready")
-        shown.screenshot(path=picture)
-        browser.close()
+    shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    shown.goto(page.as_uri())
+    shown.locator(".card > summary").first.click()
+    shown.locator(".icicle .box").first.wait_for()
+    shown.mouse.move(0, 0)
+    shown.evaluate("document.fonts.ready")
+    shown.screenshot(path=picture)
 
 
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         page = Path(folder) / "modelbudget.html"
-        terminal = draw_terminal(run_example(page))
-        (PICTURES / "terminal.svg").write_text(terminal, encoding="utf-8")
-        draw_page(page, PICTURES / "page.png")
+        run_pytest(f"--modelbudget-report=html:{page}")
+        draw_page(browser, page, PICTURES / "page.png")
+        draw_comment(browser, comment_on_growth(Path(folder) / "project"), PICTURES / "comment.png")
+        browser.close()
     for picture in sorted(PICTURES.iterdir()):
         size = picture.stat().st_size
         print(f"{picture.relative_to(ROOT)}: {size:,} bytes")

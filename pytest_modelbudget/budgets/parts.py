@@ -46,8 +46,10 @@ def _owns_its_costs(measurement: Measurement, module: ModuleCost) -> bool:
 
 def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_own: bool) -> Iterator[Check]:
     for metric in METRICS:
+        if METRICS[metric].is_of_file:
+            continue
         limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
-        value = getattr(module.total, metric) if is_own or METRICS[metric].needs == "weights" else None
+        value = getattr(module.total, metric) if is_own or not METRICS[metric].runs else None
         known = None if before is None or value is None else getattr(before, metric)
         growth = growth if known is not None else None
         allowed = None if growth is None or known is None else growth.allowed(known, budget.floors.get(metric))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,7 +12,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
 from pytest_modelbudget.measurement import human, percent, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.names import pattern
+from pytest_modelbudget.names import natural, pattern
 
 Level = Literal["error", "warning", "good", "plain"]
 """How good a status is: it fails, it warns, it is within its budget, or nobody set one."""
@@ -72,7 +71,7 @@ class Finding:
     def module(self) -> str | None:
         """The names of the modules that are meant as one, or ``None`` for the model."""
         names = [check.module for check in self.checks if check.module is not None]
-        return pattern(sorted(names, key=_natural)) if names else None
+        return pattern(sorted(names, key=natural)) if names else None
 
     @property
     def part(self) -> str:
@@ -179,7 +178,7 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
                 worst.subject in over,
                 worst.subject in grown,
                 worst.module is None and worst.metric in following,
-                bool(verdict.unknown) and METRICS[worst.metric].needs != "weights",
+                bool(verdict.unknown) and METRICS[worst.metric].runs,
             )
         )
     return tuple(sorted(found, key=_badness))
@@ -331,10 +330,6 @@ def _excess_of_check(check: Check) -> float:
 def _badness(finding: Finding) -> tuple[bool, bool, bool, float]:
     above, value = finding.above, finding.value or 0
     return not finding.over, not finding.grown, not finding.warned, -(value / above if above else float(value))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def place_of(finding: Finding) -> Place | None:

@@ -119,7 +119,9 @@ def _add_measuring(commands: Any) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add what says which models are built and how they are called, as the keys of an entry do."""
-    parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
+    parser.add_argument(
+        "factories", metavar="MODULE:FACTORY", nargs="+", help="acme.models:ResNet50, or a .pt2 or .safetensors file"
+    )
     parser.add_argument(
         "--inputs",
         action="extend",

@@ -7,10 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
 from torch import nn
+from torch.export import ExportedProgram
 
+from pytest_modelbudget.counting.artifacts.opening import is_file_of_weights, measured_weights, program_of
 from pytest_modelbudget.counting.asking import inputs as asking
 from pytest_modelbudget.counting.asking.input_tensors import Inputs as CallInputs
 from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
@@ -55,7 +59,7 @@ def force_real_run() -> Iterator[None]:
 
 
 def measure(
-    model: nn.Module | Callable[[], nn.Module],
+    model: nn.Module | Callable[[], nn.Module] | ExportedProgram | Path,
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -73,7 +77,10 @@ def measure(
     Nothing is computed where shapes suffice, and nothing changes: model, inputs, random numbers and torch itself.
 
     :param model: a module, or a callable without required arguments that returns one. A callable is built without
-        allocating or initialising its weights.
+        allocating or initialising its weights. Also an exported program, or the ``pathlib.Path`` of a ``.pt2`` file
+        that holds one, which is loaded (only load files that you built: loading runs what is in them); without inputs
+        it takes those with which it was exported. Of the ``Path`` of a ``.safetensors`` file, or of the index of its
+        shards, the header is read: params are all elements of the file, which cannot tell buffers from parameters.
     :param args: the positional inputs. A tuple is unpacked, anything else is one input.
     :param kwargs: the keyword inputs.
     :param inputs: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec such
@@ -99,19 +106,63 @@ def measure(
     An exception of the model is raised unchanged, with a note; time limits and interrupts pass through at once.
     """
     __tracebackhide__ = True
+    return measure_also(
+        False,
+        model,
+        args,
+        kwargs,
+        inputs=inputs,
+        method=method,
+        name=name,
+        train=train,
+        dtype=dtype,
+        backward=backward,
+        flops_per_mac=flops_per_mac,
+        input_size=input_size,
+    )
+
+
+def measure_also(
+    safetensors_bytes: bool,
+    model: Any,
+    args: Any = (),
+    kwargs: Any = None,
+    *,
+    inputs: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    input_size: Any = None,
+    **how: Any,
+) -> Measurement:
+    """Measure as :func:`measure` does, and perhaps ``safetensors_bytes``, for which the model's state is read."""
+    __tracebackhide__ = True
+    called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
+    given, sized = _given(args, kwargs, inputs, input_size)
+    if isinstance(model, Path) and is_file_of_weights(model):
+        if given is not None or sized is not None:
+            raise TypeError(f"{model}: holds weights, and nothing that could be run: give no inputs")
+        return measured_weights(model, called, scale)
+    program = program_of(model)
+    if program is not None:
+        model, called = program.module, called or program.name
+        given = program.inputs if given is None and sized is None else given
     task = Task(
         asking.check_model(model),
-        *_given(args, kwargs, inputs, input_size),
-        method=asking.check_method(method),
-        name=asking.check_name(name),
-        train=asking.check_train(train),
+        given,
+        sized,
+        method=asking.check_method(how.pop("method", "forward")),
+        name=called,
+        train=asking.check_train(how.pop("train", None)),
         dtype=asking.check_dtype(dtype, model),
-        backward=backward,
-        flops_per_mac=asking.check_convention(flops_per_mac),
+        flops_per_mac=scale,
+        saves=safetensors_bytes,
+        **how,
     )
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
-    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+    found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+    file_bytes = None if program is None else program.file_bytes
+    return replace(found, file_bytes=file_bytes, safetensors_bytes=task.safetensors_bytes)
 
 
 def _given(args: Any, kwargs: Any, inputs: Any, input_size: Any) -> tuple[CallInputs | None, Inputs | None]:

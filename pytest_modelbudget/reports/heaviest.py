@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_modelbudget.measurement import ModuleCost, in_one_unit, percent
+from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import Group, heaviest
 from pytest_modelbudget.reports.wording import counted
@@ -25,7 +26,7 @@ class Part(NamedTuple):
 def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator[Part]:
     """Yield the heaviest modules of ``root`` for each metric; what is the same for several metrics is said once."""
     parts: dict[tuple[tuple[str, ...], ...], Part] = {}
-    for metric in metrics:
+    for metric in (metric for metric in metrics if not METRICS[metric].is_of_file):
         total = getattr(root.total, metric) or 0
         shown, left = _most_of(heaviest(root, metric))
         costs = in_one_unit([group.cost for group in shown], metric)

@@ -150,19 +150,26 @@ def unmeasured_entry(stale: Stale) -> str:
     )
 
 
+def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
+    """Return why a metric that is limited was not measured, and what to do about it."""
+    unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
+    needs = METRICS[problem.metric].needs
+    if needs == "file":
+        return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
+    if needs != "saving" and measurement.macs is None:
+        return WITHOUT_INPUTS
+    if problem.module and unplaced:
+        whole = "limit the whole, or the model before it is scripted"
+        return f"a scripted graph does not tell which part runs {unplaced}: {whole}"
+    what = "saves nothing" if needs == "saving" else "runs no backward pass"
+    return f"observing {what}: use the model_budget fixture"
+
+
 def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> Iterator[str]:
     """Yield the lines of what one error says."""
     model = verdict.model
     if problem.kind == "not_measured":
-        unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
-        remedy = (
-            WITHOUT_INPUTS
-            if measurement.macs is None
-            else f"a scripted graph does not tell which part runs {unplaced}: limit the whole, or the model before it"
-            " is scripted"
-            if problem.module and unplaced
-            else "observing runs no backward pass: use the model_budget fixture"
-        )
+        remedy = _how_to_measure(problem, measurement)
         yield f"{problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         yield in_words(problem, verdict)

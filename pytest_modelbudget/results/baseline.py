@@ -67,7 +67,9 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the measurement that was kept, without inputs and operators. Raises ValueError if it is none."""
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
-        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in))
+        found = FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in)
+        of_file = {metric: self.metrics.get(metric) for metric in needing("file", "saving")}
+        return unfold(structs.replace(found, **of_file))
 
     @property
     def ran_in(self) -> Mode | None:

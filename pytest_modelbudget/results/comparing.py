@@ -89,7 +89,7 @@ def _compared(key: Identity, before: Measurement | None, after: Measurement | No
     changed, was = differences(before, after), other_mode(before.mode, old, after)
     if was is None or after.mode is None:
         return Comparison(*key, _kind(changed, growth), old, new, changed)
-    weights = [difference for difference in changed if METRICS[difference.metric].needs == "weights"]
+    weights = [difference for difference in changed if not METRICS[difference.metric].runs]
     kind: Kind = "grown" if _kind(weights, growth) == "grown" else "changed"
     return Comparison(*key, kind, old, new, changed, (was, after.mode))
 

@@ -20,6 +20,8 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     run: Literal["shape", "real"] | None = None
     named: bool = False
     mode: Mode | None = None
+    file_bytes: int | None = None
+    safetensors_bytes: int | None = None
 
 
 def fold(measurement: Measurement) -> FoldedMeasurement:
@@ -32,6 +34,8 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.run,
         measurement.named,
         measurement.mode,
+        measurement.file_bytes,
+        measurement.safetensors_bytes,
     )
 
 
@@ -48,5 +52,7 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         run=folded.run,
         named=folded.named,
         mode=folded.mode,
+        file_bytes=folded.file_bytes,
+        safetensors_bytes=folded.safetensors_bytes,
         **structs.asdict(root.total),
     )

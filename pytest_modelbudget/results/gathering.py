@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
@@ -14,6 +13,7 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verdict, stale_entries, unrun_declarations
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.names import natural
 from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
 from pytest_modelbudget.results.run import (
     FailedTest,
@@ -44,7 +44,7 @@ def gather(
     Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
     without inputs with one that ran. ``failed`` has what the reports of failed tests say first.
     """
-    tests = {test: tests[test] for test in sorted(tests, key=_natural)}
+    tests = {test: tests[test] for test in sorted(tests, key=natural)}
     found = (
         ModelResult(result, (test,), of_test.excused and bool(result.verdict.excusable))
         for test, of_test in tests.items()
@@ -69,7 +69,7 @@ def gather(
         marks=_joined_marks((mark for of_test in tests.values() for mark in of_test.marks), unknown),
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(tests),
-        left_out=tuple(sorted(left_out, key=_natural)),
+        left_out=tuple(sorted(left_out, key=natural)),
     )
 
 
@@ -120,9 +120,9 @@ def merge(runs: Sequence[Run]) -> Run:
     if len({run.flops_per_mac for run in runs}) > 1:
         raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
     models, contradicting = joined(
-        sorted((model for run in runs for model in run.models), key=lambda model: _natural(model.tests[0]))
+        sorted((model for run in runs for model in run.models), key=lambda model: natural(model.tests[0]))
     )
-    reported = sorted({test for run in runs for test in run.reported}, key=_natural)
+    reported = sorted({test for run in runs for test in run.reported}, key=natural)
     left_out = {test for run in runs for test in run.left_out} - {*reported}
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
     if not left_out:
@@ -143,7 +143,7 @@ def merge(runs: Sequence[Run]) -> Run:
         incomplete=tuple(reasons),
         flops_per_mac=runs[0].flops_per_mac,
         reported=tuple(reported),
-        left_out=tuple(sorted(left_out, key=_natural)),
+        left_out=tuple(sorted(left_out, key=natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
         lock=runs[0].lock,
         about=runs[0].about,
@@ -172,11 +172,6 @@ def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, a
     for name, inputs in lock.identities():
         if (name, inputs) not in measured and names.get(name, True):
             yield Stale(name, Place(table.baseline or DEFAULT_NAME), severity, name if name in names else None, inputs)
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort ``test[9]`` before ``test[10]``."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _are_one(one: Verdict, other: Verdict) -> bool:

@@ -8,8 +8,8 @@ what the block is, and a comment with text of its own is a block that readers do
 - ``output of: COMMAND``: the block is what the command writes; ``output``: what the Python block before it prints.
 - ``in: PATH``: the block stands in this file of the project.
 
-Without a comment, Python is run, ``console`` is run line by line and its output compared, TOML is read by the plugin,
-and YAML is parsed. Three dots stand for what is left out of a line, and on a line of their own for lines.
+Without a comment, Python is run, ``sh`` and ``console`` are run line by line and the output of the latter is compared,
+TOML is read by the plugin, and YAML is parsed. Three dots stand for what is left out of a line, and on a line of their own for lines.
 """
 
 from __future__ import annotations

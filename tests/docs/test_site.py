@@ -15,6 +15,9 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     start = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
-    assert 'src="_images/terminal.svg"' in start, "the pictures are those of the repository"
+    assert 'src="_images/comment.png"' in start, "the pictures are those of the repository"
     assert 'href="reports.html"' in start, "the links of the README stay within the site"
+    assert "copybutton.js" in start
+    assert "resnet50_384" in (tmp_path / "html" / "example.html").read_text(encoding="utf-8")
+    assert "(unreleased)" in (tmp_path / "html" / "changelog.html").read_text(encoding="utf-8")
     assert (tmp_path / "html" / "api.html").read_text(encoding="utf-8").count("<dt") > 20

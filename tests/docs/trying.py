@@ -78,6 +78,9 @@ class Trial:
             self._execute(block)
         elif block.language == "console":
             self._console(block.text)
+        elif block.language == "sh":
+            for command in block.text.splitlines():
+                self._succeeds(command)
         elif block.language == "yaml":
             assert YAML(typ="safe").load(block.text)
         else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,11 +44,23 @@ def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
     return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
 
 
+class TorchStaysImported:
+    """Keeps what a run imports of torch: some of its modules register operators, which works once in a process."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self) -> None:
+        found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("torch", "sympy")}
+        self.modules.update(found)
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Write the given files, and run pytest: in this process, with workers that are forked from one with torch."""
     shutil.copy(MODELS, pytester.path)
     (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    kept = TorchStaysImported()
 
     def run(*options: str, **files: str) -> pytest.RunResult:
         for name, text in files.items():
@@ -58,6 +72,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         with monkeypatch.context() as patch:
             patch.syspath_prepend(Path.cwd())  # as `python -m pytest` does
             with warm_workers():
-                return pytester.runpytest_inprocess(*WITHOUT, *options)
+                result = pytester.runpytest_inprocess(*WITHOUT, *options, plugins=[kept])
+                sys.modules.update(kept.modules)
+                return result
 
     return run

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.reports.terminal import summary
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.store import read_report
+from tools.example import run_pytest
 
 PROJECT = Path(__file__).parent / "project"
 WIDTHS = (60, 80, 120)
@@ -39,10 +37,11 @@ def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
         before = before.replace(limit, lenient)
     before = _OF_THE_NEW.sub("", before)
     table.write_text(before, encoding="utf-8")
-    _pytest(project, "--modelbudget-update", MATERIAL_BASE="1")
+    offline = {"folder": project, "passes": False, "HF_HUB_OFFLINE": "1"}
+    run_pytest("--modelbudget-update", **offline, MATERIAL_BASE="1")
     table.write_text(now, encoding="utf-8")
     reports = [f"--modelbudget-report={kind}:{folder / 'report'}.{kind}" for kind in _REPORTS]
-    screen = _pytest(project, *reports, f"--junitxml={folder / 'junit.xml'}")
+    screen = run_pytest(*reports, f"--junitxml={folder / 'junit.xml'}", **offline)
     (folder / "pytest.txt").write_text(_without_this_machine(screen), encoding="utf-8")
     run = read_report((folder / "report.json").read_text(encoding="utf-8"), "report.json")
     for width in WIDTHS:
@@ -65,20 +64,3 @@ def screen_of(run: Run, width: int) -> str:
     letters = {"": " ", "green": "+", "yellow": "!", "red": "x"}
     lines = summary(run, width)
     return "".join(f"{letters[line.colour]} {line.text}{line.status}".rstrip() + "\n" for line in lines)
-
-
-def _pytest(project: Path, *options: str, **environment: str) -> str:
-    left_out = ("CI", "NO_COLOR", "FORCE_COLOR", "PYTEST_ADDOPTS")
-    kept = {key: value for key, value in os.environ.items() if key not in left_out and key[:7] != "GITHUB_"}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
-        cwd=project,
-        env={**kept, "COLUMNS": "80", "HF_HUB_OFFLINE": "1", **environment},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if done.returncode != 1:
-        raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout

@@ -26,7 +26,7 @@ from pytest_modelbudget.specs import FLOATS, InputSpec, SpecError
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-_INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
+_INSTEAD = {"ONNXProgram": "the module that was exported"}
 
 
 def check_model(model: Any) -> Any:

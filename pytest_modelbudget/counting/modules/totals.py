@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from msgspec.structs import replace
 
+from pytest_modelbudget.counting.modules.graphs import exported_classes
 from pytest_modelbudget.counting.modules.index import ModuleIndex, ModuleNode, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import (
@@ -138,10 +139,11 @@ def _with_children(own: list[tuple[int, ...]], nodes: Sequence[ModuleNode]) -> l
 
 def _class_names(nodes: Sequence[ModuleNode]) -> list[str]:
     known: dict[type, str] = {}
+    exported = exported_classes(nodes[0].module)
     names = []
     for node in nodes:
         kind = type(node.module)
-        name = known.get(kind)
+        name = exported.get(node.name) or known.get(kind)
         if name is None:
             name = class_name(node.module)
             if not isinstance(node.module, torch.jit.ScriptModule):  # all scripted modules have one type

@@ -72,6 +72,8 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
     __tracebackhide__ = True
     index = ModuleIndex(built)
     task.settle_inputs(index)
+    if task.saves and not index.has_lazy_tensors:
+        task.note_saved(built)
     request = task.request(built)
     changes.subject = request.name
     if task.inputs is None:

@@ -112,6 +112,10 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
     task.settle_inputs(index)
+    if task.saves:
+        with changes:
+            changes.enter_mode(run)  # hooks of a state_dict may compute
+            task.note_saved(built)
     request = task.request(built)
     changes.subject = request.name
     task.weight_bytes = sum(node.weight_bytes for node in index.nodes)

@@ -145,7 +145,7 @@ def test_where_a_model_is_over() -> None:
 
 def test_every_problem_comes_with_what_to_do() -> None:
     found = {name: [*problems(one)] for name, one in STANDS.items()}
-    assert found["weights_only"][0][0].endswith('input_size=, or declare inputs = "..."')
+    assert found["weights_only"][0][0].endswith(' inputs=, or declare inputs = "..."')
     assert found["exotic"] == [
         ("lower bound: ns::op has no formula",
          "ran: ns::op in layers.0.mlp (3 calls)\n  register one: @pytest_modelbudget.formula(\"ns::op\")")
