@@ -84,7 +84,9 @@ def _models(options: Namespace) -> list[_Model]:
         if not is_name_of_object(factory):
             raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')
     if len(factories) > 1 and variants and len(variants) != len(factories):
-        raise SourceError(f"--name: {len(factories)} factories have {counted(len(variants), 'name')}; name all of them, or none")
+        raise SourceError(
+            f"--name: {len(factories)} factories have {counted(len(variants), 'name')}; name all of them, or none"
+        )
     if len(factories) == 1:
         factories = factories * max(len(variants), 1)
     found: list[_Model] = []

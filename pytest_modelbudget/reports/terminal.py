@@ -108,7 +108,8 @@ def _tree(model: Standing, verbosity: int, width: int) -> Iterator[Line]:
     depth = None if verbosity == 1 else _ALL_LEVELS
     yield Line("")
     yield from wrapped(f"{model.name}: {'; '.join(circumstances(measurement))}", width)
-    for line in tree(measurement.modules, measurement.name, depth, lines=_DOZEN):
+    worst = next((one.metric for one in model.excesses if one.module is None), "")
+    for line in tree(measurement.modules, measurement.name, depth, lines=_DOZEN, metric=worst):
         yield from wrapped(line, width, break_words=True) if width_of(line) > width else [Line(line)]
 
 
