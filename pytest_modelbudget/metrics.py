@@ -15,15 +15,15 @@ class Metric(NamedTuple):
     ``label`` heads its column and stands before its value; ``units`` may follow a limit, the first is shown after
     every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
     nothing (the weights suffice), a forward pass, or a backward pass too; or that there has to be a file, or the size
-    of one to be computed. ``misspellings`` are keys by which people mean it. ``column`` gives it a column in the
-    summary, whether or not it has a limit; ``billions`` accepts ``"7B"`` as seven billion, and ``binary`` the prefixes
-    ``Ki``, ``Mi``, ...
+    of one to be computed, or that the model runs as one of several ranks. ``misspellings`` are keys by which people
+    mean it. ``column`` gives it a column in the summary, whether or not it has a limit; ``billions`` accepts ``"7B"``
+    as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
     """
 
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal["weights", "forward", "backward", "file", "saving"] = "weights"
+    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks"] = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
@@ -33,14 +33,16 @@ class Metric(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether the model has to run for it."""
-        return self.needs in ("forward", "backward")
+        return self.needs in ("forward", "backward", "ranks")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether it is the sum of what the modules of a model cost."""
+        return self.needs in ("weights", "forward", "backward")
 
     @property
     def is_of_file(self) -> bool:
-        """Whether it is the size of a file: of no part of a model, and kept in the baseline only where it has a growth.
-
-        Such sizes hold names and stamps.
-        """
+        """Whether it is the size of a file, which holds names and stamps: it is locked only where it has a growth."""
         return self.needs in ("file", "saving")
 
     @property
@@ -131,6 +133,18 @@ class Limits(TypedDict, total=False):
             example="50 MB",
             needs="saving",
             misspellings=("checkpoint_bytes",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    comm_bytes: Annotated[
+        Value,
+        Metric(
+            label="comm bytes",
+            units=("B", "bytes"),
+            example="20 MB",
+            needs="ranks",
+            misspellings=("communication_bytes",),
             binary=True,
             shows_unit=True,
         ),

@@ -157,7 +157,7 @@ class _Reader:
             return ()
         for pattern, entry in data.items():
             for metric in entry if isinstance(entry, Mapping) else ():
-                if metric in METRICS and METRICS[metric].is_of_file:
+                if metric in METRICS and not METRICS[metric].has_parts:
                     self.wrong((*at, pattern, metric), "is of the whole model, and of no part of it")
         return tuple(
             structs.replace(self.rules((*at, pattern), entry), module=pattern) for pattern, entry in data.items()

@@ -46,7 +46,7 @@ def _owns_its_costs(measurement: Measurement, module: ModuleCost) -> bool:
 
 def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_own: bool) -> Iterator[Check]:
     for metric in METRICS:
-        if METRICS[metric].is_of_file:
+        if not METRICS[metric].has_parts:
             continue
         limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
         value = getattr(module.total, metric) if is_own or not METRICS[metric].runs else None

@@ -103,9 +103,9 @@ def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...],
         if key not in METRICS:
             raise BudgetError(f"{key}= at {place}: no such metric. {_suggestion(key, also)}")
     limits = {key: None if value is None else _limit(key, value, place) for key, value in values.items()}
-    of_file = [key for key in limits if METRICS[key].is_of_file]
-    if selected.get("module") is not None and of_file:
-        raise BudgetError(f"{of_file[0]}= at {place}: is of the whole model, and of no part of it")
+    whole = [key for key in limits if not METRICS[key].has_parts]
+    if selected.get("module") is not None and whole:
+        raise BudgetError(f"{whole[0]}= at {place}: is of the whole model, and of no part of it")
     lifted = [key for key, limit in limits.items() if limit is None]
     return Rules(
         limits,

@@ -20,6 +20,7 @@ from pytest_modelbudget.counting.asking.input_tensors import Inputs as CallInput
 from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import is_interrupt
+from pytest_modelbudget.counting.real_run.collectives import be_rank_0
 from pytest_modelbudget.counting.real_run.measuring import measure_for_real, obstacle_to_real_run
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
@@ -69,6 +70,7 @@ def measure(
     train: bool | None = None,
     dtype: Any = None,
     backward: bool = False,
+    ranks: int | None = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
 ) -> Measurement:
@@ -96,6 +98,9 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
+    :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
+        is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
+        measurement, without a launcher, and destroyed after it; the model runs on data.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
     :param input_size: the older name of ``inputs``.
     :return: exact integers. Without any inputs only params, trainable params and weight bytes.
@@ -117,6 +122,7 @@ def measure(
         train=train,
         dtype=dtype,
         backward=backward,
+        ranks=ranks,
         flops_per_mac=flops_per_mac,
         input_size=input_size,
     )
@@ -131,6 +137,7 @@ def measure_also(
     inputs: Any = None,
     name: Any = None,
     dtype: Any = None,
+    ranks: Any = None,
     input_size: Any = None,
     **how: Any,
 ) -> Measurement:
@@ -156,13 +163,21 @@ def measure_also(
         dtype=asking.check_dtype(dtype, model),
         flops_per_mac=scale,
         saves=safetensors_bytes,
+        ranks=asking.check_ranks(ranks, model),
         **how,
     )
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
     file_bytes = None if program is None else program.file_bytes
-    return replace(found, file_bytes=file_bytes, safetensors_bytes=task.safetensors_bytes)
+    comm_bytes = None if ranks is None else sum(one.nbytes for one in found.collectives)
+    return replace(
+        found,
+        file_bytes=file_bytes,
+        safetensors_bytes=task.safetensors_bytes,
+        ranks=ranks,
+        comm_bytes=comm_bytes if found.run else None,
+    )
 
 
 def _given(args: Any, kwargs: Any, inputs: Any, input_size: Any) -> tuple[CallInputs | None, Inputs | None]:
@@ -181,6 +196,8 @@ def _measured_alone(task: Task) -> Measurement | Exception:
     changes = Changes()
     with _one_at_a_time, unseen_by_function_modes():
         try:
+            if task.ranks is not None:
+                be_rank_0(changes, task.ranks)
             if dispatch_mode_stack_length():
                 changes.enter(disable_current_modes())
             return _measure(task, changes)
@@ -207,7 +224,7 @@ def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     An exception of the model itself is returned.
     """
     __tracebackhide__ = True
-    outcome = None if _real_run_only.get() else measure_by_shapes(task, changes)
+    outcome = None if _real_run_only.get() or task.ranks is not None else measure_by_shapes(task, changes)
     if isinstance(outcome, Measurement):
         return outcome
     obstacle = obstacle_to_real_run(task)

@@ -52,7 +52,7 @@ def differences(before: Measurement, after: Measurement) -> tuple[Difference, ..
     for metric in METRICS:
         values = getattr(before, metric), getattr(after, metric)
         if None not in values and values[0] != values[1]:
-            changes = () if METRICS[metric].is_of_file else _folded(_changes(metric, old, new, moved))
+            changes = () if not METRICS[metric].has_parts else _folded(_changes(metric, old, new, moved))
             found.append(Difference(metric, *values, tuple(sorted(changes, key=_importance))))
     return tuple(found)
 

@@ -67,6 +67,17 @@ def check_train(train: Any) -> bool | None:
     raise TypeError(f"train is True, False, or None for the model as it is, not {train!r}")
 
 
+def check_ranks(ranks: Any, model: Any) -> int | None:
+    """Return how many ranks there are, if that was said. Raises ``TypeError``."""
+    if ranks is None:
+        return None
+    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
+        raise TypeError(f"ranks is how many ranks there are, as in ranks=2, not {ranks!r}")
+    if isinstance(model, nn.Module):
+        raise TypeError("ranks are there only while the model is built and run: pass a factory that shards it")
+    return ranks
+
+
 def check_dtype(dtype: Any, model: Any) -> str | None:
     """Return the floating-point dtype in which a model is to be built, by its name. Raises ``TypeError``."""
     if dtype is None:

@@ -47,6 +47,7 @@ class Task:
         dtype: str | None = None,
         backward: bool = False,
         saves: bool = False,
+        ranks: int | None = None,
         flops_per_mac: int = 2,
     ) -> None:
         self.model = model
@@ -58,6 +59,7 @@ class Task:
         self._train = train
         self._dtype = dtype
         self.saves = saves
+        self.ranks = ranks
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None

@@ -38,6 +38,7 @@ class Ledger:
         "_threads",
         "backward",
         "branches",
+        "collectives",
         "flat",
         "forward",
         "index",
@@ -56,6 +57,7 @@ class Ledger:
         self.forward: Tally = {}
         self.backward: Tally = {}
         self.unknown: Tally = {}
+        self.collectives: Tally = {}
         self.unplaced: set[tuple[int, str]] = set()
         self.traced_under = ""
         self._in_backward = False
@@ -85,6 +87,13 @@ class Ledger:
             self._modules.append(module if part is None else part)
         return module if part is None else part
 
+    def charge_collective(self, kind: str, nbytes: int) -> None:
+        """Add one collective with the bytes that it transfers to the module that runs it."""
+        module = self._module_of_backward() if self._in_backward else self.running[-1]
+        entry = self.collectives.setdefault((module, kind), [0, 0])
+        entry[0] += 1
+        entry[1] += nbytes
+
     def charge_unknown(self, module: int, name: str) -> None:
         """Add one call of something that was not counted, to the module at a position."""
         self.unknown.setdefault((module, name), [0, 0])[0] += 1
@@ -96,7 +105,8 @@ class Ledger:
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         self.unplaced |= other.unplaced
-        for mine, others in ((self.forward, other.forward), (self.unknown, other.unknown)):
+        pairs = (self.forward, other.forward), (self.unknown, other.unknown), (self.collectives, other.collectives)
+        for mine, others in pairs:
             for key, (calls, macs) in others.items():
                 tally = mine.setdefault(key, [0, 0])
                 tally[0] += calls
@@ -127,6 +137,7 @@ class Ledger:
             (moved.forward, self.forward),
             (moved.backward, self.backward),
             (moved.unknown, self.unknown),
+            (moved.collectives, self.collectives),
         ):
             for (module, name), (calls, macs) in others.items():
                 tally = mine.setdefault((positions[module], name), [0, 0])
@@ -135,6 +146,7 @@ class Ledger:
         self.index, self.flat = index, moved.flat
         self.unplaced = {(positions[module], name) for module, name in self.unplaced}
         self.forward, self.backward, self.unknown = moved.forward, moved.backward, moved.unknown
+        self.collectives = moved.collectives
 
     def branch(self, thread: int, module: int) -> Ledger:
         """Return the ledger of a thread in which ``module`` goes on running."""

@@ -15,6 +15,7 @@ from pytest_modelbudget.counting.modules.graphs import exported_classes
 from pytest_modelbudget.counting.modules.index import ModuleIndex, ModuleNode, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import (
+    CollectiveCost,
     Costs,
     Measurement,
     MeasurementError,
@@ -61,9 +62,14 @@ def measurement(
     root = _tree(index, macs, training, request)
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
+    collectives = tuple(
+        CollectiveCost(kind, index.nodes[position].name, calls, nbytes)
+        for (position, kind), (calls, nbytes) in sorted(ledger.collectives.items())
+    )
     return replace(
         found,
         mode=mode,
+        collectives=collectives,
         unplaced=tuple(operator for operator in found.operators if (operator.module, operator.name) in unplaced),
     )
 
