@@ -68,7 +68,7 @@ def folded(root: ModuleCost) -> Branch:
 def _branch(module: FoldedModule, keys: list[str], parents: int) -> Branch:
     count = parents * len(keys)
     siblings = grouped(module.in_order(), lambda child: (id(child[0]), without_numbers(child[1])))
-    children = [_branch(alike[0][0], [key for _, key in alike], count) for alike in siblings]
+    children = [_branch(same[0][0], [key for _, key in same], count) for same in siblings]
     total = {metric: each and each * count for metric, each in structs.asdict(module.total()).items()}
     return Branch(module, keys, count, total, children)
 
@@ -188,8 +188,8 @@ def heaviest(root: ModuleCost, metric: str) -> list[Group]:
     """Return the modules that cost something by themselves, those alike as one group, the heaviest first."""
     costly = (module for module in root.walk() if getattr(module.own, metric))
     groups = [
-        Group(tuple(module.name for module in alike), alike[0].cls, sum(getattr(each.own, metric) for each in alike))
-        for alike in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
+        Group(tuple(part.name for part in parts), parts[0].cls, sum(getattr(part.own, metric) for part in parts))
+        for parts in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
     ]
     return sorted(groups, key=lambda group: -group.cost)
 
