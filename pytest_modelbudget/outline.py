@@ -228,8 +228,8 @@ def heaviest(root: ModuleCost, metric: str) -> list[Group]:
     """Return the modules that cost something by themselves, those alike as one group, the heaviest first."""
     costly = (module for module in root.walk() if getattr(module.own, metric))
     groups = [
-        Group(tuple(module.name for module in alike), alike[0].cls, sum(getattr(each.own, metric) for each in alike))
-        for alike in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
+        Group(tuple(part.name for part in parts), parts[0].cls, sum(getattr(part.own, metric) for part in parts))
+        for parts in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
     ]
     return sorted(groups, key=lambda group: -group.cost)
 

@@ -19,7 +19,7 @@ _GLOB = frozenset("*?[")
 
 
 class Budget(Struct, frozen=True):
-    """The rules that apply to one measured model, merged. A metric whose growth is ``None`` may grow at will.
+    """The rules that apply to one measured model, merged. Where the growth of a metric is ``None``, none is forbidden.
 
     ``parts`` are the budgets of its modules, by the names or patterns that select them.
     """

@@ -60,6 +60,7 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, measurement: Measurement) -> LockedModel:
         """Return what is kept of a measurement."""
         metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
+        # Which operators run depends on the machine, so they must not keep equal layers apart.
         modules = fold(structs.replace(measurement, operators=())).modules
         return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)), measurement.mode)
 

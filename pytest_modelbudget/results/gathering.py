@@ -1,4 +1,4 @@
-"""Bring the results of many tests together, whatever worker or order they came from: one a model and its inputs."""
+"""Join the results of all tests to one result for each model and its inputs, whatever worker measured it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _failed(tests: Mapping[str, TestResult], failed: Mapping[str, str]) -> Itera
 
 
 def _joined_marks(found: Iterable[SharedMark], unknown: Sequence[str] = ()) -> tuple[SharedMark, ...]:
-    """Return each mark of a class or module once; what ``unknown`` tests would have measured, nobody knows."""
+    """Return each mark of a class or module once; it counts as met where one of the ``unknown`` tests has it."""
     met: dict[SharedMark, bool] = {}
     for mark in found:
         key = structs.replace(mark, met=False)
@@ -125,6 +125,7 @@ def merge(runs: Sequence[Run]) -> Run:
     reported = sorted({test for run in runs for test in run.reported}, key=natural)
     left_out = {test for run in runs for test in run.left_out} - {*reported}
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
+    # Each shard deselected the tests of the others; together they ran them all.
     if not left_out:
         reasons.pop("deselected", None)
     unmeasured = [{(entry.name, entry.inputs) for entry in run.stale} for run in runs]
@@ -165,11 +166,12 @@ def _stale(table: Table, measured: list[str], tests: Iterable[str]) -> Iterator[
 
 
 def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, accepts: bool) -> Iterator[Stale]:
-    """Yield what the baseline holds and nobody measured; a model at other inputs is another entry."""
+    """Yield the entries of the baseline that no test measured; each set of inputs of a model is an entry."""
     severity = None if accepts else _SEVERITIES.get(table.stale)
     measured = {(model.name, tuple(map(str, model.inputs))) for model in models if model.verdict.named}
     names = {name: bool(inputs) for name, inputs in sorted(measured)}
     for name, inputs in lock.identities():
+        # A model that this run measured without inputs stands for its entry at any inputs.
         if (name, inputs) not in measured and names.get(name, True):
             yield Stale(name, Place(table.baseline or DEFAULT_NAME), severity, name if name in names else None, inputs)
 
@@ -210,6 +212,7 @@ def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
     return ModelResult(
         Result(
             _merged_verdict(one.verdict, other.verdict),
+            # One of the tests may have measured the backward pass too.
             max(one.result, other.result, key=_knows).encoded,
             max(one.differences, other.differences, key=len),
         ),

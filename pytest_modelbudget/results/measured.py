@@ -65,6 +65,7 @@ def judged(
     ``accepts`` tells that the run accepts what has grown; ``module`` numbers the module objects that a test calls.
     """
     named, budget = _named(measurement, rules), budget_of(table, measurement, rules)
+    # A name taken from a class may belong to many models, so that no baseline is looked up for it.
     before = lock.find(named) if lock and named.named else None
     baseline = None if lock is None else _baseline(before, named, budget, accepts=accepts)
     verdict = judge(named, budget, table, baseline)

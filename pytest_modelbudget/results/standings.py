@@ -1,4 +1,4 @@
-"""How each model of a run stands: its status, the metrics that tell something, and why. Surfaces only lay it out."""
+"""How each model of a run stands: its status, the metrics worth showing, and why. Reports only lay it out."""
 
 from __future__ import annotations
 

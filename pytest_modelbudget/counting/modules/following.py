@@ -54,6 +54,7 @@ def call_between(enter: Enter, leave: Leave) -> Call:
     """
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        # A module that torch.compile was called on keeps its own compiled call.
         run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
         with unseen_by_function_modes():
             entered = enter(module, args, kwargs)

@@ -78,7 +78,7 @@ class Ledger:
             entry[1] += macs or 0
 
     def _part_of(self, module: int, name: str, operands: Any) -> int:
-        """Return the part of a module whose operator its graph runs; the module itself, if nothing tells."""
+        """Return the part of a module whose operator its graph runs; the module itself where that is not known."""
         part = self.flat.part_that_runs(self.running, operands)
         if part is None:
             self.unplaced.add((module, name))
@@ -119,6 +119,7 @@ class Ledger:
         """
         if self.index.has_changed(holds_the_same=holds_the_same):
             now = ModuleIndex(self.index.nodes[ROOT].module)
+            # Models that drop modules while they run (pruning, releasing a teacher) cost what they had when they ran.
             if now.size() >= self.index.size():
                 self.move(now)
         return self.index
@@ -185,12 +186,13 @@ class Ledger:
         node = current_autograd_node()
         if node is None or not self._boundaries:
             return ROOT
+        # The node was made by the forward between two boundaries: the module that ran then has it.
         position = bisect_right(self._boundaries, sequence_number_of(node)) - 1
         return self._modules[position] if position >= 0 else ROOT
 
 
 def note_traced(ledger: Ledger | None, modes: list[Any], func: Any) -> Any:
-    """Return an operator that is to run under modes of others, and note it if it has MACs."""
+    """Note an operator with MACs that runs under another library's mode, and return it to be called."""
     if ledger is not None and find_formula(func.name().partition(".")[0]) is not None:
         ledger.traced_under = type(modes[-1]).__name__
     return func

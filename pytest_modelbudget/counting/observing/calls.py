@@ -68,7 +68,7 @@ class MethodCall(Call):
         self.is_forward = frame.f_code.co_name == "forward"
 
     def add_call(self, call: Call) -> None:
-        """Keep a call of the model itself if it is the costliest; of the others, what they could not count."""
+        """Keep a call of the model itself if it is the costliest; of the others, which operators had no formula."""
         if self.costliest is None or call.macs > self.costliest.macs:
             self.costliest, call = call, self.costliest or call
         for position, name in call.ledger.unknown if call is not self.costliest else ():
@@ -111,6 +111,7 @@ class RunningMethods:
             if call is not None and (part is None or id(part) in call.index.positions):
                 return call
             index = ModuleIndex(owner)
+            # A part of another model: an outer method does not pay for it.
             if part is not None and id(part) not in index.positions:
                 continue
             if call is None:
@@ -120,6 +121,7 @@ class RunningMethods:
         return None
 
     def _begin(self, call: MethodCall, frame: FrameType) -> MethodCall:
+        # `ended` may run as soon as the token is gone; until the key is known it finds no call.
         key = 0
 
         def ended(raised: bool) -> None:

@@ -48,7 +48,7 @@ class ObservedModels:
         self._living: dict[int, tuple[weakref.ref[nn.Module], CostliestCalls]] = {}
 
     def calls_of(self, model: nn.Module) -> CostliestCalls:
-        """Return the calls of a model. Identities are used again once a model is gone, so a weak reference tells."""
+        """Return the calls of a model. Its ``id`` may be another's once it is gone, which a weak reference shows."""
         known = self._living.get(id(model))
         if known is not None and known[0]() is model:
             return known[1]

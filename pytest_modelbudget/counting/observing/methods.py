@@ -207,7 +207,7 @@ def arguments_of(frame: FrameType) -> tuple[TensorSpec, ...]:
 
 
 def specs_of_any(inputs: Inputs) -> tuple[TensorSpec, ...]:
-    """Return the specs of the inputs of others, which may be anything; none where they cannot be walked through."""
+    """Return the specs of the tensors in inputs of any kind; none where looking for them raises."""
     try:
         return input_specs(inputs)
     except Exception:

@@ -77,6 +77,7 @@ class _Observer:
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
+        # Under a fake or tracing mode nothing is computed, so that there is nothing to count.
         modes = self.mode.foreign_modes()
         if modes:
             self._seen.traced_under.add(type(modes[-1]).__name__)
@@ -92,6 +93,7 @@ class _Observer:
         self._depth += 1
         call = self._call
         assert call is not None
+        # From here on the mode charges operators to this module.
         self._go_on(module, call, call.ledger.running)
         return True
 
@@ -110,6 +112,7 @@ class _Observer:
         self.mode.ledger = self._call = self._method = None
         if call is method or raised:
             return  # what a part of the model cost is in the ledger of the method that called it
+        # A generator or coroutine that was returned has not run yet: what it will cost cannot be counted.
         for part in unfinished_parts(out):
             if not runs_a_method(part):
                 call.ledger.charge_unseen(name_of_unfinished(part))
@@ -210,6 +213,7 @@ class _Observer:
 
     def _note_outside(self) -> None:
         """See a ``forward`` that is called by itself, of a model that has no operator with MACs."""
+        # Three frames up is the code that called the operator: below it are the mode's two methods and this one.
         frame = sys._getframe(3)
         if frame.f_code.co_name == "forward" and threading.get_ident() == self._thread and not _runs_backward():
             self.methods.outermost(running_methods(frame) or [])

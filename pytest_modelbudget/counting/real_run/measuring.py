@@ -53,6 +53,7 @@ def measure_for_real(task: Task, changes: Changes) -> Measurement:
             changes.enter(torch.inference_mode(False))
         built = task.model
         if task.is_factory:
+            # So that a factory with random choices builds the same model in every run.
             torch.manual_seed(0)
             built = task.build(task.model)
         unfuse_kernels(changes, task.backward)  # not while it is built: a factory may export, which needs all of torch

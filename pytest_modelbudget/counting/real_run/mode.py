@@ -57,7 +57,7 @@ class RealRun(DispatchMode):
         self._own_modes = modes_without_data()
 
     def foreign_modes(self) -> list[Any]:
-        """Return the modes of others that are active, under which nothing is computed."""
+        """Return the active modes that compute nothing, such as fake ones, and that began after this one."""
         return [mode for mode in modes_without_data() if mode not in self._own_modes]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -85,6 +85,7 @@ class RealRun(DispatchMode):
     def _run_and_count(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
         args = _with_tensors(func, args) if args and type(args[0]) in _DTYPES else args
+        # Its parts come back to this mode one by one, and are counted there.
         if facts.is_decomposed:
             with self:
                 return decompose(func, args, kwargs)

@@ -32,7 +32,7 @@ from pytest_modelbudget.counting.torch_private import (
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
 EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage", "untyped_storage"))
-"""The methods after which others can read and write the data whenever they like."""
+"""The methods after which code outside of torch can read and write the data at any time."""
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
 SWAPPED = "swap_tensors"

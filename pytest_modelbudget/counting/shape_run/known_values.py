@@ -110,7 +110,7 @@ class KnownValues:
         return FIRST <= address < BEHIND or address in self.stale
 
     def note_exported(self, tensor: torch.Tensor) -> None:
-        """Note that others may read the data of a tensor from here on."""
+        """Note that code outside of torch, such as NumPy, may read the data of a tensor from here on."""
         if _has_memory(tensor):
             storage = storage_of(tensor)
             self._exported.setdefault(storage_identity(storage), (storage, storage.nbytes()))
@@ -209,7 +209,7 @@ class KnownValues:
         return False
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
-        """Return whether a tensor has no values, or others than its memory has."""
+        """Return whether a tensor has no values, or its memory holds something else than its values."""
         return tensor.is_meta or self.has_stale_data(tensor)
 
     def is_known(self, tensor: torch.Tensor) -> bool:

@@ -79,6 +79,7 @@ def _one_run(task: Task, changes: Changes, *, autograd: bool) -> Measurement | S
             changes.undo_by(handlers_to_put_back())
             run.guard_values(changes)
             result = _run(task, run, changes, autograd)
+        # What was counted may belong to other weights than the model has now.
         if run.weights_were_exchanged:
             raise ShapeRunStop("data was assigned to a weight")
     except BaseException as error:
@@ -126,6 +127,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
     _check_shapes_suffice(task, attributes)
     ledger = Ledger(index)
+    # Whole-number and boolean buffers (positions, masks) keep their values: control flow reads them.
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
     weights = [*index.parameters, *floats]
     run.begin_forward([weight for weight in weights if not is_reserved(weight)] if task.is_factory else weights, ledger)

@@ -134,10 +134,10 @@ def _card(one: Standing, link: str) -> Card:
     )
 
 
-def _facts(values: dict[str, int], told: set[str]) -> Iterator[str]:
+def _facts(values: dict[str, int], shown: set[str]) -> Iterator[str]:
     """Yield the metrics that say what kind of model it is, but for those that bars tell."""
     for metric, known in METRICS.items():
-        if metric in values.keys() - told and (known.column or known.needs == "backward"):
+        if metric in values.keys() - shown and (known.column or known.needs == "backward"):
             yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
 
 

@@ -61,6 +61,7 @@ def _passed(session: Session) -> Iterator[str]:
 
 def _accepted(session: Session, run: Run, passed: set[str]) -> list[Measurement]:
     """Return what tests that passed have measured, under a name that was given to one model alone."""
+    # One of two different models of this name is a mistake, and nothing says which.
     contradictory = {model.name for pair in run.contradictions for model in pair}
     models = gather({test: session.tests[test] for test in passed}).models
     found = [model.measurement for model in models if model.verdict.named and model.name not in contradictory]

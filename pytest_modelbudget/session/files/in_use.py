@@ -132,6 +132,7 @@ def _project_folders(start: Path, root: Path) -> Iterator[Path]:
     Where ``start`` is not below rootdir (``-c ci/pytest.ini`` moves rootdir to ``ci``), up to the first folder with a
     pyproject.toml, or the root of the repository.
     """
+    # A file of the project lies below rootdir, unless -c or --rootdir has moved it elsewhere.
     below = root in start.parents
     for folder in (start, *start.parents):
         if folder == root and below:

@@ -114,6 +114,7 @@ class ModelBudget:
 
     def _rules_of_call(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
+        # Two frames up is the line in the test: this method, then __call__, scaling or declared.
         place = place_of_call(2, self._guard.item.config)
         read_marks(self._guard.item)
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
