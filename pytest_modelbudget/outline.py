@@ -6,7 +6,7 @@ them, so that the shares of a tree add up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -22,10 +22,10 @@ FITTING = 40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Branch:
-    """Sibling modules that are equal but for the numbers in their names, and what is below them.
+    """Sibling modules that are alike but for the numbers in their names, and what is below them.
 
-    ``keys`` are their names in the parent; ``count`` is how many the whole tree has, under repeated parents too, and
-    ``total`` is what all of these cost, by metric.
+    ``module`` is the first of them, and ``keys`` are their names in the parent; ``count`` is how many the whole tree
+    has, under repeated parents too, and ``total`` is what all of these cost, by metric.
     """
 
     module: FoldedModule
@@ -60,17 +60,49 @@ class Group:
         return pattern(self.names)
 
 
-def folded(root: ModuleCost) -> Branch:
-    """Return the tree below ``root`` with equal siblings as one branch, if they differ in numbers alone."""
-    return _branch(fold_modules(root, aliases=False), [""], 1)
+_Equal = list[tuple[FoldedModule, str, int]]
+"""Equal modules, each with its name in its parent, and how often the whole tree has it."""
 
 
-def _branch(module: FoldedModule, keys: list[str], parents: int) -> Branch:
-    count = parents * len(keys)
-    siblings = grouped(module.in_order(), lambda child: (id(child[0]), without_numbers(child[1])))
-    children = [_branch(same[0][0], [key for _, key in same], count) for same in siblings]
-    total = {metric: each and each * count for metric, each in structs.asdict(module.total()).items()}
-    return Branch(module, keys, count, total, children)
+def folded(root: ModuleCost, alike: Collection[str] = ()) -> Branch:
+    """Return the tree below ``root`` with equal siblings as one branch, if they differ in numbers alone.
+
+    So are siblings of one class that cost nearly the same, by the metrics ``alike``.
+    """
+    return _branch([(fold_modules(root, aliases=False), 1)], [""], alike)
+
+
+def _branch(modules: list[tuple[FoldedModule, int]], keys: list[str], alike: Collection[str]) -> Branch:
+    """Return the branch of modules, each of which the whole tree has so many times."""
+    below = [(child, key, number) for module, number in modules for child, key in module.in_order()]
+    equal = grouped(below, lambda found: (id(found[0]), without_numbers(found[1])))
+    families = grouped(equal, lambda found: (found[0][0].cls, found[0][0].calls, without_numbers(found[0][1])))
+    order = {id(found): place for place, found in enumerate(equal)}
+    siblings = [some for family in families for some in _as_one(family, alike)]
+    children = [
+        _branch(
+            [(found[0][0], sum(number for *_, number in found)) for found in some],
+            [*dict.fromkeys(key for found in some for _, key, _ in found)],
+            alike,
+        )
+        for some in sorted(siblings, key=lambda some: order[id(some[0])])
+    ]
+    costs = [(structs.asdict(module.total()), number) for module, number in modules]
+    total = {
+        metric: None if each is None else sum(cost[metric] * number for cost, number in costs)
+        for metric, each in costs[0][0].items()
+    }
+    return Branch(modules[0][0], keys, sum(number for _, number in modules), total, children)
+
+
+def _as_one(family: list[_Equal], alike: Collection[str]) -> list[list[_Equal]]:
+    """Return what is one branch: modules of one name, in parents that are one, or that differ by a tenth at most."""
+    costs = [structs.asdict(found[0][0].total()) for found in family] if alike else []
+    values = [[cost[metric] or 0 for cost in costs] for metric in alike]
+    nearly_equal = bool(costs) and all(10 * max(found) <= 11 * min(found) for found in values)
+    if nearly_equal or len({key for found in family for _, key, _ in found}) == 1:
+        return [family]
+    return [[found] for found in family]
 
 
 def _worth_showing(root: Branch, metric: str, lines: int) -> list[Branch]:
@@ -95,10 +127,16 @@ class Outline:
     rest: str
 
 
-def outlined(root: ModuleCost, depth: int | None = None, lines: int = FITTING) -> Outline:
-    """Return what to show of a tree: without ``depth`` its costliest branches, as far as they fit into ``lines``."""
-    whole = folded(root)
-    basis = "macs" if root.total.macs else "params"
+def outlined(
+    root: ModuleCost, depth: int | None = None, lines: int = FITTING, metric: str = "", *, alike: bool = True
+) -> Outline:
+    """Return what to show of a tree, by ``metric`` if the model costs any.
+
+    Without ``depth`` it is its costliest branches, as far as they fit into ``lines``, and siblings that are nearly
+    ``alike`` are one of them.
+    """
+    basis = next(one for one in (metric, "macs", "params") if one == "params" or getattr(root.total, one, None))
+    whole = folded(root, {basis, "params"} if alike and depth is None else ())
     fitting = [] if depth is not None else _worth_showing(whole, basis, lines)
     total = whole.total[basis] or 0
     shown = [
@@ -120,14 +158,16 @@ def tree(
     depth: int | None = None,
     *,
     lines: int = FITTING,
+    metric: str = "",
     exact: bool = False,
     outputs: bool = False,
 ) -> list[str]:
-    """Return the tree as lines: a heading, a line for each branch, and how many modules are not shown.
+    """Return the tree as lines: a heading, a line for each branch with its share, and how many modules are not shown.
 
     ``exact`` shows every digit, ``outputs`` the shapes that the modules return.
     """
-    outline, number = outlined(root, depth, lines), exactly if exact else human
+    outline = outlined(root, depth, lines, metric, alike=not outputs)
+    number = exactly if exact else human
     rows = [
         (
             "  " * level + label(branch, name),

@@ -15,7 +15,7 @@ from pytest_modelbudget.factories import ARTIFACTS, is_name_of_object, named_in
 from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
-_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype")
+_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks")
 DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
@@ -43,6 +43,7 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     method: str = "forward"
     train: bool | None = None
     dtype: str | None = None
+    ranks: int | None = None
     backward: bool = False
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
@@ -122,6 +123,9 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
             yield (key,), f"is true or false, not {shortened(data[key])}"
     if data.get("backward") is True and "inputs" not in data:
         yield ("backward",), "needs inputs"
+    ranks = data.get("ranks", 1)
+    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
+        yield ("ranks",), f"is how many ranks there are, as in 2, not {shortened(ranks)}"
     if dtype not in FLOATS:
         yield ("dtype",), f"is one of {', '.join(FLOATS)}, not {shortened(dtype)}"
     yield from _mistakes_in_call((), data)

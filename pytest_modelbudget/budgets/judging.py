@@ -62,6 +62,7 @@ def judge(
         budget.message,
         baseline=known,
         mode=measurement.mode,
+        ranks=measurement.ranks,
         mode_before=None if baseline is None else baseline.mode,
     )
     parts, unmatched = checks_of_parts(measurement, budget.parts, (baseline or Baseline()).modules)

@@ -77,6 +77,7 @@ _DECLARING = {
     "method": Annotated[str, Meta(pattern=rf"^{_NAME}$")],
     "train": bool,
     "dtype": Literal[FLOATS],
+    "ranks": Annotated[int, Meta(ge=1)],
     "backward": bool,
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }

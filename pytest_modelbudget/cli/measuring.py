@@ -132,6 +132,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             name=model.name,
             train=options.train or None,
             dtype=options.dtype,
+            ranks=options.ranks,
             backward=options.backward,
         )
     except FactoryError as error:
@@ -216,7 +217,7 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
     given |= {"method": options.method if options.method != "forward" else None}
-    given |= {"train": options.train, "dtype": options.dtype, "backward": options.backward}
+    given |= {"train": options.train, "dtype": options.dtype, "ranks": options.ranks, "backward": options.backward}
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 

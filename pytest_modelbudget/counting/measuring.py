@@ -166,18 +166,20 @@ def measure_also(
         ranks=asking.check_ranks(ranks, model),
         **how,
     )
+    found = _found(task)
+    return found if program is None else replace(found, file_bytes=program.file_bytes)
+
+
+def _found(task: Task) -> Measurement:
+    __tracebackhide__ = True
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
-    file_bytes = None if program is None else program.file_bytes
-    comm_bytes = None if ranks is None else sum(one.nbytes for one in found.collectives)
-    return replace(
-        found,
-        file_bytes=file_bytes,
-        safetensors_bytes=task.safetensors_bytes,
-        ranks=ranks,
-        comm_bytes=comm_bytes if found.run else None,
-    )
+    if task.ranks is not None:
+        found = replace(found, ranks=task.ranks)
+        if found.run is not None:
+            found = replace(found, comm_bytes=sum(one.nbytes for one in found.collectives))
+    return replace(found, safetensors_bytes=task.safetensors_bytes) if task.saves else found
 
 
 def _given(args: Any, kwargs: Any, inputs: Any, input_size: Any) -> tuple[CallInputs | None, Inputs | None]:

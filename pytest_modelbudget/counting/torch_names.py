@@ -138,6 +138,7 @@ OPTIONAL = (
     *each(
         "there is no rank without the others",
         "torch._C._distributed_c10d.FakeWork",
+        "torch.ops._c10d_functional",
         "torch.testing._internal.distributed.fake_pg.FakeStore",
         instead="an error where ranks are asked for",
     ),

@@ -26,7 +26,7 @@ class Part(NamedTuple):
 def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator[Part]:
     """Yield the heaviest modules of ``root`` for each metric; what is the same for several metrics is said once."""
     parts: dict[tuple[tuple[str, ...], ...], Part] = {}
-    for metric in (metric for metric in metrics if not METRICS[metric].is_of_file):
+    for metric in (metric for metric in metrics if METRICS[metric].has_parts):
         total = getattr(root.total, metric) or 0
         shown, left = _most_of(heaviest(root, metric))
         costs = in_one_unit([group.cost for group in shown], metric)

@@ -13,7 +13,7 @@ from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
 from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.names import grouped
+from pytest_modelbudget.names import grouped, pattern, times, without_numbers
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.hints import hints
@@ -43,6 +43,8 @@ _WIDTH = 76
 """Columns: pytest puts "E   " before each line."""
 _HEADLINE = _WIDTH - len("BudgetExceeded: : ")
 
+_COLLECTIVES = 8
+"""How many modules with collectives are named."""
 _NO_OPERATORS = ("asyncio::", "concurrent::", "multiprocessing::", "python::", "threading::")
 """Where the names of what is no operator begin: other threads and processes, and results that have yet to run."""
 
@@ -156,6 +158,8 @@ def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
     needs = METRICS[problem.metric].needs
     if needs == "file":
         return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
+    if needs == "ranks":
+        return "the model is no rank of several: give ranks, and inputs"
     if needs != "saving" and measurement.macs is None:
         return WITHOUT_INPUTS
     if problem.module and unplaced:
@@ -280,6 +284,23 @@ def _heaviest(measurement: Measurement, excesses: Sequence[Finding], at: str) ->
         yield from _aligned(part.rows, indent=2)
         if part.rest:
             yield f"  {part.rest}"
+    if "comm_bytes" in metrics:
+        yield from _largest_collectives(measurement)
+
+
+def _largest_collectives(measurement: Measurement) -> Iterator[str]:
+    """Yield what a rank transfers, by kind and module; the same in layers that differ in numbers is one line."""
+    alike = grouped(measurement.collectives, lambda one: (one.kind, without_numbers(one.module)))
+    alike.sort(key=lambda group: -sum(one.nbytes for one in group))
+    yield "collectives:"
+    rows = []
+    for group in alike[:_COLLECTIVES]:
+        module = pattern([one.module for one in group]) or f"{measurement.name} itself"
+        calls, nbytes = sum(one.calls for one in group), sum(one.nbytes for one in group)
+        rows.append((group[0].kind, module, times(calls).strip(), human(nbytes, "comm_bytes")))
+    yield from _aligned(rows)
+    if len(alike) > _COLLECTIVES:
+        yield f"  + {len(alike) - _COLLECTIVES} more"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:

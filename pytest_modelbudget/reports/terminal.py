@@ -108,20 +108,21 @@ def _tree(model: Standing, verbosity: int, width: int) -> Iterator[Line]:
     depth = None if verbosity == 1 else _ALL_LEVELS
     yield Line("")
     yield from wrapped(f"{model.name}: {'; '.join(circumstances(measurement))}", width)
-    for line in tree(measurement.modules, measurement.name, depth, lines=_DOZEN):
+    worst = next((one.metric for one in model.excesses if one.module is None), "")
+    for line in tree(measurement.modules, measurement.name, depth, lines=_DOZEN, metric=worst):
         yield from wrapped(line, width, break_words=True) if width_of(line) > width else [Line(line)]
 
 
 def _footer(models: Sequence[Standing], run: Run, width: int, *, brief: bool) -> list[Line]:
     """Return how many models are how, and of which metric the least is left; ``brief`` says only what is wrong."""
-    parts = [counts(models)]
     closest = closest_to_limit(models)
-    if closest and not brief:
-        parts.append(closest)
-    lines = [line for part in parts for line in wrapped(f"{part}.", width)]
-    how = f"{counted_how(run, models)}."
-    last = f"{lines[-1].text} {how}"
-    return [*lines[:-1], Line(last)] if width_of(last) <= width else [*lines, *wrapped(how, width)]
+    lines = wrapped(f"{counts(models)}.", width)
+    for part in ([closest] if closest and not brief else []) + [counted_how(run, models)]:
+        together = f"{lines[-1].text} {part}."
+        # The numbers of models stand by themselves, unless they are several lines.
+        fits = width_of(together) <= width and (len(lines) > 1 or part != closest)
+        lines = [*lines[:-1], Line(together)] if fits else [*lines, *wrapped(f"{part}.", width)]
+    return lines
 
 
 def counts(models: Sequence[Standing]) -> str:

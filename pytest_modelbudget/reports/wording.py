@@ -73,10 +73,11 @@ def counted_how(run: Run, models: Sequence[Standing]) -> str:
 
 
 def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
-    """Return what the numbers of a measurement depend on: convention, inputs, the kind of run, and the mode."""
+    """Return what the numbers of a measurement depend on: convention, inputs, rank, the kind of run, and the mode."""
     return [
         convention(measurement.flops_per_mac),
         *([", ".join(map(str, measurement.inputs))] if measurement.inputs else []),
+        *([f"rank 0 of {measurement.ranks}"] if measurement.ranks else []),
         *([", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))] if measurement.run else []),
     ]
 

@@ -95,11 +95,11 @@ def standing(
     verdict: Verdict, differences: Iterable[Difference] = (), *, excused: bool = False, name: str = "", inputs: str = ""
 ) -> Standing:
     """Return how a model stands by its verdict, and what changed since the baseline."""
-    found = findings(verdict)
+    found, rank = findings(verdict), "" if verdict.ranks is None else f"rank 0 of {verdict.ranks}"
     moved = {finding.metric for finding in found if finding.module is None and finding.moved and not finding.is_echo}
     return Standing(
-        name or verdict.model,
-        inputs or sizes(verdict.inputs),
+        f"{name or verdict.model} ({rank})" if rank else name or verdict.model,
+        ", ".join(filter(None, [inputs or sizes(verdict.inputs), rank])),
         verdict,
         status(verdict, excused=excused),
         found,

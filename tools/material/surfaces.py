@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from pytest_modelbudget.reports.github import workflow_commands
@@ -37,16 +38,16 @@ def write_surfaces(folder: Path) -> Iterator[tuple[Path, int, int]]:
         before = before.replace(limit, lenient)
     before = _OF_THE_NEW.sub("", before)
     table.write_text(before, encoding="utf-8")
-    offline = {"folder": project, "passes": False, "HF_HUB_OFFLINE": "1"}
-    run_pytest("--modelbudget-update", **offline, MATERIAL_BASE="1")
+    run = partial(run_pytest, folder=project, passes=False, HF_HUB_OFFLINE="1")
+    run("--modelbudget-update", MATERIAL_BASE="1")
     table.write_text(now, encoding="utf-8")
     reports = [f"--modelbudget-report={kind}:{folder / 'report'}.{kind}" for kind in _REPORTS]
-    screen = run_pytest(*reports, f"--junitxml={folder / 'junit.xml'}", **offline)
+    screen = run(*reports, f"--junitxml={folder / 'junit.xml'}")
     (folder / "pytest.txt").write_text(_without_this_machine(screen), encoding="utf-8")
-    run = read_report((folder / "report.json").read_text(encoding="utf-8"), "report.json")
+    found = read_report((folder / "report.json").read_text(encoding="utf-8"), "report.json")
     for width in WIDTHS:
-        (folder / f"summary-{width}.txt").write_text(screen_of(run, width), encoding="utf-8")
-    (folder / "annotations.txt").write_text("\n".join(workflow_commands(run)) + "\n", encoding="utf-8")
+        (folder / f"summary-{width}.txt").write_text(screen_of(found, width), encoding="utf-8")
+    (folder / "annotations.txt").write_text("\n".join(workflow_commands(found)) + "\n", encoding="utf-8")
     for path in sorted(one for one in folder.iterdir() if one.is_file()):
         text = path.read_text(encoding="utf-8")
         yield path, text.count("\n"), len(text)

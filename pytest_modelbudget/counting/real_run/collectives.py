@@ -14,11 +14,16 @@ from torch import distributed
 from pytest_modelbudget.counting.asking.input_tensors import map_tensors, tensors_of
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
-from pytest_modelbudget.counting.torch_private import completed_work, new_fake_store, overload_packet_of, schema_of
+from pytest_modelbudget.counting.torch_private import (
+    COLLECTIVES,
+    collective_itself,
+    completed_work,
+    is_wrapped_by_autograd,
+    new_fake_store,
+    schema_of,
+)
 from pytest_modelbudget.measurement import MeasurementError
 
-_NAMESPACES = frozenset(("c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor"))
-_WITH_AUTOGRAD = "_c10d_functional_autograd"
 _KINDS = {
     **{"allreduce": "all_reduce", "allgather": "all_gather", "reducescatter": "reduce_scatter"},
     **{"alltoall": "all_to_all", "sharddim": "all_to_all", "broadcast": "broadcast", "reduce": "reduce"},
@@ -48,11 +53,11 @@ class RankRun(RealRun):
     """A real run of rank 0: collectives are answered with zeros in place of what other ranks give."""
 
     def _run_and_count(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if func.namespace not in _NAMESPACES:
+        if func.namespace not in COLLECTIVES:
             return super()._run_and_count(func, args, kwargs)
-        if func.namespace == _WITH_AUTOGRAD:
-            with self:  # it calls the collective itself
-                return getattr(torch.ops._c10d_functional, overload_packet_of(func).__name__)(*args, **kwargs)
+        if is_wrapped_by_autograd(func):
+            with self:
+                return collective_itself(func)(*args, **kwargs)
         name = func.name().partition("::")[2].partition(".")[0]
         out = _result(func, name, args, kwargs)
         kind = next((kind for begin, kind in _KINDS.items() if name.replace("_", "").startswith(begin)), None)

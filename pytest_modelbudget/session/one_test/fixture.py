@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "input_size")
+_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "ranks", "input_size")
 
 
 class ModelBudget:
@@ -51,6 +51,7 @@ class ModelBudget:
         train: bool | None = None,
         dtype: Any = None,
         backward: bool = False,
+        ranks: int | None = None,
         input_size: Any = None,
         **limits: Unpack[Limits],
     ) -> Measurement:
@@ -69,7 +70,7 @@ class ModelBudget:
         given = {"args": args, "kwargs": kwargs, "inputs": inputs, "input_size": input_size}
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
-            call = {**given, "method": method, "train": train, "dtype": dtype}
+            call = {**given, "method": method, "train": train, "dtype": dtype, "ranks": ranks}
             return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
@@ -190,7 +191,7 @@ def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[d
 
     Raises BudgetError where the inputs are those of a function that cannot be imported.
     """
-    common = {"method": how.method, "train": how.train, "dtype": how.dtype}
+    common = {"method": how.method, "train": how.train, "dtype": how.dtype, "ranks": how.ranks}
     if inputs is None:
         return [common]
     if not inputs.function:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from pytest_modelbudget import outline
 from pytest_modelbudget.counting import force_real_run, measure
 from pytest_modelbudget.measurement import Measurement, ModuleCost
 
@@ -223,6 +224,46 @@ def test_a_flat_model_shows_its_heaviest_modules() -> None:
     assert len(lines) == 1 + 40 + 1
     # The 21 lightest have 1 to 21 outputs, of 1 + ... + 60 = 1830: 231 / 1830.
     assert lines[-1] == "+ 21 more modules with 12.6%"
+
+
+def test_siblings_that_cost_nearly_the_same_are_one_line() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList(
+                nn.Sequential(nn.Linear(100, width), nn.Linear(width, 100)) for width in (50, 51, 52)
+            )
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [expert(x) for expert in self.experts]
+
+    found = measure(Experts(), torch.zeros(1, 100), name="net")
+    whole = 2 * 100 * (50 + 51 + 52)
+    assert found.macs == whole
+    assert [line.split() for line in found.tree(exact=True).splitlines()[3:]] == [
+        ["0-2", "(Sequential)", "x3", "31,053", "30,600", "100%"],
+        ["0-1", "(Linear)", "x6", "31,053", "30,600", "100%"],
+    ]
+    assert ["1", "(Sequential)", "10,351", "10,200", "33.3%"] in map(str.split, found.tree(3, exact=True).splitlines())
+
+
+def test_a_tree_opens_by_the_metric_that_is_asked_for() -> None:
+    class Texts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.ModuleList([nn.Embedding(1000, 8)])
+            self.layers = nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layers(self.words[0](x))
+
+    root = measure(Texts(), torch.zeros(1, 4, dtype=torch.long)).modules
+    by_params = outline.tree(root, "net", lines=6, metric="params")
+    assert by_params[0].split()[-2:] == ["of", "params"]
+    assert [line.split()[0] for line in by_params[1:-1]] == ["net", "words", "0", "layers"]
+    by_macs = outline.tree(root, "net", lines=6)
+    assert by_macs[0].split()[-2:] == ["of", "MACs"]
+    assert [line.split()[0] for line in by_macs[1:-1]] == ["net", "words", "layers", "0", "1", "2"]
 
 
 def test_a_notebook_shows_the_folded_tree_as_a_table_without_scripts() -> None:
