@@ -11,6 +11,7 @@ import torch
 from pytest_modelbudget.counting.asking import input_tensors
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -140,13 +141,15 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
         lambda x: without_data(x, run.new_tensor, lambda array: ignore([array])), task.inputs
     )
     run.hold(attributes.tensors)
+    if task.memory and not autograd:
+        run.lifetimes = Lifetimes(index, input_tensors.tensors_of((positional, keyword)), ledger)
     with changes:
         _follow(task, run, changes, ledger, attributes, autograd)
-        task.forward(changes, built, positional, keyword, ledger)
+        task.forward(changes, built, positional, keyword, ledger, run.lifetimes)
     run.check_not_stopped("the model")
     run.check_memory_untouched()
     same = not task.is_factory and not attributes.have_changed()
-    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode)
+    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode, run.lifetimes)
 
 
 def _follow(

@@ -1,0 +1,151 @@
+"""When each storage of activations is alive: from the operator that first makes it to the last that reads or writes it.
+
+An operator is one that a mode below autograd sees: ``aten::linear``, ``aten::batch_norm``, ``aten::lstm``. What its
+kernel keeps inside is not counted, and neither are weights and buffers. Views share a storage, and operators in place
+reuse theirs; what only makes a view reads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from typing import Any
+
+import torch
+
+from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.ledger import Ledger
+from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts
+from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
+from pytest_modelbudget.measurement import Alive, MemoryCost
+
+_INPUT = "input"
+_UNSEEN = (
+    "asyncio::",
+    "concurrent::",
+    "multiprocessing::",
+    "prim::",
+    "python::",
+    "tensorrt::",
+    "threading::",
+    "mkldnn",
+)
+"""Where the names begin of what runs where no mode sees it."""
+_RESULTS_THAT_COUNT = {
+    **dict.fromkeys(("aten::native_batch_norm", "aten::_native_batch_norm_legit", "aten::native_group_norm"), 1),
+    **dict.fromkeys(
+        ("aten::native_layer_norm", "aten::native_dropout", "aten::_embedding_bag", "aten::embedding_bag"), 1
+    ),
+    **dict.fromkeys(("aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_fused_rms_norm"), 1),
+    **dict.fromkeys(("aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_attention_math"), 1),
+}
+"""Of operators with auxiliary results, such as saved statistics and masks, how many of their results count."""
+
+
+class _Storage:
+    """One storage: its bytes, the operators between which it is alive, and who made it."""
+
+    __slots__ = ("first", "last", "maker", "nbytes")
+
+    def __init__(self, nbytes: int, first: int, maker: tuple[str, int]) -> None:
+        self.nbytes = nbytes
+        self.first = self.last = first
+        self.maker = maker
+
+
+class Lifetimes:
+    """The lifetimes of storages in one forward. Operators are numbered from 1; what is given is there from 0 on."""
+
+    def __init__(self, index: ModuleIndex, inputs: Iterable[torch.Tensor], ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._weights = {_identity(weight) for weight in (*index.parameters, *index.buffers) if _is_plain(weight)}
+        self._known: dict[int, _Storage] = {}
+        self._all: list[_Storage] = []
+        self._operators: list[tuple[str, int]] = [(_INPUT, 0)]
+        self._depth = 0
+        self.are_known = True
+        for tensor in inputs:
+            for part in _plain([tensor]):
+                if _identity(part) not in self._weights and _identity(part) not in self._known:
+                    self._add(part, 0)
+
+    def around(self, run: Callable[..., Any], table: FactsTable[Any], func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operator, and note which storages it used unless it runs inside of another one."""
+        self._depth += 1
+        try:
+            out = run(func, args, kwargs)
+        finally:
+            self._depth -= 1
+        if self._depth == 0:
+            self._note(table.known.get(id(func)) or table.facts_of(func), args, kwargs or {}, out)
+        return out
+
+    def _note(self, facts: OperatorFacts, args: Any, kwargs: dict[str, Any], out: Any) -> None:
+        used = {_identity(tensor): tensor for tensor in _plain((args, kwargs))}
+        results = out[: _RESULTS_THAT_COUNT[facts.name]] if facts.name in _RESULTS_THAT_COUNT else out
+        made = [tensor for tensor in _plain((results,)) if _identity(tensor) not in used]
+        tensors = _plain((out,))
+        if not made and not facts.mutable_arguments and (tensors or not used):
+            return  # a view, or nothing at all
+        self._operators.append((facts.name, self._ledger.running[-1]))
+        number = len(self._operators) - 1
+        for identity, tensor in used.items():
+            if identity not in self._weights:
+                storage = self._known.get(identity) or self._add(tensor, number)
+                storage.last = number
+        for tensor in made:
+            self._add(tensor, number)
+
+    def _add(self, tensor: torch.Tensor, number: int) -> _Storage:
+        """Note a storage that was made by an operator, or is used for the first time."""
+        storage = _Storage(storage_of(tensor).nbytes(), number, self._operators[number])
+        self._known[_identity(tensor)] = storage
+        self._all.append(storage)
+        return storage
+
+    def end(self, outputs: Iterable[torch.Tensor]) -> None:
+        """Note what lives to the end."""
+        for tensor in _plain(outputs):
+            known = self._known.get(_identity(tensor))
+            if known is not None:
+                known.last = len(self._operators)
+
+    def cost(self, index: ModuleIndex) -> MemoryCost | None:
+        """Return the peak, what is alive there, and how many bytes are alive during each operator; None if unknown."""
+        if not self.are_known or any(name.startswith(_UNSEEN) for _, name in self._ledger.unknown):
+            return None
+        change = [0] * (len(self._operators) + 2)
+        for storage in self._all:
+            change[storage.first] += storage.nbytes
+            change[storage.last + 1] -= storage.nbytes
+        live = [*accumulate(change)][1 : len(self._operators)]
+        peak = max(live, default=0)
+        at = live.index(peak) + 1 if live else 0
+        alive = [one for one in self._all if one.first <= at <= one.last] if live else []
+        alive.sort(key=lambda one: -one.nbytes)
+
+        def name(position: int) -> str:
+            return index.nodes[position].name
+
+        operator, module = self._operators[at]
+        found = tuple(Alive(one.nbytes, one.maker[0], name(one.maker[1])) for one in alive)
+        return MemoryCost(peak, operator if live else "", name(module), found, tuple(live))
+
+
+def _plain(value: Any) -> list[torch.Tensor]:
+    """Return the tensors in the arguments or the result of an operator that have a storage."""
+    if isinstance(value, torch.Tensor):
+        return [value] if _is_plain(value) else []
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [tensor for each in value for tensor in _plain(each)]
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.layout is torch.strided
+
+
+def _identity(tensor: torch.Tensor) -> int:
+    return storage_identity(storage_of(tensor))
