@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from pytest_modelbudget.budgets.status import Status
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
@@ -20,23 +21,14 @@ from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
 from pytest_modelbudget.reports.html.scaling import Line, lines
-from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
+from pytest_modelbudget.reports.html.status import STATES, State, headline
 from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
-from pytest_modelbudget.results.standings import Standing, standings
+from pytest_modelbudget.results.standings import Standing, how_many, standings
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The kind of a status, its colour and its sentence."""
-
-    kind: str
-    state: State
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,8 @@ class Card:
     link: str
     name: str
     inputs: str
-    status: Shown
+    state: State
+    status: Status
     facts: tuple[str, ...]
     bars: tuple[Bar, ...]
     rows: tuple[Exact, ...]
@@ -66,11 +59,10 @@ def render(run: Run) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
-    known = faults(run)
     models = standings(run)
     taken: set[str] = set()
     cards = [_card(one, _link(one.verdict.model, taken)) for one in models]
-    state, word, sentence = headline(models, sum(fault.state == "bad" for fault in known))
+    state, word, sentence = headline(run, models)
     script = _script()
     return template.render(
         state=state,
@@ -79,9 +71,9 @@ def render(run: Run) -> str:
         project=run.about.project,
         about=tuple(_about(run.about)),
         convention=counted_how(run, models),
-        faults=known,
+        faults=faults(run),
         cards=cards,
-        kinds=kinds(models),
+        kinds=how_many(models),
         sortable=_sortable(cards),
         style=_asset("page.css"),
         script=script,
@@ -119,7 +111,8 @@ def _card(one: Standing, link: str) -> Card:
         link=link,
         name=model.name,
         inputs=one.inputs if model.inputs else "",
-        status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
+        state=STATES[one.status.level],
+        status=one.status,
         facts=tuple(_facts(values, {found.metric for found in one.telling if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
