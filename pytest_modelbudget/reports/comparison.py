@@ -24,7 +24,7 @@ _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     """Return the models that differ, where they changed, and how many are the same."""
     told = [one for one in comparisons if one.kind != "same"]
-    rows = [(_name(one), *(_cell(one, metric) for metric in _COLUMNS)) for one in told]
+    rows = [(one.label, *(_cell(one, metric) for metric in _COLUMNS)) for one in told]
     headings = ("model", *(METRICS[metric].label for metric in _COLUMNS))
     texts = tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines() if rows else []
     room = max(map(width_of, texts), default=0)
@@ -32,7 +32,7 @@ def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     lines = [Line(ljust(text, room) + GAP, *status) for text, status in zip(texts, statuses, strict=False)]
     for one in told:
         reasons = [*filter(None, [one.other_mode]), *why(one.causes)]
-        lines += map(Line, ["", _name(one), *(f"  {reason}" for reason in reasons)] if reasons else ())
+        lines += map(Line, ["", one.label, *(f"  {reason}" for reason in reasons)] if reasons else ())
     same = len(comparisons) - len(told)
     if same or not told:
         lines += map(Line, [*([""] if told else []), f"{counted(same, 'model')} unchanged"])
@@ -53,10 +53,6 @@ def side_by_side(found: Sequence[Measurement]) -> str:
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))
     return tabulate(rows, headings, tablefmt="pipe", disable_numparse=True)
-
-
-def _name(one: Comparison) -> str:
-    return f"{one.name} ({', '.join(one.inputs)})" if one.inputs else one.name
 
 
 def _cell(one: Comparison, metric: str) -> str:

@@ -23,26 +23,20 @@ from pytest_modelbudget.results.standings import Standing, standings, words_for_
 
 def spreadsheet(run: Run) -> str:
     """Return comma-separated values (RFC 4180): a row for each metric of each model, integers without separators."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-
-    def write(*cells: object) -> None:
-        writer.writerow(map(_no_formula, cells))
-
-    writer.writerow(
-        ["model", "inputs", "mode", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem"]
-    )
+    rows: list[tuple[object, ...]] = [
+        ("model", "inputs", "mode", "module", "metric", "value", "limit", "warn", "baseline", "allowed", "problem")
+    ]
     words = words_for_inputs(run.models)
     for model in run.models:
-        inputs = words[model.name, model.inputs]
-        problems = {problem.subject: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
+        about = model.name, words[model.name, model.inputs], model.verdict.mode
+        kinds = {problem.subject: problem.kind for problem in reversed(model.verdict.problems) if problem.metric}
         for check in (*model.verdict.checks, *model.verdict.parts):
             limits = (check.limit and check.limit.value, check.warn and check.warn.value, check.before, check.allowed)
-            kind = problems.get(check.subject)
-            write(model.name, inputs, model.verdict.mode, check.module, check.metric, check.value, *limits, kind)
-        for problem in model.verdict.problems:
-            if not problem.metric:
-                write(model.name, inputs, model.verdict.mode, problem.module, *[None] * 6, problem.kind)
+            rows.append((*about, check.module, check.metric, check.value, *limits, kinds.get(check.subject)))
+        others = [problem for problem in model.verdict.problems if not problem.metric]
+        rows += [(*about, problem.module, *[None] * 6, problem.kind) for problem in others]
+    text = io.StringIO()
+    csv.writer(text).writerows([*map(_no_formula, row)] for row in rows)
     return text.getvalue()
 
 

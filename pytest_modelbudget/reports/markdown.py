@@ -30,6 +30,7 @@ LONGEST = 32_000
 _SAID_BY_METRICS = ("over", "grown", "within", "expected", "warned")
 _MOST_MODELS = 20
 _MOST_ROWS = 400
+_MOST_FAULTS = 40
 _MOST_NAMES = 400  # characters
 _SYNTAX = re.compile(r"[\\`*_{}\[\]#|~]")
 _LINKED = re.compile(r"(?i)(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]+:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
@@ -71,10 +72,11 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
     quiet = [one for one in models if not one.is_shown]
     headings = ("model", "metric", "base" if base else "baseline", "here", "change", "limit", "verdict")
     wrong = [f"- {escaped(fault.headline)}" for fault in faults(run)]
+    more = [f"- + {len(wrong) - _MOST_FAULTS} more"] if len(wrong) > _MOST_FAULTS else []
     reasons = [_reasons(one) for one in shown]
     for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
         parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(run, models, base)]
-        parts += [*_some(wrong), ""] if wrong else []
+        parts += [*wrong[:_MOST_FAULTS], *more, ""] if wrong else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
         parts += [*_names("more model", shown[kept:]), *_why(reasons[:kept])]
@@ -250,18 +252,24 @@ def _names(noun: str, models: Sequence[_Model]) -> list[str]:
 
 def _others(quiet: Sequence[_Model], shown: Sequence[_Model]) -> list[str]:
     """Return the numbers of the models that are as they should be."""
-    if not quiet:
-        return []
-    rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet]
-    headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
-    table = _table(headings, rows, right=(1, 2, 3))
-    return _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+    columns, rows = [metric for metric, known in METRICS.items() if known.column], []
+    for one in (model.standing for model in quiet):
+        values = {check.metric: check.value for check in one.verdict.checks}
+        cells = [_kept(human(values.get(metric), metric)) for metric in columns]
+        rows.append([escaped(one.name), *cells, escaped(one.status.text)])
+    headings = ("model", *(METRICS[metric].label for metric in columns), "status")
+    table = _table(headings, rows, right=(1, 2, 3)) if rows else []
+    return _details(counted(len(quiet), "other model"), table) if shown and rows else [*table, ""]
 
 
 def _costs(shown: Sequence[_Model]) -> list[str]:
     """Return where the cost of the models is that are over their limits."""
-    over = [one for one in shown if any(found.over for found in one.standing.excesses)]
-    lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
+    lines = []
+    for one in (model.standing for model in shown):
+        over = [found.metric for found in one.excesses if found.over and found.module is None]
+        if over and one.model is not None:
+            found = in_sentences(one.model.measurement.modules, one.name, over, _code)
+            lines += [f"- **{escaped(one.name)}** {text}" for text in found]
     return _details("Where the cost is", lines) if lines else []
 
 
@@ -269,18 +277,6 @@ def _acceptance(shown: Sequence[_Model]) -> list[str]:
     """Return what to do about a model that grew."""
     grown = any(found.grown for one in shown for found in one.standing.findings)
     return _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"]) if grown else []
-
-
-def _all_numbers(one: Standing) -> list[str]:
-    checks = {check.metric: check.value for check in one.verdict.checks}
-    cells = [_kept(human(checks.get(name), name)) for name, metric in METRICS.items() if metric.column]
-    return [*cells, escaped(one.status.text)]
-
-
-def _where(one: Standing) -> Iterator[str]:
-    assert one.model is not None
-    over = [found.metric for found in one.excesses if found.over and found.module is None]
-    return in_sentences(one.model.measurement.modules, one.name, over, _code) if over else iter(())
 
 
 def _details(title: str, lines: Iterable[str]) -> list[str]:
@@ -296,10 +292,6 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequen
     """Return a table without padding: a comment has room for what it says."""
     rule = "|".join("--:" if place in right else "---" for place in range(len(headings)))
     return [f"|{'|'.join(headings)}|", f"|{rule}|", *(f"|{'|'.join(row)}|" for row in rows)]
-
-
-def _some(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= 40 else [*lines[:40], f"- + {len(lines) - 40} more"]
 
 
 def violations(run: Run) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pytest_modelbudget.outline import sizes
 from pytest_modelbudget.reports.html.growth import growth
 from pytest_modelbudget.reports.html.nodes import Node, decoded, nodes
 from pytest_modelbudget.reports.html.sparing import exact, told
@@ -39,7 +40,7 @@ def columns(model: ModelResult) -> dict[str, Any]:
         "calls": [node.module.calls for node in found],
         "own": _own(found),
         "aliases": {place: node.module.aliases for place, node in enumerate(found) if node.module.aliases},
-        "outputs": {place: shapes(_shapes(node)) for place, node in enumerate(found) if node.module.outputs},
+        "outputs": {place: shapes(sizes(node.module)) for place, node in enumerate(found) if node.module.outputs},
         "ran": _operators(found, operators, lambda node: node.module.operators),
         "unknown": _operators(found, operators, lambda node: node.module.unknown),
         **growth(found, model.differences),
@@ -54,10 +55,6 @@ class _Names(dict[str, int]):
 
     def __call__(self, name: str) -> int:
         return self.setdefault(name, len(self))
-
-
-def _shapes(node: Node) -> str:
-    return ", ".join("x".join(map(str, shape)) or "scalar" for shape in node.module.outputs)
 
 
 def _own(found: Sequence[Node]) -> dict[str, Any]:
