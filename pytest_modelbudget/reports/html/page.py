@@ -16,14 +16,16 @@ import msgspec
 from pytest_modelbudget.budgets.status import Status
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.reports.changes import why
+from pytest_modelbudget.reports.heaviest import in_sentences
 from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
 from pytest_modelbudget.reports.html.scaling import Line, lines
 from pytest_modelbudget.reports.html.status import STATES, State, headline
-from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
+from pytest_modelbudget.reports.message import remedies
 from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, how_many, standings
@@ -125,6 +127,26 @@ def _card(one: Standing, link: str) -> Card:
         sizes=values,
         payload=payload(model),
     )
+
+
+def problems(one: Standing) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong beside metrics that are too high, and how to go on; then where the limit stands."""
+    assert one.model is not None
+    for text in remedies(one.verdict, one.model.measurement):
+        head, _, rest = text.partition("\n")
+        yield head, rest.strip()
+    if one.excesses and one.place is not None:
+        accept = "accept the growth: pytest --modelbudget-update" if any(found.grown for found in one.excesses) else ""
+        yield f"declared at {one.place}", accept
+
+
+def where(one: Standing) -> Iterator[str]:
+    """Yield what changed since the baseline, or where the metrics are that are too high."""
+    assert one.model is not None
+    yield from (f"Since the baseline: {cause}" for cause in why(one.causes))
+    metrics = [found.metric for found in one.excesses if found.module is None] if not one.causes else []
+    found = in_sentences(one.model.measurement.modules, one.name, metrics) if metrics else ()
+    yield from (f"Heaviest by {text}" for text in found)
 
 
 def _facts(values: dict[str, int], told: set[str]) -> Iterator[str]:

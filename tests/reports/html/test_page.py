@@ -17,11 +17,10 @@ from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded, nodes
-from pytest_modelbudget.reports.html.payload import columns, payload
+from pytest_modelbudget.reports.html.page import problems, where
+from pytest_modelbudget.reports.html.payload import columns, payload, told
 from pytest_modelbudget.reports.html.scaling import lines
-from pytest_modelbudget.reports.html.sparing import told
 from pytest_modelbudget.reports.html.status import STATES, headline
-from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
