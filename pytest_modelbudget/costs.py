@@ -67,6 +67,18 @@ class OperatorCost(Struct, frozen=True, gc=False):
     training_macs: int | None = None
 
 
+class CollectiveCost(Struct, frozen=True, gc=False):
+    """What one rank and the others send each other in one module: the ``kind`` of collective, its calls and its bytes.
+
+    The bytes of a call are the larger of what the rank gives and what it gets.
+    """
+
+    kind: str
+    module: str
+    calls: int
+    nbytes: int
+
+
 class ModuleCost(Struct, frozen=True, gc=False):
     """What one module costs: by itself (``own``) and with everything below it (``total``).
 

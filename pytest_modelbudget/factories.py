@@ -16,6 +16,10 @@ _CALLED = frozenset(("factory", "positional", "arguments"))
 """The keys of a table that stands for what a factory returns."""
 
 
+ARTIFACTS = (".pt2", ".safetensors", ".safetensors.index.json")
+"""How the names of files end that are measured in place of a model: a program first, and then weights."""
+
+
 class FactoryError(ValueError):
     """A module or an attribute that is not there, or an object that cannot be called."""
 

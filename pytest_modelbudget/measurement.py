@@ -9,6 +9,7 @@ from msgspec import Struct, to_builtins
 from pytest_modelbudget import notebook, outline
 from pytest_modelbudget.costs import (
     WHAT_NAMES_ARE,
+    CollectiveCost,
     Costs,
     ModuleCost,
     OperatorCost,
@@ -25,6 +26,7 @@ from pytest_modelbudget.metrics import METRICS
 
 __all__ = [
     "WHAT_NAMES_ARE",
+    "CollectiveCost",
     "Costs",
     "Measurement",
     "MeasurementError",
@@ -60,7 +62,9 @@ class Measurement(Struct, frozen=True):
     ``"shape"`` or ``"real"``, and ``mode`` that in which the model ran; both are ``None`` where nothing was run.
     ``unknown`` lists the operators that have no formula; with any of them the measurement is a lower bound and
     ``complete`` is false. ``unplaced`` are those of the operators that a scripted module runs for a part of it, and
-    whose part nothing tells.
+    whose part nothing tells. ``file_bytes`` is the size on disk of a model that was given as a file, and
+    ``safetensors_bytes`` that of the file to which its ``state_dict`` would be saved, where that is limited. With
+    ``ranks`` every number is that of rank 0 of so many, and ``comm_bytes`` are those of its ``collectives``.
     """
 
     name: str
@@ -80,6 +84,11 @@ class Measurement(Struct, frozen=True):
     mode: Mode | None = None
     named: bool = False
     unplaced: tuple[OperatorCost, ...] = ()
+    file_bytes: int | None = None
+    safetensors_bytes: int | None = None
+    ranks: int | None = None
+    comm_bytes: int | None = None
+    collectives: tuple[CollectiveCost, ...] = ()
 
     def values(self) -> dict[str, int | None]:
         """Return the value of every metric by its name; ``None`` where it was not measured."""

@@ -14,7 +14,8 @@ class Metric(NamedTuple):
 
     ``label`` heads its column and stands before its value; ``units`` may follow a limit, the first is shown after
     every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
-    nothing (the weights suffice), a forward pass, or a backward pass too. ``misspellings`` are keys by which people
+    nothing (the weights suffice), a forward pass, or a backward pass too; or that there has to be a file, or the size
+    of one to be computed, or that the model runs as one of several ranks. ``misspellings`` are keys by which people
     mean it. ``column`` gives it a column in the summary, whether or not it has a limit; ``billions`` accepts ``"7B"``
     as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
     """
@@ -22,12 +23,27 @@ class Metric(NamedTuple):
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal["weights", "forward", "backward"] = "weights"
+    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks"] = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
     binary: bool = False
     shows_unit: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether the model has to run for it."""
+        return self.needs in ("forward", "backward", "ranks")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether it is the sum of what the modules of a model cost."""
+        return self.needs in ("weights", "forward", "backward")
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether it is the size of a file, which holds names and stamps: it is locked only where it has a growth."""
+        return self.needs in ("file", "saving")
 
     @property
     def unit(self) -> str:
@@ -93,6 +109,42 @@ class Limits(TypedDict, total=False):
             units=("B", "bytes"),
             example="102.4 MB",
             misspellings=("weights",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    file_bytes: Annotated[
+        Value,
+        Metric(
+            label="file bytes",
+            units=("B", "bytes"),
+            example="50 MB",
+            needs="file",
+            misspellings=("file_size",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    safetensors_bytes: Annotated[
+        Value,
+        Metric(
+            label="safetensors bytes",
+            units=("B", "bytes"),
+            example="50 MB",
+            needs="saving",
+            misspellings=("checkpoint_bytes",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    comm_bytes: Annotated[
+        Value,
+        Metric(
+            label="comm bytes",
+            units=("B", "bytes"),
+            example="20 MB",
+            needs="ranks",
+            misspellings=("communication_bytes",),
             binary=True,
             shows_unit=True,
         ),

@@ -18,6 +18,11 @@ def without_numbers(name: str) -> str:
     return _NUMBER.sub("*", name)
 
 
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts ``layers.2`` before ``layers.10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
 def grouped(found: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     """Return what has the same key as one list, in the order of the first of each."""
     groups: dict[Hashable, list[T]] = {}

@@ -146,7 +146,9 @@ def outlined(
     ]
     missing = whole.size - sum(branch.count for _, branch, _ in shown)
     left_out = [branch for branch in whole.children if depth is None and branch not in fitting]
-    where = f"with {percent(sum(one.total[basis] or 0 for one in left_out), total)}" if left_out else "further below"
+    where = (
+        f"with {percent(sum(branch.total[basis] or 0 for branch in left_out), total)}" if left_out else "further below"
+    )
     return Outline(basis, shown, f"+ {missing:,} more module{'s' * (missing > 1)} {where}" if missing else "")
 
 
@@ -227,8 +229,8 @@ def heaviest(root: ModuleCost, metric: str) -> list[Group]:
     """Return the modules that cost something by themselves, those alike as one group, the heaviest first."""
     costly = (module for module in root.walk() if getattr(module.own, metric))
     groups = [
-        Group(tuple(module.name for module in alike), alike[0].cls, sum(getattr(each.own, metric) for each in alike))
-        for alike in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
+        Group(tuple(part.name for part in parts), parts[0].cls, sum(getattr(part.own, metric) for part in parts))
+        for parts in grouped(costly, lambda module: (without_numbers(module.name), module.cls))
     ]
     return sorted(groups, key=lambda group: -group.cost)
 

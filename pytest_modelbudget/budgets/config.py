@@ -140,7 +140,8 @@ class _Reader:
         if isinstance(keys, tuple):
             self.wrong((*at, *keys[0]), keys[1])
             return
-        place = self.place((*at, "factory" if "factory" in data else "like"), at)
+        source = next((key for key in ("factory", "artifact", "like") if key in data), "factory")
+        place = self.place((*at, source), at)
         declared = declared_model(at[-1], keys, place)
         if isinstance(declared, DeclaredModel):
             self.declared.append(declared)
@@ -154,6 +155,10 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.wrong(at, f"is a table of modules, not {_shown(data)}")
             return ()
+        for pattern, entry in data.items():
+            for metric in entry if isinstance(entry, Mapping) else ():
+                if metric in METRICS and not METRICS[metric].has_parts:
+                    self.wrong((*at, pattern, metric), "is of the whole model, and of no part of it")
         return tuple(
             structs.replace(self.rules((*at, pattern), entry), module=pattern) for pattern, entry in data.items()
         )
@@ -185,7 +190,7 @@ class _Reader:
     def rise_of_all(self, at: Keys, data: Mapping[str, object], rules: Rules) -> None:
         """Read ``growth`` and ``floor`` beside the metrics of a table, which are for all of them."""
         before = len(self.mistakes)
-        for metric in METRICS:
+        for metric in (name for name, known in METRICS.items() if not known.is_of_file):
             if "growth" in data and len(self.mistakes) == before:
                 self.growth((*at, "growth"), metric, data["growth"], rules)
             if "floor" in data and len(self.mistakes) == before:

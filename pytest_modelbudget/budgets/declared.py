@@ -11,11 +11,12 @@ from pytest_modelbudget.budgets.errors import MalformedLimit
 from pytest_modelbudget.budgets.limits import shortened
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.scaling import Exponent, parse_exponent
-from pytest_modelbudget.factories import is_name_of_object, named_in
+from pytest_modelbudget.factories import ARTIFACTS, is_name_of_object, named_in
 from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
-DECLARING = ("factory", "like", "positional", "arguments", "inputs", "method", "train", "dtype", "backward", "scaling")
+_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks")
+DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
 _GLOB = frozenset("*?[")
@@ -27,19 +28,22 @@ Mistake = tuple[tuple[str, ...], str]
 class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     """How the model of one entry is built, by calling the ``factory`` ``module:attribute``, and how it is called.
 
+    In place of a factory it may have an ``artifact``, a file below the folder of the table.
     ``inputs`` are as the table writes them, for ``parse_inputs``, and ``train`` is None where the model's mode follows
     from what is run.
     """
 
     name: str
-    factory: str
     place: Place
+    factory: str = ""
+    artifact: str = ""
     positional: tuple[Any, ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     inputs: Any = None
     method: str = "forward"
     train: bool | None = None
     dtype: str | None = None
+    ranks: int | None = None
     backward: bool = False
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
@@ -53,13 +57,15 @@ def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object]
         entry = models.get(like) if isinstance(like, str) else None
         if like in seen:
             return ("like",), f"goes in a circle: {' is like '.join([*seen, str(like)])}"
-        if not isinstance(entry, Mapping) or (seen and not {"factory", "like"} & entry.keys()):
+        if not isinstance(entry, Mapping) or (seen and not {"factory", "artifact", "like"} & entry.keys()):
             meant = nearest(str(like), tuple(models)) if entry is None else None
             hint = f"; did you mean {meant}?" if meant else ""
             return ("like",), f"is the name of another entry that declares a model, not {shortened(like)}{hint}"
         seen.append(str(like))
         own = {key: value for key, value in entry.items() if key in DECLARING}
         merged, inherited = keys.get("arguments"), own.get("arguments")
+        if "artifact" in keys:
+            own = {key: value for key, value in own.items() if key not in _OF_FACTORY}
         keys = {**own, **keys}
         if isinstance(merged, Mapping) and isinstance(inherited, Mapping):
             keys["arguments"] = {**inherited, **merged}
@@ -83,7 +89,7 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
         return mistakes
     given: dict[str, Any] = {**data, "scaling": scaling}
     given["positional"] = tuple(given.get("positional", ()))
-    return DeclaredModel(name, place=place, **given)
+    return DeclaredModel(name, place, **given)
 
 
 def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[str, Exponent], list[Mistake]]:
@@ -105,14 +111,11 @@ def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[st
 
 
 def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
-    factory, method, dtype = data.get("factory"), data.get("method", "forward"), data.get("dtype", FLOATS[0])
-    if factory is None:
-        for key in data:
-            yield (key,), 'needs a factory beside it, as in factory = "acme.models:ResNet50"'
-    elif not is_name_of_object(factory):
-        yield ("factory",), _no_name(factory)
-    elif _GLOB.intersection(name):
-        yield ("factory",), "declares one model, and this entry is a pattern: give it a name of its own"
+    yield from _mistakes_in_artifact(data) if "artifact" in data else _mistakes_in_factory(data)
+    if _GLOB.intersection(name):
+        key = "artifact" if "artifact" in data else "factory"
+        yield (key,), "declares one model, and this entry is a pattern: give it a name of its own"
+    method, dtype = data.get("method", "forward"), data.get("dtype", FLOATS[0])
     if not isinstance(method, str) or not method.isidentifier():
         yield ("method",), f'is the name of a method, as in "training_step", not {shortened(method)}'
     for key in ("train", "backward"):
@@ -120,9 +123,35 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
             yield (key,), f"is true or false, not {shortened(data[key])}"
     if data.get("backward") is True and "inputs" not in data:
         yield ("backward",), "needs inputs"
+    ranks = data.get("ranks", 1)
+    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
+        yield ("ranks",), f"is how many ranks there are, as in 2, not {shortened(ranks)}"
     if dtype not in FLOATS:
         yield ("dtype",), f"is one of {', '.join(FLOATS)}, not {shortened(dtype)}"
     yield from _mistakes_in_call((), data)
+
+
+def _mistakes_in_factory(data: Mapping[str, object]) -> Iterator[Mistake]:
+    factory = data.get("factory")
+    if factory is None:
+        for key in data:
+            yield (key,), 'needs a factory beside it, as in factory = "acme.models:ResNet50"'
+    elif not is_name_of_object(factory):
+        yield ("factory",), _no_name(factory)
+
+
+def _mistakes_in_artifact(data: Mapping[str, object]) -> Iterator[Mistake]:
+    artifact = data["artifact"]
+    if not isinstance(artifact, str) or not artifact.endswith(ARTIFACTS):
+        yield (
+            ("artifact",),
+            f'is the path of a file, as in "build/net.pt2" or "net.safetensors", not {shortened(artifact)}',
+        )
+    for key in _OF_FACTORY:
+        if key in data:
+            yield (key,), "belongs to a factory, and this entry has an artifact"
+    if "inputs" in data and isinstance(artifact, str) and not artifact.endswith(ARTIFACTS[:1]):
+        yield ("inputs",), "are for what can be run, and a file of weights cannot"
 
 
 def _mistakes_in_call(at: tuple[str, ...], call: Mapping[str, object]) -> Iterator[Mistake]:

@@ -15,6 +15,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.scaling import Exponent, scaling_of
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Severity, Verdict
 from pytest_modelbudget.measurement import Costs, Measurement, Mode
+from pytest_modelbudget.metrics import METRICS
 
 
 class BudgetExceeded(AssertionError):  # noqa: N818 - the public name of the failure says what happened
@@ -61,6 +62,7 @@ def judge(
         budget.message,
         baseline=known,
         mode=measurement.mode,
+        ranks=measurement.ranks,
         mode_before=None if baseline is None else baseline.mode,
     )
     parts, unmatched = checks_of_parts(measurement, budget.parts, (baseline or Baseline()).modules)
@@ -106,7 +108,8 @@ def _rank(problem: Problem) -> tuple[int, int]:
 def _checks(measurement: Measurement, budget: Budget, baseline: Baseline) -> Iterator[Check]:
     for metric, value in measurement.values().items():
         limit, warn = budget.limits.get(metric), budget.warns.get(metric)
-        before = None if value is None else baseline.before.get(metric)
+        is_kept = not METRICS[metric].is_of_file or budget.growths.get(metric) is not None
+        before = baseline.before.get(metric) if value is not None and is_kept else None
         growth = None if before is None else budget.growths.get(metric, _NO_GROWTH)
         allowed = None if before is None or growth is None else growth.allowed(before, budget.floors.get(metric))
         if value is not None or limit or warn:

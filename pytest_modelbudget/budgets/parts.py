@@ -20,14 +20,12 @@ def checks_of_parts(
     problems: list[Problem] = []
     modules = [*measurement.modules.walk()]
     for pattern, budget in budgets.items():
-        found = [
-            one for one in measurement.modules.walk() if any(matches(n, pattern) for n in (one.name, *one.aliases))
-        ]
+        found = [module for module in modules if any(matches(n, pattern) for n in (module.name, *module.aliases))]
         for module in found:
-            checks += _checks_of_module(module, budget, before.get(module.name), _is_told(measurement, module))
+            checks += _checks_of_module(module, budget, before.get(module.name), _owns_its_costs(measurement, module))
         if not found:
             places = [limit.place for limit in (*budget.limits.values(), *budget.warns.values())]
-            names = [one.name for one in modules if one.name]
+            names = [module.name for module in modules if module.name]
             nearest = tuple(get_close_matches(pattern, names, 3))
             problems.append(Problem("no_module", "error", next(iter(places), None), module=pattern, nearest=nearest))
     return tuple(checks), problems
@@ -36,20 +34,22 @@ def checks_of_parts(
 def matches(name: str, pattern: str) -> bool:
     """Return whether a qualified name is what ``pattern`` says; ``*`` is any part of a name between two dots."""
     names, patterns = name.split("."), pattern.split(".")
-    alike = len(names) == len(patterns) and bool(name) == bool(pattern)
-    return alike and all(map(fnmatchcase, names, patterns))
+    same_depth = len(names) == len(patterns) and bool(name) == bool(pattern)
+    return same_depth and all(map(fnmatchcase, names, patterns))
 
 
-def _is_told(measurement: Measurement, module: ModuleCost) -> bool:
+def _owns_its_costs(measurement: Measurement, module: ModuleCost) -> bool:
     """Return whether all that a part runs is known to be its own: a scripted module above may run some of it."""
     scripted = {operator.module for operator in measurement.unplaced}
-    return not any(one != module.name and f"{module.name}.".startswith(one and f"{one}.") for one in scripted)
+    return not any(name != module.name and f"{module.name}.".startswith(name and f"{name}.") for name in scripted)
 
 
-def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_told: bool) -> Iterator[Check]:
+def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, is_own: bool) -> Iterator[Check]:
     for metric in METRICS:
+        if not METRICS[metric].has_parts:
+            continue
         limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
-        value = getattr(module.total, metric) if is_told or METRICS[metric].needs == "weights" else None
+        value = getattr(module.total, metric) if is_own or not METRICS[metric].runs else None
         known = None if before is None or value is None else getattr(before, metric)
         growth = growth if known is not None else None
         allowed = None if growth is None or known is None else growth.allowed(known, budget.floors.get(metric))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.errors import BudgetError, MalformedLimit
 from pytest_modelbudget.budgets.growth import Growth
@@ -45,6 +46,20 @@ class Rules(Struct, frozen=True, omit_defaults=True):
     message: str | None = None
     module: str | None = None
     parts: tuple[Rules, ...] = ()
+
+    def without(self, metrics: Collection[str]) -> Rules:
+        """Return these rules without what they say of some metrics."""
+
+        def kept(rules: Mapping[str, Any]) -> dict[str, Any]:
+            return {metric: rule for metric, rule in rules.items() if metric not in metrics}
+
+        return structs.replace(
+            self,
+            limits=kept(self.limits),
+            warns=kept(self.warns),
+            growths=kept(self.growths),
+            floors=kept(self.floors),
+        )
 
     def selects(self, *names: str) -> bool:
         """Return whether these rules are for the model of any of these names."""
@@ -88,6 +103,9 @@ def _rules(values: Mapping[str, object], place: Place, *, also: tuple[str, ...],
         if key not in METRICS:
             raise BudgetError(f"{key}= at {place}: no such metric. {_suggestion(key, also)}")
     limits = {key: None if value is None else _limit(key, value, place) for key, value in values.items()}
+    whole = [key for key in limits if not METRICS[key].has_parts]
+    if selected.get("module") is not None and whole:
+        raise BudgetError(f"{whole[0]}= at {place}: is of the whole model, and of no part of it")
     lifted = [key for key, limit in limits.items() if limit is None]
     return Rules(
         limits,

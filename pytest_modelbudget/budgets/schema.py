@@ -69,6 +69,7 @@ _DECLARING = {
     "factory": Annotated[
         str, Meta(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$", examples=["acme.models:Net"])
     ],
+    "artifact": Annotated[str, Meta(pattern=r"\.(pt2|safetensors|safetensors\.index\.json)$", examples=["net.pt2"])],
     "like": str,
     "positional": list[Any],
     "arguments": dict[str, Any],
@@ -76,6 +77,7 @@ _DECLARING = {
     "method": Annotated[str, Meta(pattern=rf"^{_NAME}$")],
     "train": bool,
     "dtype": Literal[FLOATS],
+    "ranks": Annotated[int, Meta(ge=1)],
     "backward": bool,
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }

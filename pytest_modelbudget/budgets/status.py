@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,7 +12,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.verdicts import Check, Problem, Scaling, Verdict
 from pytest_modelbudget.measurement import human, percent, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.names import pattern
+from pytest_modelbudget.names import natural, pattern
 
 Level = Literal["error", "warning", "good", "plain"]
 """How good a status is: it fails, it warns, it is within its budget, or nobody set one."""
@@ -72,7 +71,7 @@ class Finding:
     def module(self) -> str | None:
         """The names of the modules that are meant as one, or ``None`` for the model."""
         names = [check.module for check in self.checks if check.module is not None]
-        return pattern(sorted(names, key=_natural)) if names else None
+        return pattern(sorted(names, key=natural)) if names else None
 
     @property
     def part(self) -> str:
@@ -106,7 +105,7 @@ class Finding:
         return self.before is not None and self.value is not None and self.value != self.before
 
     @property
-    def tells(self) -> bool:
+    def is_notable(self) -> bool:
         """Whether there is something to say of the metric: it is limited, or it moved by itself."""
         return bool(self.limit or self.worst.warn) or (self.moved and not self.is_echo)
 
@@ -154,7 +153,10 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
     """Return what was found of each metric, the worst first; limits that one rule sets for modules are one."""
     groups: dict[Hashable, list[Check]] = {}
     for check in (*verdict.checks, *verdict.parts):
-        rule = (check.metric, *(one and (one.text, str(one.place)) for one in (check.limit, check.warn, check.growth)))
+        rule = (
+            check.metric,
+            *(limit and (limit.text, str(limit.place)) for limit in (check.limit, check.warn, check.growth)),
+        )
         groups.setdefault(check.metric if check.module is None else rule, []).append(check)
     before = {check.metric: check.before for check in verdict.checks}
     limited = {check.metric for check in verdict.checks if check.limit or check.warn}
@@ -176,7 +178,7 @@ def findings(verdict: Verdict) -> tuple[Finding, ...]:
                 worst.subject in over,
                 worst.subject in grown,
                 worst.module is None and worst.metric in following,
-                bool(verdict.unknown) and METRICS[worst.metric].needs != "weights",
+                bool(verdict.unknown) and METRICS[worst.metric].runs,
             )
         )
     return tuple(sorted(found, key=_badness))
@@ -196,8 +198,8 @@ def status(verdict: Verdict, *, excused: bool = False) -> Status:
 
 
 def _excess(verdict: Verdict, *, excused: bool) -> Status:
-    found = [one for one in findings(verdict) if (one.over or one.grown) and not (one.is_echo and not one.over)]
-    over, grown = [one for one in found if one.over], [one for one in found if not one.over]
+    found = [finding for finding in findings(verdict) if finding.over or (finding.grown and not finding.is_echo)]
+    over, grown = [finding for finding in found if finding.over], [finding for finding in found if not finding.over]
     text = ", ".join(f"{word} {_listed(some)}" for word, some in (("OVER", over), ("GREW", grown)) if some)
     if excused:
         return Status("expected", "warning", f"xfail: {text.replace('OVER', 'over').replace('GREW', 'grew')}")
@@ -205,7 +207,7 @@ def _excess(verdict: Verdict, *, excused: bool) -> Status:
 
 
 def _listed(found: list[Finding]) -> str:
-    named = [f"{one.label} {_by_how_much(one)}" for one in found[:_NAMED]]
+    named = [f"{finding.label} {_by_how_much(finding)}" for finding in found[:_NAMED]]
     return ", ".join([*named, *([f"{len(found) - _NAMED} more"] if len(found) > _NAMED else [])])
 
 
@@ -230,7 +232,9 @@ def _problem(problem: Problem, verdict: Verdict) -> Iterator[str]:
     elif problem.kind == "steeper" and problem.scaling is not None:
         yield f"too steep: {exponent(problem.scaling)}"
     elif problem.kind == "not_measured":
-        missing = dict.fromkeys(METRICS[one.metric].label for one in verdict.problems if one.kind == "not_measured")
+        missing = dict.fromkeys(
+            METRICS[problem.metric].label for problem in verdict.problems if problem.kind == "not_measured"
+        )
         yield f"not measured: {', '.join(missing)}"
     elif problem.kind == "no_module":
         yield f'no module matches "{problem.module}"'
@@ -254,13 +258,15 @@ def _fine(verdict: Verdict) -> Status:
     if not verdict.budgeted:
         return Status("unbudgeted", "plain", "new" if is_new(verdict) else "no budget")
     found = findings(verdict)
-    rooms = [one for one in found if one.left]
+    rooms = [finding for finding in found if finding.left]
     parts = [f"{rooms[0].left} ({rooms[0].label})"] if rooms else []
-    moved = [one for one in found if one.moved and not one.is_echo]
+    moved = [finding for finding in found if finding.moved and not finding.is_echo]
     if verdict.mode_before:
         parts.append(in_modes(verdict.mode_before, verdict.mode))
-    moved.sort(key=lambda one: -abs((one.value or 0) - (one.before or 0)) / (one.before or 1))
-    parts += [f"{one.label} {signed_percent(one.before or 0, one.value or 0)}" for one in moved[:_NAMED]]
+    moved.sort(key=lambda finding: -abs((finding.value or 0) - (finding.before or 0)) / (finding.before or 1))
+    parts += [
+        f"{finding.label} {signed_percent(finding.before or 0, finding.value or 0)}" for finding in moved[:_NAMED]
+    ]
     return Status("within", "good", ", ".join(["ok", *parts, *(["new"] if is_new(verdict) else [])]))
 
 
@@ -316,18 +322,14 @@ def _excess_of_check(check: Check) -> float:
     """Return the value in relation to the strictest of what it is held against; above 1 it is too much."""
     if check.value is None:
         return float("inf")
-    allowed = [one for one in (check.limit.value if check.limit else None, check.allowed) if one is not None]
-    ratios = [check.value / one if one else float(1 + check.value) for one in allowed]
+    allowed = [value for value in (check.limit.value if check.limit else None, check.allowed) if value is not None]
+    ratios = [check.value / value if value else float(1 + check.value) for value in allowed]
     return max(ratios, default=0.0)
 
 
 def _badness(finding: Finding) -> tuple[bool, bool, bool, float]:
     above, value = finding.above, finding.value or 0
     return not finding.over, not finding.grown, not finding.warned, -(value / above if above else float(value))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def place_of(finding: Finding) -> Place | None:

@@ -102,7 +102,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     ``checks`` has every metric that was measured or limited, ``parts`` what is limited of its modules, and ``problems``
     the errors before the warnings. ``message`` is the project's note on its budget. ``baseline`` tells whether the
     project has a baseline, and this model in it. ``mode`` is that in which the model ran, and ``mode_before`` that of
-    the baseline, where it is another and the model costs another amount: such costs are not compared.
+    the baseline, where it is another and the model costs another amount: such costs are not compared. With ``ranks``
+    the model is rank 0 of so many.
     """
 
     model: str
@@ -116,6 +117,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     scaling: tuple[Scaling, ...] = ()
     mode: Mode | None = None
     mode_before: Mode | None = None
+    ranks: int | None = None
 
     @property
     def name(self) -> str:

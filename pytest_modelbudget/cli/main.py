@@ -119,7 +119,9 @@ def _add_measuring(commands: Any) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add what says which models are built and how they are called, as the keys of an entry do."""
-    parser.add_argument("factories", metavar="MODULE:FACTORY", nargs="+", help="as in acme.models:ResNet50")
+    parser.add_argument(
+        "factories", metavar="MODULE:FACTORY", nargs="+", help="acme.models:ResNet50, or a .pt2 or .safetensors file"
+    )
     parser.add_argument(
         "--inputs",
         action="extend",
@@ -144,6 +146,9 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
     parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
+    parser.add_argument(
+        "--ranks", type=int, metavar="N", help="of a factory that shards its model: measure rank 0 of N"
+    )
     parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
     parser.add_argument("--backward", action="store_true", help="measure training MACs and FLOPs too")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")

@@ -15,7 +15,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from pytest_modelbudget.cli.sources import SourceError, write
-from pytest_modelbudget.factories import FactoryError, builder, example_inputs, is_name_of_object
+from pytest_modelbudget.factories import ARTIFACTS, FactoryError, builder, example_inputs, is_name_of_object
 from pytest_modelbudget.measurement import Measurement, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
 from pytest_modelbudget.reports.wording import counted
@@ -81,7 +81,7 @@ def _models(options: Namespace) -> list[_Model]:
     """Return the models of the command line: one for each factory, or for each ``--name`` of a single factory."""
     factories, variants = options.factories, options.variants
     for factory in factories:
-        if not is_name_of_object(factory):
+        if not is_name_of_object(factory) and not factory.endswith(ARTIFACTS):
             raise SourceError(f'{factory}: a factory is "module:attribute", as in acme.models:ResNet50')
     if len(factories) > 1 and variants and len(variants) != len(factories):
         raise SourceError(
@@ -99,6 +99,8 @@ def _models(options: Namespace) -> list[_Model]:
 
 def _default_name(factory: str, positional: Sequence[Any], arguments: Mapping[str, Any]) -> str:
     """Return a name for what a factory builds: the factory's own, unless it only says that it builds something."""
+    if factory.endswith(ARTIFACTS):
+        return Path(factory).name.partition(".")[0]
     module, _, attribute = factory.partition(":")
     *owner, name = attribute.split(".")
     if not _SAYS_NOTHING.fullmatch(name):
@@ -117,7 +119,9 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
     inputs = _inputs(options.inputs)
     given: dict[str, Any] = {"inputs": inputs}
     try:
-        build = builder(model.factory, [*map(_value, options.positional)], model.arguments, Path.cwd())
+        build: Any = Path(model.factory)
+        if not model.factory.endswith(ARTIFACTS):
+            build = builder(model.factory, [*map(_value, options.positional)], model.arguments, Path.cwd())
         if inputs is not None and inputs.function:
             args, kwargs = example_inputs(inputs.function, Path.cwd())
             given = {"args": args, "kwargs": kwargs}
@@ -128,6 +132,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             name=model.name,
             train=options.train or None,
             dtype=options.dtype,
+            ranks=options.ranks,
             backward=options.backward,
         )
     except FactoryError as error:
@@ -208,11 +213,11 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
         if own:
             yield "arguments", own
         return
-    yield "factory", model.factory
+    yield "artifact" if model.factory.endswith(ARTIFACTS) else "factory", model.factory
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
     given |= {"method": options.method if options.method != "forward" else None}
-    given |= {"train": options.train, "dtype": options.dtype, "backward": options.backward}
+    given |= {"train": options.train, "dtype": options.dtype, "ranks": options.ranks, "backward": options.backward}
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 

@@ -10,7 +10,7 @@ _KINDS: tuple[Any, ...] = (OrderedDict, dict, list, tuple, set, frozenset, deque
 
 def builtin_kind(kind: type) -> Any:
     """Return the built-in container that a class is, or derives from, or None."""
-    return next((one for one in _KINDS if issubclass(kind, one)), None)
+    return next((container for container in _KINDS if issubclass(kind, container)), None)
 
 
 def items_in(value: Any) -> list[Any] | None:

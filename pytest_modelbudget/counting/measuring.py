@@ -7,15 +7,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
 from torch import nn
+from torch.export import ExportedProgram
 
+from pytest_modelbudget.counting.artifacts.opening import is_file_of_weights, measured_weights, program_of
 from pytest_modelbudget.counting.asking import inputs as asking
 from pytest_modelbudget.counting.asking.input_tensors import Inputs as CallInputs
 from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import is_interrupt
+from pytest_modelbudget.counting.real_run.collectives import be_rank_0
 from pytest_modelbudget.counting.real_run.measuring import measure_for_real, obstacle_to_real_run
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
@@ -55,7 +60,7 @@ def force_real_run() -> Iterator[None]:
 
 
 def measure(
-    model: nn.Module | Callable[[], nn.Module],
+    model: nn.Module | Callable[[], nn.Module] | ExportedProgram | Path,
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -65,6 +70,7 @@ def measure(
     train: bool | None = None,
     dtype: Any = None,
     backward: bool = False,
+    ranks: int | None = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
 ) -> Measurement:
@@ -73,7 +79,10 @@ def measure(
     Nothing is computed where shapes suffice, and nothing changes: model, inputs, random numbers and torch itself.
 
     :param model: a module, or a callable without required arguments that returns one. A callable is built without
-        allocating or initialising its weights.
+        allocating or initialising its weights. Also an exported program, or the ``pathlib.Path`` of a ``.pt2`` file
+        that holds one, which is loaded (only load files that you built: loading runs what is in them); without inputs
+        it takes those with which it was exported. Of the ``Path`` of a ``.safetensors`` file, or of the index of its
+        shards, the header is read: params are all elements of the file, which cannot tell buffers from parameters.
     :param args: the positional inputs. A tuple is unpacked, anything else is one input.
     :param kwargs: the keyword inputs.
     :param inputs: instead of both, the shape of the input with its batch dimension, ``(1, 3, 224, 224)``, a spec such
@@ -89,6 +98,9 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
+    :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
+        is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
+        measurement, without a launcher, and destroyed after it; the model runs on data.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
     :param input_size: the older name of ``inputs``.
     :return: exact integers. Without any inputs only params, trainable params and weight bytes.
@@ -99,19 +111,75 @@ def measure(
     An exception of the model is raised unchanged, with a note; time limits and interrupts pass through at once.
     """
     __tracebackhide__ = True
+    return measure_also(
+        False,
+        model,
+        args,
+        kwargs,
+        inputs=inputs,
+        method=method,
+        name=name,
+        train=train,
+        dtype=dtype,
+        backward=backward,
+        ranks=ranks,
+        flops_per_mac=flops_per_mac,
+        input_size=input_size,
+    )
+
+
+def measure_also(
+    safetensors_bytes: bool,
+    model: Any,
+    args: Any = (),
+    kwargs: Any = None,
+    *,
+    inputs: Any = None,
+    name: Any = None,
+    dtype: Any = None,
+    ranks: Any = None,
+    input_size: Any = None,
+    **how: Any,
+) -> Measurement:
+    """Measure as :func:`measure` does, and perhaps ``safetensors_bytes``, for which the model's state is read."""
+    __tracebackhide__ = True
+    called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
+    given, sized = _given(args, kwargs, inputs, input_size)
+    if isinstance(model, Path) and is_file_of_weights(model):
+        if given is not None or sized is not None:
+            raise TypeError(f"{model}: holds weights, and nothing that could be run: give no inputs")
+        return measured_weights(model, called, scale)
+    program = program_of(model)
+    if program is not None:
+        model, called = program.module, called or program.name
+        given = program.inputs if given is None and sized is None else given
     task = Task(
         asking.check_model(model),
-        *_given(args, kwargs, inputs, input_size),
-        method=asking.check_method(method),
-        name=asking.check_name(name),
-        train=asking.check_train(train),
+        given,
+        sized,
+        method=asking.check_method(how.pop("method", "forward")),
+        name=called,
+        train=asking.check_train(how.pop("train", None)),
         dtype=asking.check_dtype(dtype, model),
-        backward=backward,
-        flops_per_mac=asking.check_convention(flops_per_mac),
+        flops_per_mac=scale,
+        saves=safetensors_bytes,
+        ranks=asking.check_ranks(ranks, model),
+        **how,
     )
+    found = _found(task)
+    return found if program is None else replace(found, file_bytes=program.file_bytes)
+
+
+def _found(task: Task) -> Measurement:
+    __tracebackhide__ = True
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
-    return outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+    found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+    if task.ranks is not None:
+        found = replace(found, ranks=task.ranks)
+        if found.run is not None:
+            found = replace(found, comm_bytes=sum(one.nbytes for one in found.collectives))
+    return replace(found, safetensors_bytes=task.safetensors_bytes) if task.saves else found
 
 
 def _given(args: Any, kwargs: Any, inputs: Any, input_size: Any) -> tuple[CallInputs | None, Inputs | None]:
@@ -130,6 +198,8 @@ def _measured_alone(task: Task) -> Measurement | Exception:
     changes = Changes()
     with _one_at_a_time, unseen_by_function_modes():
         try:
+            if task.ranks is not None:
+                be_rank_0(changes, task.ranks)
             if dispatch_mode_stack_length():
                 changes.enter(disable_current_modes())
             return _measure(task, changes)
@@ -156,7 +226,7 @@ def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     An exception of the model itself is returned.
     """
     __tracebackhide__ = True
-    outcome = None if _real_run_only.get() else measure_by_shapes(task, changes)
+    outcome = None if _real_run_only.get() or task.ranks is not None else measure_by_shapes(task, changes)
     if isinstance(outcome, Measurement):
         return outcome
     obstacle = obstacle_to_real_run(task)

@@ -135,6 +135,13 @@ OPTIONAL = (
         "weights that a forward swaps keep the shapes they had",
         "nothing: none can be swapped",
     ),
+    *each(
+        "there is no rank without the others",
+        "torch._C._distributed_c10d.FakeWork",
+        "torch.ops._c10d_functional",
+        "torch.testing._internal.distributed.fake_pg.FakeStore",
+        instead="an error where ranks are asked for",
+    ),
     PrivateName("torch._subclasses.fake_tensor", "operators without a meta kernel have no shapes", "a real run"),
     PrivateName("torch._dynamo", "compiled modules cannot exist", "nothing is switched to eager"),
     PrivateName(

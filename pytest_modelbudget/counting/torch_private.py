@@ -120,6 +120,36 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
     return out
 
 
+# -- process groups ----------------------------------------------------------------------------------------------------
+
+_FAKE_STORE = "torch.testing._internal.distributed.fake_pg.FakeStore"
+_FAKE_WORK = "torch._C._distributed_c10d.FakeWork"
+
+
+COLLECTIVES = frozenset(("c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor"))
+"""The namespaces of collectives."""
+
+
+def is_wrapped_by_autograd(func: Any) -> bool:
+    """Return whether an operator is a collective that calls the collective itself, with a backward."""
+    return bool(func.namespace == "_c10d_functional_autograd")
+
+
+def collective_itself(func: Any) -> Any:
+    """Return what a collective with a backward calls."""
+    return getattr(torch.ops._c10d_functional, overload_packet_of(func).__name__)
+
+
+def new_fake_store() -> Any:
+    """Return a store for a process group without other ranks; importing it registers the backend ``fake``."""
+    return look_up(_FAKE_STORE)()
+
+
+def completed_work() -> Any:
+    """Return the handle of a collective that is done, as its operator returns it."""
+    return look_up(_FAKE_WORK)().boxed()
+
+
 # -- dispatch modes and autograd ---------------------------------------------------------------------------------------
 
 _MODES = "torch.utils._python_dispatch"

@@ -23,40 +23,40 @@ _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 
 def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     """Return the models that differ, where they changed, and how many are the same."""
-    told = [one for one in comparisons if one.kind != "same"]
-    rows = [(one.label, *(_cell(one, metric) for metric in _COLUMNS)) for one in told]
+    different = [comparison for comparison in comparisons if comparison.kind != "same"]
+    rows = [(comparison.label, *(_cell(comparison, metric) for metric in _COLUMNS)) for comparison in different]
     headings = ("model", *(METRICS[metric].label for metric in _COLUMNS))
     texts = tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines() if rows else []
     room = max(map(width_of, texts), default=0)
-    statuses = [("status", ""), *((one.kind, _COLOURS[one.kind]) for one in told)]
+    statuses = [("status", ""), *((comparison.kind, _COLOURS[comparison.kind]) for comparison in different)]
     lines = [Line(ljust(text, room) + GAP, *status) for text, status in zip(texts, statuses, strict=False)]
-    for one in told:
-        reasons = [*filter(None, [one.other_mode]), *why(one.causes)]
-        lines += map(Line, ["", one.label, *(f"  {reason}" for reason in reasons)] if reasons else ())
-    same = len(comparisons) - len(told)
-    if same or not told:
-        lines += map(Line, [*([""] if told else []), f"{counted(same, 'model')} unchanged"])
+    for comparison in different:
+        reasons = [*filter(None, [comparison.other_mode]), *why(comparison.causes)]
+        lines += map(Line, ["", comparison.label, *(f"  {reason}" for reason in reasons)] if reasons else ())
+    same = len(comparisons) - len(different)
+    if same or not different:
+        lines += map(Line, [*([""] if different else []), f"{counted(same, 'model')} unchanged"])
     return lines
 
 
 def side_by_side(found: Sequence[Measurement]) -> str:
     """Return measurements as a table of Markdown, each with its inputs and every metric that was measured."""
-    metrics = [metric for metric in METRICS if any(getattr(one, metric) is not None for one in found)]
+    metrics = [metric for metric in METRICS if any(getattr(measured, metric) is not None for measured in found)]
     words = words_for_inputs(found)
     rows = [
         (
-            escaped(one.name),
-            ", ".join(filter(None, [words[one.name, one.inputs], one.mode])),
-            *(human(getattr(one, metric), metric) for metric in metrics),
+            escaped(measured.name),
+            ", ".join(filter(None, [words[measured.name, measured.inputs], measured.mode])),
+            *(human(getattr(measured, metric), metric) for metric in metrics),
         )
-        for one in found
+        for measured in found
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))
     return tabulate(rows, headings, tablefmt="pipe", disable_numparse=True)
 
 
-def _cell(one: Comparison, metric: str) -> str:
-    before, after = one.before.get(metric), one.after.get(metric)
+def _cell(comparison: Comparison, metric: str) -> str:
+    before, after = comparison.before.get(metric), comparison.after.get(metric)
     if before is None or after is None or before == after:
         return human(before if after is None else after, metric)
     return f"{human(before, metric)} -> {human(after, metric)} ({signed_percent(before, after)})"

@@ -66,9 +66,9 @@ def faults_of_run(run: Run) -> Iterator[Fault]:
 
 
 def _failed_tests(run: Run) -> Iterator[Fault]:
-    for one in run.failed:
-        said = f"{one.test} failed by itself: {one.error}" if one.by_itself else f"{one.test}: {one.error}"
-        yield Fault("failed", one.test, _file(one.test), said)
+    for failed in run.failed:
+        how = " failed by itself" if failed.by_itself else ""
+        yield Fault("failed", failed.test, _file(failed.test), f"{failed.test}{how}: {failed.error}")
 
 
 def _file(test: str) -> Place:

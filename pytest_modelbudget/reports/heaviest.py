@@ -25,8 +25,8 @@ class Part(NamedTuple):
 
 def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator[Part]:
     """Yield the heaviest modules of ``root`` for each metric; what is the same for several metrics is said once."""
-    told: dict[tuple[tuple[str, ...], ...], Part] = {}
-    for metric in metrics:
+    parts: dict[tuple[tuple[str, ...], ...], Part] = {}
+    for metric in (metric for metric in metrics if METRICS[metric].has_parts):
         total = getattr(root.total, metric) or 0
         shown, left = _most_of(heaviest(root, metric))
         costs = in_one_unit([group.cost for group in shown], metric)
@@ -35,9 +35,9 @@ def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator
         ]
         number, cost = sum(len(group.names) for group in left), sum(group.cost for group in left)
         rest = f"+ {counted(number, 'more module')} with {percent(cost, total)}" if left else ""
-        alike = tuple((*row[:3], row[4]) for row in rows)
-        told.setdefault(alike, Part([], rows, rest)).metrics.append(metric)
-    return (part for part in told.values() if part.rows)
+        shown_of_each = tuple((*row[:3], row[4]) for row in rows)
+        parts.setdefault(shown_of_each, Part([], rows, rest)).metrics.append(metric)
+    return (part for part in parts.values() if part.rows)
 
 
 def in_sentences(

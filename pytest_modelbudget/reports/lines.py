@@ -69,7 +69,7 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
     yield from to_accept(run, width)
     if run.shows_all:
         for declared, who in ((True, "its own item"), (False, "any test")):
-            missing = [_entry(one) for one in run.stale if one.declared is declared]
+            missing = [_entry(entry) for entry in run.stale if entry.declared is declared]
             if missing:
                 yield _line(f"Not measured by {who}: ", missing, "", width)
 

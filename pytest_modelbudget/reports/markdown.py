@@ -71,12 +71,12 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
     shown = [one for one in models if one.is_shown]
     quiet = [one for one in models if not one.is_shown]
     headings = ("model", "metric", "base" if base else "baseline", "here", "change", "limit", "verdict")
-    wrong = [f"- {escaped(fault.headline)}" for fault in faults(run)]
-    more = [f"- + {len(wrong) - _MOST_FAULTS} more"] if len(wrong) > _MOST_FAULTS else []
+    faulty = [f"- {escaped(fault.headline)}" for fault in faults(run)]
+    more = [f"- + {len(faulty) - _MOST_FAULTS} more"] if len(faulty) > _MOST_FAULTS else []
     reasons = [_reasons(one) for one in shown]
     for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
         parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(run, models, base)]
-        parts += [*wrong[:_MOST_FAULTS], *more, ""] if wrong else []
+        parts += [*faulty[:_MOST_FAULTS], *more, ""] if faulty else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
         parts += [*_names("more model", shown[kept:]), *_why(reasons[:kept])]
@@ -119,23 +119,23 @@ class _Model:
             grows = "no power law" if scaling.exponent is None else f"n^{scaling.exponent:.2f}"
             yield [name, METRICS[scaling.metric].label, "", grows, "", scaling.declared, "**too steep**"]
             name = ""
-        told = [found for found in one.findings if self._tells(found)]
-        if one.status.kind not in _SAID_BY_METRICS or not told:
+        notable = [found for found in one.findings if self._is_notable(found)]
+        if one.status.kind not in _SAID_BY_METRICS or not notable:
             text = f"**{escaped(one.status.text)}**" if one.fails else escaped(one.status.text)
             whole = [found for found in one.findings if found.metric in ("params", "macs") and not found.part]
             bounds = [found for found in whole if found.is_lower_bound]
-            about = told or bounds or whole
+            about = notable or bounds or whole
             for found in about if name else ():
                 yield [name, *self._numbers(found), text]
                 name = text = ""
-            told = []
+            notable = []
             if name:
                 yield [name, *[""] * 5, text]
-        for found in told:
+        for found in notable:
             yield [name, *self._numbers(found), self._verdict(found)]
             name = ""
 
-    def _tells(self, found: Finding) -> bool:
+    def _is_notable(self, found: Finding) -> bool:
         if self.against is None or found.module is not None:
             moved = found.moved and not found.is_echo
         else:
@@ -240,8 +240,8 @@ def _reasons(one: _Model) -> tuple[str, list[str]]:
 
 
 def _why(reasons: Sequence[tuple[str, list[str]]]) -> list[str]:
-    told = [f"- **{name}**: {'; '.join(texts)}" for name, texts in reasons if texts]
-    return ["**Why**", "", *told, ""] if told else []
+    lines = [f"- **{name}**: {'; '.join(texts)}" for name, texts in reasons if texts]
+    return ["**Why**", "", *lines, ""] if lines else []
 
 
 def _names(noun: str, models: Sequence[_Model]) -> list[str]:

@@ -12,7 +12,7 @@ from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
 from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.names import grouped
+from pytest_modelbudget.names import grouped, pattern, times, without_numbers
 from pytest_modelbudget.reports.changes import why
 from pytest_modelbudget.reports.heaviest import where_it_is
 from pytest_modelbudget.reports.hints import hints
@@ -29,7 +29,7 @@ from pytest_modelbudget.reports.wording import (
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
 from pytest_modelbudget.results.gathering import differing
-from pytest_modelbudget.results.standings import Standing, badness, standing, told_apart, words_for_inputs
+from pytest_modelbudget.results.standings import Standing, badness, distinct_names, standing, words_for_inputs
 
 Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
@@ -42,6 +42,8 @@ _WIDTH = 76
 """Columns: pytest puts "E   " before each line."""
 _HEADLINE = _WIDTH - len("BudgetExceeded: : ")
 
+_COLLECTIVES = 8
+"""How many modules with collectives are named."""
 _NO_OPERATORS = ("asyncio::", "concurrent::", "multiprocessing::", "python::", "threading::")
 """Where the names of what is no operator begin: other threads and processes, and results that have yet to run."""
 
@@ -53,7 +55,7 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
     """
     judged = [*judged]
     measured = [measurement for _, measurement, _ in judged]
-    names, inputs = told_apart(measured), words_for_inputs(measured)
+    names, inputs = distinct_names(measured), words_for_inputs(measured)
     found = [one for one in judged if one[0].errors]
     failed = [
         (standing(verdict, changed, name=names[key], inputs=inputs[key]), measurement)
@@ -140,19 +142,28 @@ def unmeasured_entry(stale: Stale) -> str:
     return f"no test measured a model called {stale.name}, which {place} limits{meant}\nMeasure it, {remedy}"
 
 
+def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
+    """Return why a metric that is limited was not measured, and what to do about it."""
+    unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
+    needs = METRICS[problem.metric].needs
+    if needs == "file":
+        return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
+    if needs == "ranks":
+        return "the model is no rank of several: give ranks, and inputs"
+    if needs != "saving" and measurement.macs is None:
+        return WITHOUT_INPUTS
+    if problem.module and unplaced:
+        whole = "limit the whole, or the model before it is scripted"
+        return f"a scripted graph does not tell which part runs {unplaced}: {whole}"
+    what = "saves nothing" if needs == "saving" else "runs no backward pass"
+    return f"observing {what}: use the model_budget fixture"
+
+
 def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> Iterator[str]:
     """Yield the lines of what one error says."""
     model = verdict.model
     if problem.kind == "not_measured":
-        unplaced = ", ".join(dict.fromkeys(one.name for one in measurement.unplaced))
-        remedy = (
-            WITHOUT_INPUTS
-            if measurement.macs is None
-            else f"a scripted graph does not tell which part runs {unplaced}: limit the whole, or the model before it"
-            " is scripted"
-            if problem.module and unplaced
-            else "observing runs no backward pass: use the model_budget fixture"
-        )
+        remedy = _how_to_measure(problem, measurement)
         yield f"{problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         yield in_words(problem, verdict)
@@ -255,6 +266,23 @@ def _heaviest(measurement: Measurement, excesses: Sequence[Finding], at: str) ->
         yield from _aligned(part.rows, indent=2)
         if part.rest:
             yield f"  {part.rest}"
+    if "comm_bytes" in metrics:
+        yield from _largest_collectives(measurement)
+
+
+def _largest_collectives(measurement: Measurement) -> Iterator[str]:
+    """Yield what a rank transfers, by kind and module; the same in layers that differ in numbers is one line."""
+    alike = grouped(measurement.collectives, lambda one: (one.kind, without_numbers(one.module)))
+    alike.sort(key=lambda group: -sum(one.nbytes for one in group))
+    yield "collectives:"
+    rows = []
+    for group in alike[:_COLLECTIVES]:
+        module = pattern([one.module for one in group]) or f"{measurement.name} itself"
+        calls, nbytes = sum(one.calls for one in group), sum(one.nbytes for one in group)
+        rows.append((group[0].kind, module, times(calls).strip(), human(nbytes, "comm_bytes")))
+    yield from _aligned(rows)
+    if len(alike) > _COLLECTIVES:
+        yield f"  + {len(alike) - _COLLECTIVES} more"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], indent: int = 2) -> Iterator[str]:

@@ -23,9 +23,9 @@ def numbers(metric: str, value: int | None, limit: Limit | None, before: int | N
     """
     if limit is None:
         return human(value, metric), "", "" if before is None else human(before, metric)
-    alike = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
-    shown = exactly if alike or limit.text == exactly(limit.value, metric) else human
-    text = exactly(limit.value, metric) if alike else limit.text
+    looks_equal = value not in (None, limit.value) and human(value, metric) == human(limit.value, metric)
+    shown = exactly if looks_equal or limit.text == exactly(limit.value, metric) else human
+    text = exactly(limit.value, metric) if looks_equal else limit.text
     if METRICS[metric].billions and text.endswith("B"):
         text = f"{text[:-1]}G"
     return shown(value, metric), text, "" if before is None else shown(before, metric)
@@ -61,18 +61,19 @@ def counted_how(run: Run, models: Sequence[Standing]) -> str:
 
 
 def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
-    """Return what the numbers of a measurement depend on: convention, inputs, the kind of run, and the mode."""
+    """Return what the numbers of a measurement depend on: convention, inputs, rank, the kind of run, and the mode."""
     return [
         convention(measurement.flops_per_mac),
         *([", ".join(map(str, measurement.inputs))] if measurement.inputs else []),
+        *([f"rank 0 of {measurement.ranks}"] if measurement.ranks else []),
         *([", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))] if measurement.run else []),
     ]
 
 
 def outside_of_modules(operators: Sequence[OperatorCost]) -> str:
     """Return what ran outside of any module: ``0.5 G MACs ran outside of modules``."""
-    macs = sum(one.macs for one in operators)
-    unknown = [one.name for one in operators if not one.macs]
+    macs = sum(operator.macs for operator in operators)
+    unknown = [operator.name for operator in operators if not operator.macs]
     parts = [f"{human(macs)} MACs"] if macs else []
     parts += [f"operators without a formula ({', '.join(unknown)})"] if unknown else []
     return f"{' and '.join(parts)} ran outside of modules"

@@ -60,6 +60,7 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, measurement: Measurement) -> LockedModel:
         """Return what is kept of a measurement."""
         metrics = {metric: value for metric, value in measurement.values().items() if value is not None}
+        # Which operators run depends on the machine, so they must not keep equal layers apart.
         modules = fold(structs.replace(measurement, operators=())).modules
         return cls(tuple(map(str, measurement.inputs)), metrics, tuple(to_lines(modules)), measurement.mode)
 
@@ -67,7 +68,9 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the measurement that was kept, without inputs and operators. Raises ValueError if it is none."""
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
-        return unfold(FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in))
+        found = FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in)
+        of_file = {metric: self.metrics.get(metric) for metric in needing("file", "saving", "ranks")}
+        return unfold(structs.replace(found, **of_file))
 
     @property
     def ran_in(self) -> Mode | None:
@@ -85,7 +88,9 @@ class Lock(Struct, frozen=True, forbid_unknown_fields=True):
     def find(self, measurement: Measurement) -> LockedModel | None:
         """Return what is kept for a measurement; one without inputs has the weights of any inputs."""
         inputs = tuple(map(str, measurement.inputs))
-        return next((one for one in self.models.get(measurement.name, ()) if one.inputs == inputs or not inputs), None)
+        return next(
+            (model for model in self.models.get(measurement.name, ()) if model.inputs == inputs or not inputs), None
+        )
 
     def identities(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return the name and the inputs of everything that is kept."""
@@ -207,7 +212,7 @@ def updated(lock: Lock, measured: Iterable[Measurement], *, lower: bool = False)
             continue
         if known is not None and not measurement.inputs and known.inputs:
             continue  # the weights alone do not take the place of a measurement that ran
-        kept = [one for one in models.get(measurement.name, ()) if one.inputs not in (new.inputs, ())]
+        kept = [model for model in models.get(measurement.name, ()) if model.inputs not in (new.inputs, ())]
         models[measurement.name] = [*kept, new]
     return structs.replace(lock, models={name: tuple(found) for name, found in models.items()})
 
@@ -219,7 +224,7 @@ def _is_lower(new: Mapping[str, int], known: Mapping[str, int]) -> bool:
 
 def pruned(lock: Lock, measured: Iterable[Measurement]) -> Lock:
     """Return ``lock`` with nothing in it but what was measured."""
-    kept = {(one.name, tuple(map(str, one.inputs))) for one in measured}
+    kept = {(measurement.name, tuple(map(str, measurement.inputs))) for measurement in measured}
     names = {name for name, inputs in kept if not inputs}
     models = {
         name: tuple(model for model in found if (name, model.inputs) in kept or name in names)

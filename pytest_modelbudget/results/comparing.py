@@ -51,14 +51,17 @@ class Comparison(Struct, frozen=True):
     @property
     def moved(self) -> list[str]:
         """The metrics that changed by themselves, the one that changed most first."""
-        told = {one.metric: abs(one.after - one.before) / (one.before or 1) for one in self.differences}
-        found = [metric for metric in told if metric not in echoes(self.before, self.after)]
-        return sorted(found, key=lambda metric: -told[metric])
+        relative = {
+            difference.metric: abs(difference.after - difference.before) / (difference.before or 1)
+            for difference in self.differences
+        }
+        found = [metric for metric in relative if metric not in echoes(self.before, self.after)]
+        return sorted(found, key=lambda metric: -relative[metric])
 
     @property
     def causes(self) -> tuple[Cause, ...]:
         """The modules behind that."""
-        return causes(one for one in self.differences if one.metric in self.moved)
+        return causes(difference for difference in self.differences if difference.metric in self.moved)
 
 
 def of_lock(lock: Lock) -> dict[Identity, Measurement]:
@@ -81,7 +84,7 @@ def compare(
     """Return every model of both sides, those that grew first."""
     found = [_compared(key, before.get(key), after.get(key), growth) for key in sorted({**before, **after})]
     order: tuple[Kind, ...] = ("grown", "added", "removed", "changed", "shrunk", "same")
-    return sorted(found, key=lambda one: (order.index(one.kind), one.name, one.inputs))
+    return sorted(found, key=lambda comparison: (order.index(comparison.kind), comparison.name, comparison.inputs))
 
 
 def _compared(key: Identity, before: Measurement | None, after: Measurement | None, growth: Growth) -> Comparison:
@@ -91,7 +94,7 @@ def _compared(key: Identity, before: Measurement | None, after: Measurement | No
     changed, was = differences(before, after), other_mode(before.mode, old, after)
     if was is None or after.mode is None:
         return Comparison(*key, _kind(changed, growth), old, new, changed)
-    weights = [one for one in changed if METRICS[one.metric].needs == "weights"]
+    weights = [difference for difference in changed if not METRICS[difference.metric].runs]
     kind: Kind = "grown" if _kind(weights, growth) == "grown" else "changed"
     return Comparison(*key, kind, old, new, changed, (was, after.mode))
 
@@ -103,8 +106,8 @@ def _metrics(measurement: Measurement | None) -> dict[str, int]:
 
 def _kind(changed: Iterable[Difference], growth: Growth) -> Kind:
     changed = tuple(changed)
-    if any(one.after > growth.allowed(one.before) for one in changed):
+    if any(difference.after > growth.allowed(difference.before) for difference in changed):
         return "grown"
     if not changed:
         return "same"
-    return "shrunk" if all(one.after < one.before for one in changed) else "changed"
+    return "shrunk" if all(difference.after < difference.before for difference in changed) else "changed"

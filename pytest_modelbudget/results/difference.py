@@ -20,7 +20,7 @@ Kind = Literal["grew", "shrank", "appeared", "vanished", "moved"]
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
-    """Modules that changed alike: layers of one kind at several places are one change.
+    """Modules that changed in the same way: the equal layers of a model are one change.
 
     ``modules`` are their qualified names (``""`` is the model itself), as they are now, or as they were where they
     ``vanished``; one that is new, gone or moved stands for all below it. ``moved_from`` are the names before, in the
@@ -52,7 +52,7 @@ def differences(before: Measurement, after: Measurement) -> tuple[Difference, ..
     for metric in METRICS:
         values = getattr(before, metric), getattr(after, metric)
         if None not in values and values[0] != values[1]:
-            changes = _folded(_changes(metric, old, new, moved))
+            changes = () if not METRICS[metric].has_parts else _folded(_changes(metric, old, new, moved))
             found.append(Difference(metric, *values, tuple(sorted(changes, key=_importance))))
     return tuple(found)
 
@@ -62,7 +62,7 @@ def _importance(change: Change) -> tuple[int, str]:
 
 
 def _moved(old: dict[str, ModuleCost], new: dict[str, ModuleCost]) -> dict[str, str]:
-    """Return the modules that are only called otherwise, by their new names: with all below them of equal cost."""
+    """Return the old names of the modules that only got a new name, by that: all below them costs the same."""
     kinds: dict[object, int] = {}
     gone: dict[int, list[str]] = defaultdict(list)
     for name, kind in reversed(_kinds(old, kinds).items()):
@@ -74,21 +74,22 @@ def _moved(old: dict[str, ModuleCost], new: dict[str, ModuleCost]) -> dict[str, 
     for name, kind in sorted(_kinds(new, kinds).items(), key=lambda pair: -sizes[pair[0]]):  # whole parts first
         if name in old or name in moved:
             continue
+        # The part may have moved already, within a larger one.
         while gone[kind] and gone[kind][-1] in taken:
             gone[kind].pop()
         if gone[kind]:
             before = gone[kind].pop()
-            below = [one.name[len(name) :] for one in new[name].walk()]
+            below = [module.name[len(name) :] for module in new[name].walk()]
             moved.update({name + key: before + key for key in below})
             taken.update(before + key for key in below)
     return moved
 
 
 def _kinds(modules: dict[str, ModuleCost], kinds: dict[object, int]) -> dict[str, int]:
-    """Return a number for each module, the same for those of one class and cost whose parts are alike, names too."""
+    """Return a number for each module: equal for modules of one class and cost that have equal parts of equal names."""
     found: dict[str, int] = {}
     for name, module in reversed(modules.items()):  # children come before their parents
-        parts = tuple((one.name[len(name) :], found[one.name]) for one in module.children)
+        parts = tuple((child.name[len(name) :], found[child.name]) for child in module.children)
         found[name] = kinds.setdefault((module.cls, module.own, parts), len(kinds))
     return {name: found[name] for name in modules}
 
@@ -105,6 +106,7 @@ def _changes(
         known = old.get(name)
         if name in moved:
             above, _, key = name.rpartition(".")
+            # A module that moved with its parent is part of the parent's change.
             if above not in moved or moved[name] != f"{moved[above]}.{key}":
                 yield Change("moved", (name,), module.cls, 0, (moved[name],))
         elif known is None:
@@ -118,19 +120,22 @@ def _changes(
 
 
 def _topmost(these: dict[str, ModuleCost], others: dict[str, ModuleCost], moved: set[str]) -> dict[str, bool]:
-    """Return which modules, of those that only these have, stand for all below them: the topmost, unless some moved."""
+    """Return for each module that only one side has whether it stands for all below it: the topmost one does.
+
+    It does not where a module below it moved, or is on the other side too.
+    """
     found: dict[str, bool] = {}
     for name, module in these.items():  # parents come before their children
         if name not in others and name not in found:
-            below = [one.name for one in module.walk()]
-            if moved.isdisjoint(below) and not any(one in others for one in below):
+            below = [part.name for part in module.walk()]
+            if moved.isdisjoint(below) and not any(part in others for part in below):
                 found.update(dict.fromkeys(below, False))
                 found[name] = True
     return found
 
 
 def _amount(name: str, module: ModuleCost, metric: str, topmost: dict[str, bool]) -> int:
-    """Return what a module that is new or gone adds: its total, nothing below one that does, or its own."""
+    """Return what a module that is new or gone adds: its total where it stands for all below it, and else its own."""
     if name not in topmost:
         return getattr(module.own, metric) or 0
     return (getattr(module.total, metric) or 0) if topmost[name] else 0
@@ -140,6 +145,7 @@ def _folded(changes: Iterable[Change]) -> list[Change]:
     """Return one change for those that differ in nothing but the numbers in their names: ``layers.*.up``."""
 
     def what_is_alike(change: Change) -> Hashable:
+        # Layers that grew by different amounts stay apart: the change says by how much each did.
         each = change.amount if change.kind != "moved" else 0
         return change.kind, change.cls, each, *map(without_numbers, (*change.modules, *change.moved_from))
 

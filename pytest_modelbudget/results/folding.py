@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from pytest_modelbudget.folding import FoldedModule, fold_modules, unfold_modules
-from pytest_modelbudget.measurement import Measurement, Mode, TensorSpec
+from pytest_modelbudget.measurement import CollectiveCost, Measurement, Mode, TensorSpec
 
 
 class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
@@ -20,6 +20,11 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     run: Literal["shape", "real"] | None = None
     named: bool = False
     mode: Mode | None = None
+    file_bytes: int | None = None
+    safetensors_bytes: int | None = None
+    ranks: int | None = None
+    comm_bytes: int | None = None
+    collectives: tuple[CollectiveCost, ...] = ()
 
 
 def fold(measurement: Measurement) -> FoldedMeasurement:
@@ -32,6 +37,11 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.run,
         measurement.named,
         measurement.mode,
+        measurement.file_bytes,
+        measurement.safetensors_bytes,
+        measurement.ranks,
+        measurement.comm_bytes,
+        measurement.collectives,
     )
 
 
@@ -48,5 +58,10 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         run=folded.run,
         named=folded.named,
         mode=folded.mode,
+        file_bytes=folded.file_bytes,
+        safetensors_bytes=folded.safetensors_bytes,
+        ranks=folded.ranks,
+        comm_bytes=folded.comm_bytes,
+        collectives=folded.collectives,
         **structs.asdict(root.total),
     )

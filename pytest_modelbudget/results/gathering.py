@@ -1,8 +1,7 @@
-"""Bring the results of many tests together, whatever worker or order they came from: one a model and its inputs."""
+"""Join the results of all tests to one result for each model and its inputs, whatever worker measured it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
@@ -14,6 +13,7 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Check, Limit, Place, Problem, Table, Verdict, stale_entries, unrun_declarations
 from pytest_modelbudget.budgets.judging import in_order
 from pytest_modelbudget.metrics import METRICS
+from pytest_modelbudget.names import natural
 from pytest_modelbudget.results.baseline import DEFAULT_NAME, Lock
 from pytest_modelbudget.results.run import (
     FailedTest,
@@ -44,14 +44,14 @@ def gather(
     Results with the same name and inputs are one where they do not contradict each other, and so is a measurement
     without inputs with one that ran. ``failed`` has what the reports of failed tests say first.
     """
-    tests = {test: tests[test] for test in sorted(tests, key=_natural)}
+    tests = {test: tests[test] for test in sorted(tests, key=natural)}
     found = (
-        ModelResult(result, (test,), one.excused and bool(result.verdict.excusable))
-        for test, one in tests.items()
-        for result in one.results
+        ModelResult(result, (test,), of_test.excused and bool(result.verdict.excusable))
+        for test, of_test in tests.items()
+        for result in of_test.results
     )
     models, contradicting = joined(found)
-    policies, unknown = table or Table(), [test for test, one in tests.items() if one.skipped or test in failed]
+    policies, unknown = table or Table(), [test for test, of_test in tests.items() if of_test.skipped or test in failed]
     return Run(
         models=models,
         contradicting=contradicting,
@@ -61,15 +61,15 @@ def gather(
             *_stale(policies, [model.name for model in models], tests),
             *_stale_in_lock(policies, lock or Lock(), models, accepts=accepts),
         ),
-        unused=tuple(test for test, one in tests.items() if one.unused),
-        outside=tuple((test, one.outside) for test, one in tests.items() if one.outside),
+        unused=tuple(test for test, of_test in tests.items() if of_test.unused),
+        outside=tuple((test, of_test.outside) for test, of_test in tests.items() if of_test.outside),
         incomplete=tuple(incomplete),
         details=dict(incomplete),
         failed=tuple(_failed(tests, failed)),
-        marks=_joined_marks((mark for one in tests.values() for mark in one.marks), unknown),
+        marks=_joined_marks((mark for of_test in tests.values() for mark in of_test.marks), unknown),
         flops_per_mac=policies.flops_per_mac,
         reported=tuple(tests),
-        left_out=tuple(sorted(left_out, key=_natural)),
+        left_out=tuple(sorted(left_out, key=natural)),
     )
 
 
@@ -86,7 +86,7 @@ def _failed(tests: Mapping[str, TestResult], failed: Mapping[str, str]) -> Itera
 
 
 def _joined_marks(found: Iterable[SharedMark], unknown: Sequence[str] = ()) -> tuple[SharedMark, ...]:
-    """Return each mark of a class or module once; what ``unknown`` tests would have measured, nobody knows."""
+    """Return each mark of a class or module once; it counts as met where one of the ``unknown`` tests has it."""
     met: dict[SharedMark, bool] = {}
     for mark in found:
         key = structs.replace(mark, met=False)
@@ -120,18 +120,19 @@ def merge(runs: Sequence[Run]) -> Run:
     if len({run.flops_per_mac for run in runs}) > 1:
         raise ValueError("the runs count different numbers of FLOPs a MAC: two conventions are never compared")
     models, contradicting = joined(
-        sorted((one for run in runs for one in run.models), key=lambda one: _natural(one.tests[0]))
+        sorted((model for run in runs for model in run.models), key=lambda model: natural(model.tests[0]))
     )
-    reported = sorted({test for run in runs for test in run.reported}, key=_natural)
+    reported = sorted({test for run in runs for test in run.reported}, key=natural)
     left_out = {test for run in runs for test in run.left_out} - {*reported}
     reasons = dict.fromkeys(reason for run in runs for reason in run.incomplete)
+    # Each shard deselected the tests of the others; together they ran them all.
     if not left_out:
         reasons.pop("deselected", None)
-    unmeasured = [{(one.name, one.inputs) for one in run.stale} for run in runs]
-    stale = [one for one in runs[0].stale if all((one.name, one.inputs) in names for names in unmeasured)]
+    unmeasured = [{(entry.name, entry.inputs) for entry in run.stale} for run in runs]
+    stale = [entry for entry in runs[0].stale if all((entry.name, entry.inputs) in names for names in unmeasured)]
     if reasons:
-        unrun = [one for one in stale if one.declared and one.severity == "error"]
-        left_out |= {f"{one.place.path}::{one.name}" for one in unrun if one.place}
+        unrun = [entry for entry in stale if entry.declared and entry.severity == "error"]
+        left_out |= {f"{entry.place.path}::{entry.name}" for entry in unrun if entry.place}
     return Run(
         models=models,
         contradicting=contradicting,
@@ -139,15 +140,15 @@ def merge(runs: Sequence[Run]) -> Run:
         internal_errors=tuple(error for run in runs for error in run.internal_errors),
         stale=tuple(stale),
         unused=tuple(test for run in runs for test in run.unused),
-        outside=tuple(one for run in runs for one in run.outside),
+        outside=tuple(operators for run in runs for operators in run.outside),
         incomplete=tuple(reasons),
         flops_per_mac=runs[0].flops_per_mac,
         reported=tuple(reported),
-        left_out=tuple(sorted(left_out, key=_natural)),
+        left_out=tuple(sorted(left_out, key=natural)),
         details={reason: detail for run in runs for reason, detail in run.details.items() if reason in reasons},
         lock=runs[0].lock,
         about=runs[0].about,
-        failed=tuple(one for run in runs for one in run.failed),
+        failed=tuple(failure for run in runs for failure in run.failed),
         marks=_joined_marks(mark for run in runs for mark in run.marks),
     )
 
@@ -165,18 +166,14 @@ def _stale(table: Table, measured: list[str], tests: Iterable[str]) -> Iterator[
 
 
 def _stale_in_lock(table: Table, lock: Lock, models: Sequence[ModelResult], *, accepts: bool) -> Iterator[Stale]:
-    """Yield what the baseline holds and nobody measured; a model at other inputs is another entry."""
+    """Yield the entries of the baseline that no test measured; each set of inputs of a model is an entry."""
     severity = None if accepts else _SEVERITIES.get(table.stale)
     measured = {(model.name, tuple(map(str, model.inputs))) for model in models if model.verdict.named}
     names = {name: bool(inputs) for name, inputs in sorted(measured)}
     for name, inputs in lock.identities():
+        # A model that this run measured without inputs stands for its entry at any inputs.
         if (name, inputs) not in measured and names.get(name, True):
             yield Stale(name, Place(table.baseline or DEFAULT_NAME), severity, name if name in names else None, inputs)
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort ``test[9]`` before ``test[10]``."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
 def _are_one(one: Verdict, other: Verdict) -> bool:
@@ -192,8 +189,8 @@ def _share_identity(one: Verdict, other: Verdict) -> bool:
 
 def differing(one: Verdict, other: Verdict) -> dict[str, tuple[int, int]]:
     """Return the metrics that both measured, with different values."""
-    theirs = {check.metric: check.value for check in other.checks}
-    pairs = ((check.metric, check.value, theirs.get(check.metric)) for check in one.checks)
+    others = {check.metric: check.value for check in other.checks}
+    pairs = ((check.metric, check.value, others.get(check.metric)) for check in one.checks)
     return {
         metric: (mine, other)
         for metric, mine, other in pairs
@@ -215,6 +212,7 @@ def _merged(one: ModelResult, other: ModelResult) -> ModelResult:
     return ModelResult(
         Result(
             _merged_verdict(one.verdict, other.verdict),
+            # One of the tests may have measured the backward pass too.
             max(one.result, other.result, key=_knows).encoded,
             max(one.differences, other.differences, key=len),
         ),
@@ -229,9 +227,9 @@ def _knows(result: Result) -> int:
 
 def _merged_verdict(one: Verdict, other: Verdict) -> Verdict:
     mine = {check.metric: check for check in one.checks}
-    theirs = {check.metric: check for check in other.checks}
+    others = {check.metric: check for check in other.checks}
     checks = [
-        _merged_check(mine.get(metric), theirs.get(metric)) for metric in METRICS if metric in mine or metric in theirs
+        _merged_check(mine.get(metric), others.get(metric)) for metric in METRICS if metric in mine or metric in others
     ]
     known = {check.subject: check for check in one.parts}
     others = {check.subject: check for check in other.parts}

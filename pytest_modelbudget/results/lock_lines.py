@@ -67,7 +67,7 @@ def to_lines(module: FoldedModule, path: str = "") -> Iterator[ModuleLine]:
 
 
 class Convention(Struct, frozen=True):
-    """What was measured, so that a cost of 0 is told from one that was not measured, and FLOPs for each MAC."""
+    """Whether forward and backward were measured, so that a cost is 0 or None, and the FLOPs for each MAC."""
 
     ran: bool
     trained: bool

@@ -19,7 +19,7 @@ from pytest_modelbudget.budgets import (
     judge_scaling,
 )
 from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
-from pytest_modelbudget.metrics import needing
+from pytest_modelbudget.metrics import METRICS, needing
 from pytest_modelbudget.results.baseline import Lock, LockedModel, other_mode
 from pytest_modelbudget.results.difference import Difference, differences
 
@@ -45,7 +45,8 @@ class Measured:
 
 def budget_of(table: Table, measurement: Measurement, rules: Sequence[Rules]) -> Budget:
     """Return the budget for a measurement: the limits of the table, and those of marks and call."""
-    return budget_for(table, (_named(measurement, rules).name, measurement.name), rules)
+    lacking = [metric for metric in needing("file", "ranks") if getattr(measurement, metric) is None]
+    return budget_for(table, (_named(measurement, rules).name, measurement.name), rules, lacking)
 
 
 def judged(
@@ -64,6 +65,7 @@ def judged(
     ``accepts`` tells that the run accepts what has grown; ``module`` numbers the module objects that a test calls.
     """
     named, budget = _named(measurement, rules), budget_of(table, measurement, rules)
+    # A name taken from a class may belong to many models, so that no baseline is looked up for it.
     before = lock.find(named) if lock and named.named else None
     baseline = None if lock is None else _baseline(before, named, budget, accepts=accepts)
     verdict = judge(named, budget, table, baseline)
@@ -82,7 +84,7 @@ def _baseline(before: LockedModel | None, now: Measurement, budget: Budget, *, a
     if any(part.growths for part in budget.parts.values()):
         modules = {module.name: module.total for module in _measurement_of(before, now).modules.walk()}
     if mode is not None:
-        metrics = {metric: value for metric, value in metrics.items() if metric in needing("weights")}
+        metrics = {metric: value for metric, value in metrics.items() if not METRICS[metric].runs}
         runs = dict.fromkeys(needing("forward", "backward"))
         modules = {name: structs.replace(costs, **runs) for name, costs in modules.items()}
     return Baseline(metrics, accepts, modules, mode)

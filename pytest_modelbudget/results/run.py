@@ -205,7 +205,7 @@ class Run(Struct, frozen=True):
         """The marks of classes and modules of which all tests ran, and none measured a model."""
         if not {"selected", "stopped", "collection failed", "worker lost"}.isdisjoint(self.incomplete):
             return ()
-        return tuple(one for one in self.marks if not one.met and not any(map(one.is_of, self.left_out)))
+        return tuple(mark for mark in self.marks if not mark.met and not any(map(mark.is_of, self.left_out)))
 
     @property
     def shows_all(self) -> bool:
@@ -215,7 +215,7 @@ class Run(Struct, frozen=True):
     @property
     def missing(self) -> tuple[Stale, ...]:
         """The unmeasured entries that are wrong: only a run that shows all judges them."""
-        return tuple(one for one in self.stale if one.severity == "error") if self.shows_all else ()
+        return tuple(entry for entry in self.stale if entry.severity == "error") if self.shows_all else ()
 
     @property
     def tests(self) -> tuple[str, ...]:

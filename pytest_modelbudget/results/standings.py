@@ -1,4 +1,4 @@
-"""How each model of a run stands: its status, the metrics that tell something, and why. Surfaces only lay it out."""
+"""How each model of a run stands: its status, the metrics worth showing, and why. Reports only lay it out."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class Standing:
         return self.status.level == "error"
 
     @property
-    def telling(self) -> tuple[Finding, ...]:
+    def notable(self) -> tuple[Finding, ...]:
         """The metrics of which there is something to say."""
-        return tuple(one for one in self.findings if one.tells)
+        return tuple(finding for finding in self.findings if finding.is_notable)
 
     @property
     def excesses(self) -> tuple[Finding, ...]:
         """The metrics that are over their limit, or grew by themselves."""
-        return tuple(one for one in self.findings if one.over or (one.grown and not one.is_echo))
+        return tuple(finding for finding in self.findings if finding.over or (finding.grown and not finding.is_echo))
 
     @property
     def is_quiet(self) -> bool:
@@ -95,46 +95,46 @@ def standing(
     verdict: Verdict, differences: Iterable[Difference] = (), *, excused: bool = False, name: str = "", inputs: str = ""
 ) -> Standing:
     """Return how a model stands by its verdict, and what changed since the baseline."""
-    found = findings(verdict)
-    told = {one.metric for one in found if one.module is None and one.moved and not one.is_echo}
+    found, rank = findings(verdict), "" if verdict.ranks is None else f"rank 0 of {verdict.ranks}"
+    moved = {finding.metric for finding in found if finding.module is None and finding.moved and not finding.is_echo}
     return Standing(
-        name or verdict.model,
-        inputs or sizes(verdict.inputs),
+        f"{name or verdict.model} ({rank})" if rank else name or verdict.model,
+        ", ".join(filter(None, [inputs or sizes(verdict.inputs), rank])),
         verdict,
         status(verdict, excused=excused),
         found,
-        causes(one for one in differences if one.metric in told),
+        causes(difference for difference in differences if difference.metric in moved),
     )
 
 
 def standings(run: Run) -> list[Standing]:
     """Return how every model of a run stands, the worst first."""
-    words, names = words_for_inputs(run.models), told_apart(run.models)
+    words, names = words_for_inputs(run.models), distinct_names(run.models)
     contradicted = {place for pair in run.contradicting for place in pair}
     found = []
     for place, model in enumerate(run.models):
         key = model.name, model.inputs
-        one = standing(model.verdict, model.differences, excused=model.excused, name=names[key], inputs=words[key])
-        found.append(replace(one, model=model, status=_CONTRADICTED if place in contradicted else one.status))
+        current = standing(model.verdict, model.differences, excused=model.excused, name=names[key], inputs=words[key])
+        found.append(replace(current, model=model, status=_CONTRADICTED if place in contradicted else current.status))
     return sorted(found, key=badness)
 
 
-def badness(one: Standing) -> tuple[int, int, float]:
+def badness(model: Standing) -> tuple[int, int, float]:
     """Return what to sort by, the worst first.
 
     It is level and kind, and then the metric that is furthest above what it is held against, or nearest to that.
     """
-    worst = next(iter((*one.excesses, *(found for found in one.findings if found.left))), None)
+    worst = next(iter((*model.excesses, *(found for found in model.findings if found.left))), None)
     over = -1.0
     if worst is not None and worst.value is not None:
         room = worst.above - worst.value
         over = -room / worst.above if worst.above else float("inf") if room else 0.0
-    return _LEVELS.index(one.status.level), [*KINDS].index(one.status.kind), -over
+    return _LEVELS.index(model.status.level), [*KINDS].index(model.status.kind), -over
 
 
 def how_many(models: Iterable[Standing]) -> list[tuple[str, str, int]]:
     """Return how models are, by kind and in words, with their number; the worst kind first."""
-    found = Counter(one.status.kind for one in models)
+    found = Counter(model.status.kind for model in models)
     return [(kind, words, found[kind]) for kind, words in KINDS.items() if found[kind]]
 
 
@@ -145,8 +145,8 @@ def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:
     """
     found: dict[tuple[str, str, str], Cause] = {}
     shares: Counter[tuple[str, str, str]] = Counter()
-    for one in differences:
-        for change in one.changes:
+    for difference in differences:
+        for change in difference.changes:
             # A module that grows in one metric may shrink in another: it is one cause all the same.
             kind = "" if change.kind in ("grew", "shrank") else change.kind
             key = (kind, without_numbers(change.modules[0]), change.cls)
@@ -154,16 +154,16 @@ def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:
             new = Cause(change.kind, change.modules, change.cls, {}, change.moved_from)
             amounts = known.amounts if known else {}
             if change.amount:
-                amounts[one.metric] = amounts.get(one.metric, 0) + change.amount
+                amounts[difference.metric] = amounts.get(difference.metric, 0) + change.amount
             found[key] = replace(_joined(known, new) if known else new, amounts=amounts)
-            shares[key] += abs(change.amount) * 10**9 // abs(one.after - one.before)
+            shares[key] += abs(change.amount) * 10**9 // abs(difference.after - difference.before)
     return tuple(found[key] for key, _ in shares.most_common())
 
 
-def _joined(one: Cause, other: Cause) -> Cause:
-    modules = dict(zip(one.modules, one.moved_from or one.modules, strict=True))
+def _joined(cause: Cause, other: Cause) -> Cause:
+    modules = dict(zip(cause.modules, cause.moved_from or cause.modules, strict=True))
     modules.update(zip(other.modules, other.moved_from or other.modules, strict=True))
-    return replace(one, modules=(*modules,), moved_from=(*modules.values(),) if one.moved_from else ())
+    return replace(cause, modules=(*modules,), moved_from=(*modules.values(),) if cause.moved_from else ())
 
 
 class HasInputs(Protocol):
@@ -183,15 +183,15 @@ WordsForInputs = Mapping[tuple[str, tuple[TensorSpec, ...]], str]
 
 def words_for_inputs(found: Iterable[HasInputs]) -> WordsForInputs:
     """Return what to call the inputs of each model: their shapes, and where two have the same, all there is of them."""
-    different = {(one.name, one.inputs) for one in found}
-    alike = Counter((name, sizes(inputs)) for name, inputs in different)
+    different = {(model.name, model.inputs) for model in found}
+    same_sizes = Counter((name, sizes(inputs)) for name, inputs in different)
     return {
-        (name, inputs): sizes(inputs) if alike[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
+        (name, inputs): sizes(inputs) if same_sizes[name, sizes(inputs)] == 1 else ", ".join(map(str, inputs))
         for name, inputs in different
     }
 
 
-def told_apart(found: Iterable[HasInputs]) -> WordsForInputs:
+def distinct_names(found: Iterable[HasInputs]) -> WordsForInputs:
     """Return what to call each model: its name, with its inputs where several have that name."""
     words = words_for_inputs(found)
     several = Counter(name for name, _ in words)

@@ -53,18 +53,18 @@ def read_report(text: str, shown: str) -> Run:
 def _check(run: Run) -> None:
     """Look up what the types do not promise. Raises LookupError, and DecodeError for a measurement that is none."""
     run.contradictions  # noqa: B018  # their places are looked up
-    for one in run.models:
-        verdict, _ = one.verdict, one.tests[0]
+    for model in run.models:
+        verdict, _ = model.verdict, model.tests[0]
         stated: tuple[Any, ...] = (
             *verdict.checks,
             *verdict.parts,
             *verdict.problems,
             *verdict.scaling,
-            *one.differences,
+            *model.differences,
         )
         for metric in {found.metric for found in stated} - {""}:  # a problem may be of no metric
             METRICS[metric]
-        one.measurement  # noqa: B018  # it is decoded now
+        model.measurement  # noqa: B018  # it is decoded now
 
 
 def report_schema() -> dict[str, Any]:

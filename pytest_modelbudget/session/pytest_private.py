@@ -158,4 +158,5 @@ def is_expected_failure(item: pytest.Item) -> bool:
 
     Without it an excess that such a test expects could not be told from one before a call of ``pytest.xfail``.
     """
+    # unittest marks the method itself; pytest never sees what the method raised.
     return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)

@@ -1,4 +1,4 @@
-"""What one run of pytest knows: its table, and on the controller what its tests found.
+"""The state of one run of pytest: the project's table and lock, and on the controller the results of the tests.
 
 pytest imports this module at every start, so it imports nothing that a run without budgets does not need.
 """
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Collection:
-    """What happened while tests were collected, and which of them ended.
+    """Which tests pytest collected, and which of them it has run to the end.
 
-    ``items`` are all tests that were collected, and ``files`` the files that they stand in; ``left_out`` are the tests
-    under a budget that were deselected afterwards, and ``is_partial`` tells whether any test was. ``failed`` and
-    ``skipped`` are the node ids of what could not be collected, and of what was skipped as a whole.
+    ``items`` are all collected tests, and ``files`` the files in which they are; ``left_out`` are the tests under a
+    budget that were deselected afterwards, and ``is_partial`` says whether any test was deselected. ``failed`` and
+    ``skipped`` are the node ids of files and folders that could not be collected, or were skipped as a whole.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class Session:
     """The state of one run; it lives in ``config.stash``.
 
     ``table_data`` is the project's table as plain dicts and lists: the controller reads it once, and sends it to its
-    workers. ``tests`` holds what each test found, by node id, and ``failed`` what the first report of each failed test
-    shows; both are filled on the controller.
+    workers. ``tests`` holds the result of each test under a budget, by node id, and ``failed`` the traceback in the
+    first report of each failed test; both are filled on the controller.
     """
 
     def __init__(self, config: pytest.Config, is_controller: bool, table_data: dict[str, Any] | None) -> None:
@@ -71,6 +71,7 @@ class Session:
     @classmethod
     def start(cls, config: pytest.Config) -> Session:
         """Return the state at the start of a run. Raises pytest.UsageError for a table with mistakes."""
+        # pytest-xdist sets it in workers alone.
         workerinput = getattr(config, "workerinput", None)
         if workerinput is not None:
             session = cls(config, False, workerinput.get("modelbudget"))
@@ -97,6 +98,7 @@ class Session:
         collection.left_out.update(left_out)
         collection.files.update(files)
         if not self.is_controller:
+            # Only entries of a table or lock can be stale; else the list of files would be sent for nothing.
             may_be_stale = self.table_data is not None or self.lock_text is not None
             found = sorted(collection.files) if may_be_stale else []
             sent = [collection.is_partial, sorted(collection.left_out), found]
@@ -123,7 +125,7 @@ class Session:
 
     @property
     def in_use(self) -> bool:
-        """Whether this run has anything to do with budgets; an internal error may have hidden that it has."""
+        """Whether budgets matter in this run; after an internal error they may, as no test may have come to its end."""
         if self.config.getoption("collectonly"):
             return False
         asked_for = self.table_data is not None or self.lock_file is not None

@@ -28,11 +28,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators": {"torch_private"},
     "restoring": {"containers"} | SHARED,
     "modules": {"containers", "operators", "restoring", "torch_names"} | SHARED,
-    "asking": {"containers", "modules", "restoring", "user_code"} | SHARED,
+    "asking": {"artifacts", "containers", "modules", "restoring", "user_code"} | SHARED,
+    "artifacts": {"modules"} | SHARED,
     "shape_run": RUN | {"signals"},
     "real_run": RUN | {"shape_run"},
     "observing": {"asking", "containers", "modules", "real_run", "restoring", "threads"} | SHARED,
-    "measuring": {"asking", "real_run", "restoring", "shape_run", "user_code"} | SHARED,
+    "measuring": {"artifacts", "asking", "real_run", "restoring", "shape_run", "user_code"} | SHARED,
     "__init__": {"measuring", "observing", "operators"},
 }
 MODULES = {

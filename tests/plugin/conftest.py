@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import shutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,8 +44,28 @@ def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
     return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
 
 
+class Imported:
+    """What tests have imported of torch: some of its modules register operators, which works once in a process."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self) -> None:
+        """Note what there is at the end of a run, after which pytester forgets it."""
+        found = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ("torch", "sympy")}
+        self.modules.update(found)
+
+
+@pytest.fixture(autouse=True)
+def imported() -> Iterator[Imported]:
+    """Have torch stay imported, after pytester has put back the modules that there were."""
+    kept = Imported()
+    yield kept
+    sys.modules.update(kept.modules)
+
+
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(imported: Imported, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Write the given files, and run pytest: in this process, with workers that are forked from one with torch."""
     shutil.copy(MODELS, pytester.path)
     (pytester.path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
@@ -58,6 +80,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         with monkeypatch.context() as patch:
             patch.syspath_prepend(Path.cwd())  # as `python -m pytest` does
             with warm_workers():
-                return pytester.runpytest_inprocess(*WITHOUT, *options)
+                result = pytester.runpytest_inprocess(*WITHOUT, *options, plugins=[imported])
+                sys.modules.update(imported.modules)
+                return result
 
     return run

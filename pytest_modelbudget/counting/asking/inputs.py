@@ -26,7 +26,7 @@ from pytest_modelbudget.specs import FLOATS, InputSpec, SpecError
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-_INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
+_INSTEAD = {"ONNXProgram": "the module that was exported"}
 
 
 def check_model(model: Any) -> Any:
@@ -65,6 +65,17 @@ def check_train(train: Any) -> bool | None:
     if train is None or isinstance(train, bool):
         return train
     raise TypeError(f"train is True, False, or None for the model as it is, not {train!r}")
+
+
+def check_ranks(ranks: Any, model: Any) -> int | None:
+    """Return how many ranks there are, if that was said. Raises ``TypeError``."""
+    if ranks is None:
+        return None
+    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
+        raise TypeError(f"ranks is how many ranks there are, as in ranks=2, not {ranks!r}")
+    if isinstance(model, nn.Module):
+        raise TypeError("ranks are there only while the model is built and run: pass a factory that shards it")
+    return ranks
 
 
 def check_dtype(dtype: Any, model: Any) -> str | None:
@@ -226,7 +237,9 @@ def with_dtypes(inputs: specs.Inputs, index: ModuleIndex) -> Inputs:
 
 def dtype_of_weights(index: ModuleIndex) -> torch.dtype | None:
     """Return the dtype in which the weights compute, if there are any."""
-    return next((one.dtype for one in (*index.parameters, *index.buffers) if one.dtype in _COMPUTED_WITH), None)
+    return next(
+        (tensor.dtype for tensor in (*index.parameters, *index.buffers) if tensor.dtype in _COMPUTED_WITH), None
+    )
 
 
 def with_data(inputs: Inputs, device: torch.device | None) -> Inputs:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pytest_modelbudget import specs
+from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
@@ -42,10 +43,12 @@ class Task:
         *,
         method: str,
         name: str | None,
-        train: bool | None,
-        dtype: str | None,
-        backward: bool,
-        flops_per_mac: int,
+        train: bool | None = None,
+        dtype: str | None = None,
+        backward: bool = False,
+        saves: bool = False,
+        ranks: int | None = None,
+        flops_per_mac: int = 2,
     ) -> None:
         self.model = model
         self.inputs = given
@@ -55,6 +58,9 @@ class Task:
         self.name = name
         self._train = train
         self._dtype = dtype
+        self.saves = saves
+        self.ranks = ranks
+        self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
         self.backward = backward
@@ -76,6 +82,10 @@ class Task:
             built = inputs.check_built(factory(), self.model)
             return built if self._dtype is None else built.to(getattr(torch, self._dtype))
 
+    def note_saved(self, built: nn.Module) -> None:
+        """Note how large the file of the model would be."""
+        self.safetensors_bytes = size_of_file(entries_of_state(built.state_dict()))
+
     def settle_inputs(self, index: ModuleIndex) -> None:
         """Make the inputs that were given as shapes or specs, for the model that was built and has the method."""
         inputs.method_of(index.nodes[ROOT].module, self.method)
@@ -93,8 +103,8 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
-        if self._train is None and not hasattr(built, "training"):
-            return  # a frozen graph has no modes
+        if self._train is None and (not hasattr(built, "training") or "train" in vars(built)):
+            return  # a frozen graph has no modes, and torch gives an exported program a train() that raises
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
         if built.training != trains:
@@ -114,8 +124,8 @@ class Task:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
         parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
-        for one in parallel:  # whose own forward readies all ranks for a backward pass
-            vars(one)["forward"] = one.module  # until the run puts all attributes back
+        for wrapper in parallel:  # whose own forward readies all ranks for a backward pass
+            vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
         run = inputs.method_of(built, self.method)
         ledger.index.nodes[ROOT].calls += run is not built

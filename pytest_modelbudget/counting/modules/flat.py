@@ -50,7 +50,7 @@ class FlatGraphs:
         return None if self._index.nodes[outermost].children else outermost
 
     def _read_owners(self) -> dict[int, int | None]:
-        """Return the owner of each storage: of one that two modules share, nothing tells which of them runs it."""
+        """Return the owner of each storage that only one module has: which of two runs a shared one is not known."""
         for position, node in enumerate(self._index.nodes):
             for tensor in node.module.parameters(recurse=False):
                 if tensor.layout is torch.strided:

@@ -54,6 +54,7 @@ def call_between(enter: Enter, leave: Leave) -> Call:
     """
 
     def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        # A module that torch.compile was called on keeps its own compiled call.
         run = module.__dict__.get(COMPILED_CALL) or plain_call_of(module)
         with unseen_by_function_modes():
             entered = enter(module, args, kwargs)
@@ -84,7 +85,7 @@ def follow_calls(changes: Changes, call: Call) -> None:
 
 
 def _unfollow(follower: _CallDescriptor) -> None:
-    others = [one for one in _followers if one is not follower]
+    others = [other for other in _followers if other is not follower]
     setattr(nn.Module, COMPILED_CALL, others[-1] if others else _NOBODY)
     _followers[:] = others
 

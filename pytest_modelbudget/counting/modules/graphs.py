@@ -1,4 +1,7 @@
-"""What the graphs of TorchScript say: weights in them that are no parameters, and operators that no mode sees."""
+"""What the graphs of TorchScript and of exported programs say.
+
+Weights in them that are no parameters, operators that no mode sees, and the classes that modules had.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,17 @@ def weights_in_graph(module: Any) -> Iterator[tuple[str, str, list[torch.Tensor]
                 yield "", name_of(node.ival("value")), contents(node.ival("value"))
             elif kind in ("t", "ts") and not hasattr(module, "training"):
                 yield "", "", [node.t("value")] if kind == "t" else node.ts("value")
+
+
+def exported_classes(module: nn.Module) -> dict[str, str]:
+    """Return the names of the classes that the parts of an exported program had, by their qualified names."""
+    found: dict[str, str] = {}
+    if isinstance(module, torch.fx.GraphModule):
+        for node in module.graph.nodes:
+            for path, kind in (node.meta.get("nn_module_stack") or {}).values():
+                if isinstance(kind, str):  # a symbolic trace has the classes themselves, and keeps the modules
+                    found[path] = kind.rpartition(".")[2]
+    return found
 
 
 def _is_packed(value: Any) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
-from pytest_modelbudget.counting.modules.graphs import unseen_operators
+from pytest_modelbudget.counting.modules.graphs import exported_classes, unseen_operators
 from pytest_modelbudget.counting.modules.outputs import Shapes, shapes_of_output
 from pytest_modelbudget.counting.modules.weights import (
     is_plain,
@@ -25,13 +25,16 @@ from pytest_modelbudget.counting.torch_private import held_by, own_buffers, own_
 
 _values = methodcaller("values")
 _requires_grad, _dtype = attrgetter("requires_grad"), attrgetter("dtype")
+_GUARDS = "_guards_fn"
+"""Beside its parts, torch gives an exported program a module that checks its inputs."""
 _LAZY_TYPES = frozenset((UninitializedParameter, UninitializedBuffer))
 
 
 def class_name(module: nn.Module) -> str:
-    """Return the name of a module's class; that of a scripted module is the name it had before."""
-    scripted = isinstance(module, torch.jit.ScriptModule)
-    return escaped(str(module.original_name) if scripted else type(module).__name__)
+    """Return the name of a module's class; that of a scripted or exported one is the name it had before."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return escaped(str(module.original_name))
+    return escaped(exported_classes(module).get("") or type(module).__name__)
 
 
 def escaped(name: str) -> str:
@@ -99,7 +102,7 @@ class ModuleIndex:
         prefix = f"{name}." if name else ""
         node.children = found = []
         for key, child in children.items():
-            if child is None:
+            if child is None or key == _GUARDS:
                 continue
             known = positions.get(id(child))
             if known is None:

@@ -38,6 +38,7 @@ class Ledger:
         "_threads",
         "backward",
         "branches",
+        "collectives",
         "flat",
         "forward",
         "index",
@@ -56,6 +57,7 @@ class Ledger:
         self.forward: Tally = {}
         self.backward: Tally = {}
         self.unknown: Tally = {}
+        self.collectives: Tally = {}
         self.unplaced: set[tuple[int, str]] = set()
         self.traced_under = ""
         self._in_backward = False
@@ -76,7 +78,7 @@ class Ledger:
             entry[1] += macs or 0
 
     def _part_of(self, module: int, name: str, operands: Any) -> int:
-        """Return the part of a module whose operator its graph runs; the module itself, if nothing tells."""
+        """Return the part of a module whose operator its graph runs; the module itself where that is not known."""
         part = self.flat.part_that_runs(self.running, operands)
         if part is None:
             self.unplaced.add((module, name))
@@ -84,6 +86,13 @@ class Ledger:
             self._boundaries.append(autograd_sequence_number() - 1)
             self._modules.append(module if part is None else part)
         return module if part is None else part
+
+    def charge_collective(self, kind: str, nbytes: int) -> None:
+        """Add one collective with the bytes that it transfers to the module that runs it."""
+        module = self._module_of_backward() if self._in_backward else self.running[-1]
+        entry = self.collectives.setdefault((module, kind), [0, 0])
+        entry[0] += 1
+        entry[1] += nbytes
 
     def charge_unknown(self, module: int, name: str) -> None:
         """Add one call of something that was not counted, to the module at a position."""
@@ -96,8 +105,9 @@ class Ledger:
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         self.unplaced |= other.unplaced
-        for mine, theirs in ((self.forward, other.forward), (self.unknown, other.unknown)):
-            for key, (calls, macs) in theirs.items():
+        pairs = (self.forward, other.forward), (self.unknown, other.unknown), (self.collectives, other.collectives)
+        for mine, others in pairs:
+            for key, (calls, macs) in others.items():
                 tally = mine.setdefault(key, [0, 0])
                 tally[0] += calls
                 tally[1] += macs
@@ -109,6 +119,7 @@ class Ledger:
         """
         if self.index.has_changed(holds_the_same=holds_the_same):
             now = ModuleIndex(self.index.nodes[ROOT].module)
+            # Models that drop modules while they run (pruning, releasing a teacher) cost what they had when they ran.
             if now.size() >= self.index.size():
                 self.move(now)
         return self.index
@@ -122,18 +133,20 @@ class Ledger:
                 index.nodes[position].calls += node.calls
                 index.nodes[position].outputs = node.outputs
         moved = Ledger(index)
-        for mine, theirs in (
+        for mine, others in (
             (moved.forward, self.forward),
             (moved.backward, self.backward),
             (moved.unknown, self.unknown),
+            (moved.collectives, self.collectives),
         ):
-            for (module, name), (calls, macs) in theirs.items():
+            for (module, name), (calls, macs) in others.items():
                 tally = mine.setdefault((positions[module], name), [0, 0])
                 tally[0] += calls
                 tally[1] += macs
         self.index, self.flat = index, moved.flat
         self.unplaced = {(positions[module], name) for module, name in self.unplaced}
         self.forward, self.backward, self.unknown = moved.forward, moved.backward, moved.unknown
+        self.collectives = moved.collectives
 
     def branch(self, thread: int, module: int) -> Ledger:
         """Return the ledger of a thread in which ``module`` goes on running."""
@@ -173,12 +186,13 @@ class Ledger:
         node = current_autograd_node()
         if node is None or not self._boundaries:
             return ROOT
+        # The node was made by the forward between two boundaries: the module that ran then has it.
         position = bisect_right(self._boundaries, sequence_number_of(node)) - 1
         return self._modules[position] if position >= 0 else ROOT
 
 
 def note_traced(ledger: Ledger | None, modes: list[Any], func: Any) -> Any:
-    """Return an operator that is to run under modes of others, and note it if it has MACs."""
+    """Note an operator with MACs that runs under another library's mode, and return it to be called."""
     if ledger is not None and find_formula(func.name().partition(".")[0]) is not None:
         ledger.traced_under = type(modes[-1]).__name__
     return func

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import add
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from msgspec.structs import replace
 
-from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
+from pytest_modelbudget.counting.modules.graphs import exported_classes
+from pytest_modelbudget.counting.modules.index import ModuleIndex, ModuleNode, class_name
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.measurement import (
+    CollectiveCost,
     Costs,
     Measurement,
     MeasurementError,
@@ -59,8 +62,15 @@ def measurement(
     root = _tree(index, macs, training, request)
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
+    collectives = tuple(
+        CollectiveCost(kind, index.nodes[position].name, calls, nbytes)
+        for (position, kind), (calls, nbytes) in sorted(ledger.collectives.items())
+    )
     return replace(
-        found, mode=mode, unplaced=tuple(one for one in found.operators if (one.module, one.name) in unplaced)
+        found,
+        mode=mode,
+        collectives=collectives,
+        unplaced=tuple(operator for operator in found.operators if (operator.module, operator.name) in unplaced),
     )
 
 
@@ -106,34 +116,46 @@ def _tree(index: ModuleIndex, macs: list[int] | None, training: list[int] | None
             weight_bytes,
         )
 
-    kinds: dict[type, str] = {}
-    built: list[ModuleCost | None] = [None] * len(nodes)
-    totals = [
+    own: list[tuple[int, ...]] = [
         (node.params, node.trainable_params, node.weight_bytes, forward, trained)
         for node, forward, trained in zip(nodes, macs or repeat(0), training or repeat(0), strict=False)
     ]
-    for position in reversed(range(len(nodes))):  # children come after their parents
-        node, total = nodes[position], totals[position]
-        own = whole = costs(*total)
-        children: tuple[Any, ...] = ()
+    totals, names = _with_children(own, nodes), _class_names(nodes)
+    built: dict[int, ModuleCost] = {}
+    for position in reversed(range(len(nodes))):  # children come after their parents in the list
+        node = nodes[position]
+        alone = whole = costs(*own[position])
         if node.children:
-            children = tuple([built[child] for child in node.children])
-            for child in node.children:
-                total = tuple(map(add, total, totals[child]))
-            totals[position] = total
-            whole = costs(*total)
-        module = node.module
-        kind = kinds.get(type(module))
-        if kind is None:
-            kind = class_name(module)
-            if not isinstance(module, torch.jit.ScriptModule):  # whose class says nothing of its name
-                kinds[type(module)] = kind
+            whole = costs(*totals[position])
+        children = tuple([built[child] for child in node.children])
         built[position] = ModuleCost(
-            node.name, kind, node.calls, own, whole, node.aliases, children, node.outputs or ()
+            node.name, names[position], node.calls, alone, whole, node.aliases, children, node.outputs or ()
         )
-    root = built[0]
-    assert root is not None
-    return root
+    return built[0]
+
+
+def _with_children(own: list[tuple[int, ...]], nodes: Sequence[ModuleNode]) -> list[tuple[int, ...]]:
+    """Return what each module costs with everything below it."""
+    totals = list(own)
+    for position in reversed(range(len(nodes))):
+        for child in nodes[position].children:
+            totals[position] = tuple(map(add, totals[position], totals[child]))
+    return totals
+
+
+def _class_names(nodes: Sequence[ModuleNode]) -> list[str]:
+    known: dict[type, str] = {}
+    exported = exported_classes(nodes[0].module)
+    names = []
+    for node in nodes:
+        kind = type(node.module)
+        name = exported.get(node.name) or known.get(kind)
+        if name is None:
+            name = class_name(node.module)
+            if not isinstance(node.module, torch.jit.ScriptModule):  # all scripted modules have one type
+                known[kind] = name
+        names.append(name)
+    return names
 
 
 def _operators(index: ModuleIndex, ledger: Ledger, request: Request) -> tuple[OperatorCost, ...]:

@@ -1,7 +1,9 @@
-"""One observed call of a model, and one of a method that calls its parts."""
+"""The observed calls: of models, and of methods that call parts of their model."""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from types import FrameType
 
 from torch import nn
@@ -10,7 +12,14 @@ from pytest_modelbudget.counting.asking.inputs import model_class
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement
-from pytest_modelbudget.counting.observing.methods import arguments_of
+from pytest_modelbudget.counting.observing.methods import (
+    Methods,
+    Token,
+    arguments_of,
+    has_raised,
+    leave_token,
+    token_of,
+)
 from pytest_modelbudget.measurement import Measurement, Mode, TensorSpec
 
 
@@ -59,7 +68,7 @@ class MethodCall(Call):
         self.is_forward = frame.f_code.co_name == "forward"
 
     def add_call(self, call: Call) -> None:
-        """Keep a call of the model itself if it is the costliest; of the others, what they could not count."""
+        """Keep a call of the model itself if it is the costliest; of the others, which operators had no formula."""
         if self.costliest is None or call.macs > self.costliest.macs:
             self.costliest, call = call, self.costliest or call
         for position, name in call.ledger.unknown if call is not self.costliest else ():
@@ -74,3 +83,67 @@ class MethodCall(Call):
         self.ledger.move(whole.index)
         whole.ledger.add(self.ledger)
         return whole.result(flops_per_mac)
+
+
+class RunningMethods:
+    """The calls of methods that have not ended. Each lasts as long as the frame in which the method runs.
+
+    ``keep`` is called with each that ended without an exception, ``fault`` with what went wrong at its end. ``_calls``
+    and ``_tokens`` are by the identity of the token that was left in the frame.
+    """
+
+    def __init__(self, keep: Callable[[Call], None], fault: Callable[[str], None]) -> None:
+        self._keep = keep
+        self._fault = fault
+        self._calls: dict[int, MethodCall] = {}
+        self._tokens: dict[int, weakref.ref[Token]] = {}
+
+    @property
+    def ledgers(self) -> list[Ledger]:
+        """The ledgers of the calls."""
+        return [call.ledger for call in self._calls.values()]
+
+    def outermost(self, frames: Methods, part: nn.Module | None = None) -> MethodCall | None:
+        """Return the call of the outermost method among ``frames``, or of the outermost whose module holds ``part``."""
+        for frame, owner in reversed(frames):
+            token = token_of(frame)
+            call = self._calls.get(id(token)) if token is not None else None
+            if call is not None and (part is None or id(part) in call.index.positions):
+                return call
+            index = ModuleIndex(owner)
+            # A part of another model: an outer method does not pay for it.
+            if part is not None and id(part) not in index.positions:
+                continue
+            if call is None:
+                return self._begin(MethodCall(owner, frame, index), frame)
+            call.ledger.move(index)  # the module has got the part since its call began
+            return call
+        return None
+
+    def _begin(self, call: MethodCall, frame: FrameType) -> MethodCall:
+        # `ended` may run as soon as the token is gone; until the key is known it finds no call.
+        key = 0
+
+        def ended(raised: bool) -> None:
+            try:
+                self._end(key, raised)
+            except Exception as error:  # it runs in a callback of a weak reference: nobody above would show it
+                self._fault(f"what {model_class(call.model)} cost is not known: {type(error).__name__}: {error}")
+
+        token, reference = leave_token(frame, ended)
+        key = id(token)
+        self._calls[key], self._tokens[key] = call, reference
+        return call
+
+    def _end(self, key: int, raised: bool) -> None:
+        call = self._calls.pop(key, None)
+        self._tokens.pop(key, None)
+        if call is not None and not raised:
+            call.end()
+            self._keep(call)
+
+    def end_all(self) -> None:
+        """End the calls whose frames are still held, as by the traceback of an exception that has ended them."""
+        for key in [*self._calls]:
+            token = self._tokens[key]()
+            self._end(key, raised=token is not None and has_raised(token))

@@ -32,10 +32,10 @@ class CostliestCalls:
         chosen: list[Measurement] = []
         for metric in sorted(METRICS, key=lambda metric: metric != "macs"):  # the costliest forward comes first
             most = self._by_metric.get(metric)
-            if most is not None and all((getattr(one, metric) or 0) < getattr(most, metric) for one in chosen):
+            if most is not None and all((getattr(call, metric) or 0) < getattr(most, metric) for call in chosen):
                 chosen.append(most)
         for operator, found in self._by_unknown.items():
-            if all(operator not in {unknown.name for unknown in one.unknown} for one in chosen):
+            if all(operator not in {unknown.name for unknown in call.unknown} for call in chosen):
                 chosen.append(found)
         return iter(chosen)
 
@@ -48,7 +48,7 @@ class ObservedModels:
         self._living: dict[int, tuple[weakref.ref[nn.Module], CostliestCalls]] = {}
 
     def calls_of(self, model: nn.Module) -> CostliestCalls:
-        """Return the calls of a model. Identities are used again once a model is gone, so a weak reference tells."""
+        """Return the calls of a model. Its ``id`` may be another's once it is gone, which a weak reference shows."""
         known = self._living.get(id(model))
         if known is not None and known[0]() is model:
             return known[1]
@@ -60,4 +60,4 @@ class ObservedModels:
     def calls(self) -> Iterator[list[Measurement]]:
         """Yield the costliest calls of each model that has params or MACs; losses and activations are not models."""
         for calls in self._models:
-            yield [one for one in calls if one.params or one.macs or one.unknown]
+            yield [call for call in calls if call.params or call.macs or call.unknown]

@@ -35,6 +35,10 @@ _GOES_ON = ("RESUME", "RETURN_", "SEND", "YIELD_")
 """The last instructions of a frame that has returned, or may be resumed; of any other an exception has ended it."""
 
 
+Methods = list[tuple[FrameType, nn.Module]]
+"""The frames in which methods of modules run, the innermost first, with the module of each."""
+
+
 class Token:
     """Lives as long as the frame of a method's call. A trace function that was there before is called as before."""
 
@@ -49,12 +53,12 @@ class Token:
         return self
 
 
-def running_methods(frame: FrameType | None) -> list[tuple[FrameType, nn.Module]] | None:
-    """Return the frames in which methods of modules run, the innermost first, with the module of each.
+def running_methods(frame: FrameType | None) -> Methods | None:
+    """Return the methods of modules that run in a frame and its callers.
 
     None while a module is being built: what its ``__init__`` runs belongs to no call.
     """
-    found: list[tuple[FrameType, nn.Module]] = []
+    found: Methods = []
     while frame is not None:
         code, caller = frame.f_code, frame.f_back
         of_a_call = caller is not None and caller.f_code.co_filename == _MODULE_CALLS
@@ -100,14 +104,14 @@ def _holds(owner: nn.Module, frame: FrameType) -> bool:
     """Return whether the function that runs is an attribute of a module or of its classes, or an item of one."""
     holders = (owner, *[kind for kind in type(owner).__mro__ if kind not in (nn.Module, object)])
     values = (item for holder in holders for value in vars(holder).values() for item in items_of(value))
-    called = (one for value in values for one in (value, _call_of(type(value))))
-    functions = (function for one in called for function in functions_in(one))
+    called = (function_or_object for value in values for function_or_object in (value, _call_of(type(value))))
+    functions = (function for function_or_object in called for function in functions_in(function_or_object))
     return any(function.__code__ is frame.f_code and _runs_in(function, frame) for function in functions)
 
 
 def _call_of(kind: type) -> Any:
     """Return what is called where an object of a class is."""
-    return next((vars(one)["__call__"] for one in kind.__mro__ if "__call__" in vars(one)), None)
+    return next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
 
 
 def _runs_in(function: FunctionType, frame: FrameType) -> bool:
@@ -176,10 +180,14 @@ def _place(frame: FrameType | None) -> tuple[int, int]:
 
 def has_raised(token: Token) -> bool:
     """Return whether an exception has ended the frame that still holds a token, where nothing of it runs any more."""
-    for frame in gc.get_referrers(token):
-        if isinstance(frame, FrameType) and frame.f_trace is token:
-            return not dis.opname[frame.f_code.co_code[max(frame.f_lasti, 0)]].startswith(_GOES_ON)
-    return False
+    # The frame holds the token as its trace function, so it is among the objects that refer to the token.
+    holders = (frame for frame in gc.get_referrers(token) if isinstance(frame, FrameType) and frame.f_trace is token)
+    frame = next(holders, None)
+    if frame is None:
+        return False
+    # An exception leaves the frame at the instruction that raised; every other end stands at one of a few.
+    last_instruction = frame.f_code.co_code[max(frame.f_lasti, 0)]
+    return not dis.opname[last_instruction].startswith(_GOES_ON)
 
 
 def _may_resume(code: CodeType) -> bool:
@@ -199,7 +207,7 @@ def arguments_of(frame: FrameType) -> tuple[TensorSpec, ...]:
 
 
 def specs_of_any(inputs: Inputs) -> tuple[TensorSpec, ...]:
-    """Return the specs of the inputs of others, which may be anything; none where they cannot be walked through."""
+    """Return the specs of the tensors in inputs of any kind; none where looking for them raises."""
     try:
         return input_specs(inputs)
     except Exception:

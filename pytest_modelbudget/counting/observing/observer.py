@@ -17,18 +17,14 @@ from torch import nn
 
 from pytest_modelbudget.counting.asking.inputs import model_class
 from pytest_modelbudget.counting.modules.following import call_between, follow_calls
-from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
-from pytest_modelbudget.counting.observing.calls import Call, MethodCall
+from pytest_modelbudget.counting.observing.calls import Call, MethodCall, RunningMethods
 from pytest_modelbudget.counting.observing.eagerly import run_compiled_code_eagerly
 from pytest_modelbudget.counting.observing.methods import (
-    has_raised,
-    leave_token,
     running_methods,
     runs_a_method,
     specs_of_any,
-    token_of,
 )
 from pytest_modelbudget.counting.observing.observation import Observation
 from pytest_modelbudget.counting.real_run.mode import RealRun
@@ -62,7 +58,7 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
             changes.enter_mode(observer.mode)
             yield seen
     finally:
-        observer.end()
+        observer.methods.end_all()
         _one_at_a_time.release()
 
 
@@ -77,11 +73,11 @@ class _Observer:
         self._depth = 0
         self._call: Call | None = None
         self._method: MethodCall | None = None
-        self._methods: dict[int, MethodCall] = {}
-        self._references: dict[int, Any] = {}
+        self.methods = RunningMethods(self._keep, seen.faults.append)
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
+        # Under a fake or tracing mode nothing is computed, so that there is nothing to count.
         modes = self.mode.foreign_modes()
         if modes:
             self._seen.traced_under.add(type(modes[-1]).__name__)
@@ -97,18 +93,16 @@ class _Observer:
         self._depth += 1
         call = self._call
         assert call is not None
+        # From here on the mode charges operators to this module.
         self._go_on(module, call, call.ledger.running)
         return True
 
     def leave(self, raised: bool, out: Any) -> None:
         """Return from a module; from the outermost one, keep what its call cost. One that raised cost nothing."""
-        call, method = self._call, self._method
-        thread = threading.get_ident()
-        if thread != self._thread:
-            for ledger in self._ledgers():
-                if thread in ledger.branches:
-                    ledger.branches[thread].running.pop()
+        if threading.get_ident() != self._thread:
+            self._leave_elsewhere()
             return
+        call, method = self._call, self._method
         assert call is not None
         with untraced():
             call.index.nodes[call.ledger.running.pop()].note_output(out)
@@ -117,7 +111,8 @@ class _Observer:
             return
         self.mode.ledger = self._call = self._method = None
         if call is method or raised:
-            return
+            return  # what a part of the model cost is in the ledger of the method that called it
+        # A generator or coroutine that was returned has not run yet: what it will cost cannot be counted.
         for part in unfinished_parts(out):
             if not runs_a_method(part):
                 call.ledger.charge_unseen(name_of_unfinished(part))
@@ -131,7 +126,7 @@ class _Observer:
         """Return a function that another thread is to run so that it is counted, where a model hands it over."""
         ledger = self.mode.ledger
         if ledger is None:
-            method = self._method_call(None, running_methods(sys._getframe(2)) or [])
+            method = self.methods.outermost(running_methods(sys._getframe(2)) or [])
             if method is None:
                 return self._watched(function)
             ledger = method.ledger
@@ -169,15 +164,9 @@ class _Observer:
         else:
             self._outside(name, None)
 
-    def end(self) -> None:
-        """Keep what the methods cost so far whose frames are still held, unless exceptions have ended them."""
-        for key in [*self._methods]:
-            token = self._references[key]()
-            self._end_method(key, raised=token is not None and has_raised(token))
-
     def _ledgers(self) -> list[Ledger]:
         running = [] if self._call is None else [self._call.ledger]
-        return running + [method.ledger for method in self._methods.values()]
+        return running + self.methods.ledgers
 
     def _enter_elsewhere(self, module: nn.Module) -> bool:
         thread = threading.get_ident()
@@ -190,6 +179,12 @@ class _Observer:
                 return True
         self._lose(module)
         return False
+
+    def _leave_elsewhere(self) -> None:
+        thread = threading.get_ident()
+        for ledger in self._ledgers():
+            if thread in ledger.branches:
+                ledger.branches[thread].running.pop()
 
     def _go_on(self, module: nn.Module, call: Call, running: list[int]) -> None:
         """Let the operators that follow belong to a module; one that the model did not have belongs to its caller."""
@@ -208,7 +203,7 @@ class _Observer:
         running = running_methods(sys._getframe(3))
         if running is None:
             return
-        method = self._method_call(None, running)
+        method = self.methods.outermost(running)
         if _runs_backward() and (method is None or not method.is_forward):
             return
         if method is None:
@@ -218,61 +213,23 @@ class _Observer:
 
     def _note_outside(self) -> None:
         """See a ``forward`` that is called by itself, of a model that has no operator with MACs."""
+        # Three frames up is the code that called the operator: below it are the mode's two methods and this one.
         frame = sys._getframe(3)
         if frame.f_code.co_name == "forward" and threading.get_ident() == self._thread and not _runs_backward():
-            self._method_call(None, running_methods(frame) or [])
+            self.methods.outermost(running_methods(frame) or [])
 
     def _start(self, module: nn.Module, args: Any, kwargs: Any, frame: FrameType) -> bool:
         """Start a call, and return whether it is one: what a constructor runs is none."""
         running = running_methods(frame)
         if running is None:
             return False
-        method = self._method = self._method_call(module, running)
+        method = self._method = self.methods.outermost(running, module)
         if method is None or method.model is module:
             self._call = Call(module, specs_of_any((args, kwargs)))
         else:
             self._call = method
         self.mode.ledger = self._call.ledger
         return True
-
-    def _method_call(self, part: nn.Module | None, running: list[tuple[FrameType, nn.Module]]) -> MethodCall | None:
-        """Return the call of the outermost method that is running, of a module that holds ``part``."""
-        for frame, owner in reversed(running):
-            token = token_of(frame)
-            method = self._methods.get(id(token)) if token is not None else None
-            if method is not None and (part is None or id(part) in method.index.positions):
-                return method
-            index = ModuleIndex(owner)
-            if part is not None and id(part) not in index.positions:
-                continue
-            if method is None:
-                return self._new_method(frame, owner, index)
-            method.ledger.move(index)  # the part is new
-            return method
-        return None
-
-    def _new_method(self, frame: FrameType, owner: nn.Module, index: ModuleIndex) -> MethodCall:
-        method = MethodCall(owner, frame, index)
-        key = 0
-
-        def ended(raised: bool) -> None:
-            try:
-                self._end_method(key, raised)
-            except Exception as error:  # nobody above would show it
-                lost = f"what {model_class(owner)} cost is not known: {type(error).__name__}: {error}"
-                self._seen.faults.append(lost)
-
-        token, reference = leave_token(frame, ended)
-        key = id(token)
-        self._methods[key], self._references[key] = method, reference
-        return method
-
-    def _end_method(self, key: int, raised: bool) -> None:
-        method = self._methods.pop(key, None)
-        self._references.pop(key, None)
-        if method is not None and not raised:
-            method.end()
-            self._keep(method)
 
     def _keep(self, call: Call) -> None:
         try:

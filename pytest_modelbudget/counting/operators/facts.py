@@ -140,7 +140,7 @@ class FactsTable(Generic[Facts]):
 
 
 def macs_of_call(facts: OperatorFacts, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int | None:
-    """Evaluate the formula for one call; ``args`` and ``out`` hold tensors, real or meta. None: it cannot tell."""
+    """Return what the formula says of one call, or None; ``args`` and ``out`` hold tensors, real or meta."""
     formula = facts.formula
     assert formula is not None
     inputs = (

@@ -30,7 +30,7 @@ def run(
     if name in _CONTROL_FLOW:
         if backward_follows:
             charge(f"higher_order::{name}", None)  # its backward is compiled, and no mode sees that
-        return func(*[_counted(one, counting) if callable(one) else one for one in args], **kwargs)
+        return func(*[_counted(arg, counting) if callable(arg) else arg for arg in args], **kwargs)
     if name in ("flex_attention", "flex_attention_backward"):
         out = func(*args, **kwargs)
         query, key, value = (tuple(tensor.shape) for tensor in args[:3])

@@ -11,6 +11,7 @@ from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement, weights_only
+from pytest_modelbudget.counting.real_run.collectives import RankRun
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
@@ -52,6 +53,7 @@ def measure_for_real(task: Task, changes: Changes) -> Measurement:
             changes.enter(torch.inference_mode(False))
         built = task.model
         if task.is_factory:
+            # So that a factory with random choices builds the same model in every run.
             torch.manual_seed(0)
             built = task.build(task.model)
         unfuse_kernels(changes, task.backward)  # not while it is built: a factory may export, which needs all of torch
@@ -72,6 +74,8 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
     __tracebackhide__ = True
     index = ModuleIndex(built)
     task.settle_inputs(index)
+    if task.saves and not index.has_lazy_tensors:
+        task.note_saved(built)
     request = task.request(built)
     changes.subject = request.name
     if task.inputs is None:
@@ -81,7 +85,7 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
     if task.backward:
         call_inputs = input_tensors.detached(call_inputs)
     ledger, storages, gradient_hooks = Ledger(index), StorageSnapshot(), GradientHooks()
-    run = RealRun(storages)
+    run = RealRun(storages) if task.ranks is None else RankRun(storages)
     run.ledger = ledger
     hooks = hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(index.classes))
@@ -105,7 +109,7 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
         ledger.join()
         if index.has_lazy_tensors:
             index.count_tensors()
-        ledger.settle()
+        ledger.settle(holds_the_same=task.ranks is not None)  # what a shard gathers is not its own
         _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
         return measurement(ledger.index, ledger, request, "real", task.mode)
 

@@ -57,7 +57,7 @@ class RealRun(DispatchMode):
         self._own_modes = modes_without_data()
 
     def foreign_modes(self) -> list[Any]:
-        """Return the modes of others that are active, under which nothing is computed."""
+        """Return the active modes that compute nothing, such as fake ones, and that began after this one."""
         return [mode for mode in modes_without_data() if mode not in self._own_modes]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -80,8 +80,12 @@ class RealRun(DispatchMode):
                     return NotImplemented  # let the subclass unwrap: what it runs inside is counted
                 if func.namespace == "prim":
                     return func(*args, **kwargs)  # it is asked for its device
+        return self._run_and_count(func, args, kwargs)
+
+    def _run_and_count(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
         args = _with_tensors(func, args) if args and type(args[0]) in _DTYPES else args
+        # Its parts come back to this mode one by one, and are counted there.
         if facts.is_decomposed:
             with self:
                 return decompose(func, args, kwargs)
@@ -115,7 +119,7 @@ class RealRun(DispatchMode):
         def counted(*args: Any, **kwargs: Any) -> Any:
             thread = threading.get_ident()
             before = outer.branches.get(thread)
-            mode = RealRun(self._storages)
+            mode = type(self)(self._storages)
             mode.ledger = outer.branch(thread, module)
             try:
                 with mode:
@@ -145,11 +149,11 @@ def _with_tensors(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
     The constants of a trace reach a mode as numbers, which few operators take again.
     """
-    if any(isinstance(one, torch.Tensor) for one in args):  # a number beside a tensor does not decide on the dtype
+    if any(isinstance(arg, torch.Tensor) for arg in args):  # a number beside a tensor does not decide on the dtype
         return args
     return tuple(
-        torch.tensor(one, dtype=_DTYPES[type(one)]) if str(argument.type) == "Tensor" and type(one) in _DTYPES else one
-        for one, argument in zip(args, schema_of(func).arguments, strict=False)
+        torch.tensor(arg, dtype=_DTYPES[type(arg)]) if str(argument.type) == "Tensor" and type(arg) in _DTYPES else arg
+        for arg, argument in zip(args, schema_of(func).arguments, strict=False)
     )
 
 

@@ -83,6 +83,7 @@ class AttributeSnapshot:
         self._seen: set[int] = set()
         saved = set(classes)
         self._save([*(root for root in roots if type(root) not in _NEVER_FOLLOWED), *self._save_classes(saved)])
+        # Saving classes finds more objects, whose classes have to be saved as well.
         while new := own_classes(self.helpers()) - saved:
             saved |= new
             self._save(self._save_classes(new))
@@ -263,6 +264,7 @@ class AttributeSnapshot:
     def _restore_classes(self) -> None:
         for kind, attributes in self._class_attributes:
             if [*vars(kind)] != [*attributes] or not all(map(is_, vars(kind).values(), attributes.values())):
+                # Through `type`, for a metaclass may refuse or notice an assignment.
                 for name in [name for name in vars(kind) if name not in attributes]:
                     type.__delattr__(kind, name)
                 for name, value in attributes.items():
@@ -271,7 +273,7 @@ class AttributeSnapshot:
 
 
 def own_classes(kinds: Iterable[type]) -> set[type]:
-    """Return classes that are not torch's, nor of those that belong to others, with those that they derive from."""
+    """Return the classes that the user's project defines, with those from which they derive."""
     bases: set[type] = set()
     for kind in kinds:
         if not kind.__module__.startswith("torch."):

@@ -50,7 +50,7 @@ class Changes:
         setattr(owner, name, value)
 
     def enter(self, context: AbstractContextManager[Any]) -> None:
-        """Enter a context of somebody else's."""
+        """Enter a context manager of torch or of another library, and leave it at the end."""
         entered: list[AbstractContextManager[Any]] = []
         self.undo_by(lambda: entered.pop().__exit__(None, None, None) if entered else None)
         context.__enter__()

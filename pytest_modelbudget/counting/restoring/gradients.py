@@ -99,7 +99,7 @@ def leaves_of(outputs: Iterable[torch.Tensor]) -> list[torch.Tensor]:
         leaf = getattr(node, "variable", None)  # of the node that accumulates the gradient of a leaf
         if isinstance(leaf, torch.Tensor):
             leaves.append(leaf)
-        following = [one for one, _ in node.next_functions if one is not None and one not in seen]
+        following = [function for function, _ in node.next_functions if function is not None and function not in seen]
         seen.update(following)
         nodes += following
     return leaves

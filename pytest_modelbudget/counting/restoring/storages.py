@@ -54,8 +54,8 @@ class StorageSnapshot:
         if not _has_storage(tensor):
             return
         storage = storage_of(tensor)
-        for one in own:
-            if _has_storage(one) and storage_of(one) is storage:
+        for tensor in own:
+            if _has_storage(tensor) and storage_of(tensor) is storage:
                 return  # a view, whatever the operator says
         self._created[storage_identity(storage)] = StorageWeakRef(storage)
 

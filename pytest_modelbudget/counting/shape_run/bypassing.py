@@ -32,7 +32,7 @@ from pytest_modelbudget.counting.torch_private import (
 
 READING = ("__array__", "__deepcopy__", "__dlpack__", "__reduce_ex__", "__repr__", "data_ptr", "numpy", "tolist")
 EXPORTING = frozenset(("__array__", "__dlpack__", "data_ptr", "numpy", "storage", "untyped_storage"))
-"""The methods after which others can read and write the data whenever they like."""
+"""The methods after which code outside of torch can read and write the data at any time."""
 WRITING = ("apply_", "map2_", "map_")
 """The methods that call a Python function for every element, and write what it returns."""
 SWAPPED = "swap_tensors"
@@ -176,9 +176,9 @@ def _guarded_reader(original: Callable[..., Any], name: str, thread: int, note: 
         if threading.get_ident() == thread and (name != "__call__" or _reads_memory(args[0])):
             with DisableTorchDispatch(), unseen_by_function_modes():
                 for given in (*args[1:], *kwargs.values()):
-                    for one in given if isinstance(given, (list, tuple)) else (given,):
-                        if type(one) in PLAIN_TYPES:
-                            note(one, name, False)
+                    for value in given if isinstance(given, (list, tuple)) else (given,):
+                        if type(value) in PLAIN_TYPES:
+                            note(value, name, False)
         return original(*args, **kwargs)
 
     return read

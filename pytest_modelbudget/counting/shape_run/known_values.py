@@ -23,8 +23,8 @@ from pytest_modelbudget.counting.torch_private import (
 _COMPLEX = frozenset((torch.complex32, torch.complex64, torch.complex128))
 _default_dtype = torch.get_default_dtype
 plain_tensor, parameter = torch.Tensor, torch.nn.Parameter
-_OPTIONS = frozenset((torch.device, torch.dtype, torch.layout, torch.memory_format, type(None)))
-"""Kinds of arguments that equal none of another kind."""
+_SCALARS = frozenset((bool, float, int, str, torch.device, torch.dtype, torch.layout, torch.memory_format, type(None)))
+"""Kinds of arguments that are no tensors and hold none: looking them up is quicker than ``isinstance``."""
 _known_flags: dict[tuple[Any, ...], int] = {}
 """A number for each state of the backends' flags that kernels read: they decide what an operator runs and returns."""
 
@@ -110,7 +110,7 @@ class KnownValues:
         return FIRST <= address < BEHIND or address in self.stale
 
     def note_exported(self, tensor: torch.Tensor) -> None:
-        """Note that others may read the data of a tensor from here on."""
+        """Note that code outside of torch, such as NumPy, may read the data of a tensor from here on."""
         if _has_memory(tensor):
             storage = storage_of(tensor)
             self._exported.setdefault(storage_identity(storage), (storage, storage.nbytes()))
@@ -145,88 +145,71 @@ class KnownValues:
         remembered. Equal numbers of different types must differ: ``x + 1`` and ``x + 1.0`` give different dtypes.
         """
         unknown = has_real = False
-        weights = self._weights
         parts: list[Any] = [_default_dtype(), self._flags]
         for arg in args:
             kind = type(arg)
             if kind is plain_tensor or kind is parameter:
-                weight = weights.get(id(arg))
-                if weight is not None:
-                    unknown = True
-                    parts.append(weight)
-                elif self._add_unknown_tensor(arg, parts):
+                spec = self._weights.get(id(arg)) or self._spec_if_unknown(arg)
+                parts.append(spec or arg)
+                if spec:
                     unknown = True
                 else:
                     has_real = True
-                    parts.append(arg)
-            elif kind is int or arg is None:
+            elif kind is int or arg is None:  # as most arguments are: a call of _add would cost more than the check
                 parts.append(arg)
-            elif kind is float or kind is bool:
-                parts.append(kind)
-                parts.append(arg)
-            elif kind is list and arg and type(arg[0]) is int:
-                parts.append(tuple(arg))
-            else:
-                is_unknown, part = self._argument_key(arg)
-                unknown = unknown or is_unknown
-                parts.append(part)
-        if kwargs and self._add_keyword_keys(kwargs, parts):
-            unknown = True
-        if has_real:
-            return unknown, _with_specs(parts) if unknown or always else None
-        return unknown, tuple(parts)
+            elif self._add(arg, parts):
+                unknown = True
+        if kwargs:
+            for name, arg in kwargs.items():
+                parts.append(name)
+                if self._add(arg, parts):
+                    unknown = True
+        if not has_real:
+            return unknown, tuple(parts)
+        return unknown, _with_specs(parts) if unknown or always else None
 
-    def _add_unknown_tensor(self, tensor: torch.Tensor, parts: list[Any]) -> bool:
-        """Return whether a tensor has no known values, and add what a result depends on to ``parts`` if so."""
+    def _spec_if_unknown(self, tensor: torch.Tensor) -> tuple[Any, ...] | None:
+        """Return everything about a tensor but its values, or None if it has known ones."""
         try:
             address = address_of_storage(tensor)
         except RuntimeError:
             check_has_spec(tensor)  # it has no storage, and more than a shape
             raise
-        if FIRST <= address < BEHIND or address in self._unknown or (not address and tensor.is_meta):
-            dtype = tensor.dtype
-            parts += (tensor.shape, tensor.stride(), tensor.storage_offset(), dtype)
-            if self.has_bits or dtype in _COMPLEX:
-                self.has_bits = True  # a view of a complex tensor may be negated
-                parts.append(bits_of(tensor))
-            return True
-        check_has_spec(tensor)
-        return False
+        if not (FIRST <= address < BEHIND or address in self._unknown or (not address and tensor.is_meta)):
+            check_has_spec(tensor)
+            return None
+        dtype = tensor.dtype
+        if self.has_bits or dtype in _COMPLEX:
+            self.has_bits = True  # a view of a complex tensor may be negated
+            return tensor.shape, tensor.stride(), tensor.storage_offset(), dtype, bits_of(tensor)
+        return tensor.shape, tensor.stride(), tensor.storage_offset(), dtype
 
-    def _add_keyword_keys(self, kwargs: dict[str, Any], parts: list[Any]) -> bool:
-        """Add what a result depends on to ``parts``; return whether any of it is unknown."""
-        unknown = False
-        for name, arg in kwargs.items():
-            parts.append(name)
-            kind = type(arg)
-            if kind in _OPTIONS:
-                parts.append(arg)
-            elif kind is bool:
-                parts.append(kind)
-                parts.append(arg)
-            else:
-                is_unknown, part = self._argument_key(arg)
-                unknown = unknown or is_unknown
-                parts.append(part)
-        return unknown
-
-    def _argument_key(self, arg: Any) -> tuple[bool, Any]:
+    def _add(self, arg: Any, parts: list[Any]) -> bool:
+        """Add what a result depends on to ``parts``; return whether any tensor in ``arg`` has unknown values."""
         kind = type(arg)
-        if kind is list or kind is tuple:
-            if arg and type(arg[0]) is int:
-                return False, tuple(arg)
-            pairs = [self._argument_key(item) for item in arg]
-            return any(is_unknown for is_unknown, _ in pairs), tuple([part for _, part in pairs])
-        if isinstance(arg, torch.Tensor):
+        if kind in _SCALARS:
+            parts.append((kind, arg))
+        elif kind is list or kind is tuple:
+            if not arg or type(arg[0]) is int:
+                parts.append(tuple(arg))
+                return False
+            items: list[Any] = []
+            unknown = [self._add(item, items) for item in arg]
+            parts.append(tuple(items))
+            return any(unknown)
+        elif isinstance(arg, torch.Tensor):
             if kind not in PLAIN_TYPES:
                 raise ShapeRunStop(f"tensors of type {kind.__name__} have operators of their own")
-            return not self.is_known(arg), self.spec_of(arg)
-        if isinstance(arg, torch.ScriptObject):
+            parts.append(self.spec_of(arg))
+            return not self.is_known(arg)
+        elif isinstance(arg, torch.ScriptObject):
             raise ShapeRunStop("packed weights have shapes of their own")
-        return False, arg if kind is int else (kind, arg)
+        else:
+            parts.append((kind, arg))
+        return False
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
-        """Return whether a tensor has no values, or others than its memory has."""
+        """Return whether a tensor has no values, or its memory holds something else than its values."""
         return tensor.is_meta or self.has_stale_data(tensor)
 
     def is_known(self, tensor: torch.Tensor) -> bool:

@@ -79,6 +79,7 @@ def _one_run(task: Task, changes: Changes, *, autograd: bool) -> Measurement | S
             changes.undo_by(handlers_to_put_back())
             run.guard_values(changes)
             result = _run(task, run, changes, autograd)
+        # What was counted may belong to other weights than the model has now.
         if run.weights_were_exchanged:
             raise ShapeRunStop("data was assigned to a weight")
     except BaseException as error:
@@ -112,6 +113,10 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
     task.settle_inputs(index)
+    if task.saves:
+        with changes:
+            changes.enter_mode(run)  # hooks of a state_dict may compute
+            task.note_saved(built)
     request = task.request(built)
     changes.subject = request.name
     task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
@@ -122,9 +127,10 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
     _check_shapes_suffice(task, attributes)
     ledger = Ledger(index)
+    # Whole-number and boolean buffers (positions, masks) keep their values: control flow reads them.
     floats = [buffer for buffer in index.buffers if buffer.is_floating_point() or buffer.is_complex()]
     weights = [*index.parameters, *floats]
-    run.begin_forward([one for one in weights if not is_reserved(one)] if task.is_factory else weights, ledger)
+    run.begin_forward([weight for weight in weights if not is_reserved(weight)] if task.is_factory else weights, ledger)
     changes.undo_by(run.put_data_back)
     changes.undo_by(attributes.restore)
     ignore = run.known_values.ignore_values_of
@@ -146,7 +152,7 @@ def _follow(
 ) -> None:
     """Put in place what counts."""
     held = [*ledger.index.parameters, *attributes.tensors]
-    set_gradients_aside(changes, [one for one in held if not is_reserved(one)] if task.is_factory else held)
+    set_gradients_aside(changes, [tensor for tensor in held if not is_reserved(tensor)] if task.is_factory else held)
     if not autograd:
         run.below_autograd.enter(changes)
         run.refuse_modes(changes)

@@ -99,7 +99,7 @@ class ShapeRun(RunTensors, DispatchMode):
         return self.stopped_by if self.stopped_by is not None and is_interrupt(self.stopped_by) else None
 
     def release(self) -> None:
-        """Let go of everything the run held, so that only what others hold survives it."""
+        """Let go of everything the run held: a tensor that lives on is then held by the model or the user."""
         self.ledger = self.stopped_by = None
         self.release_tensors()
 
@@ -112,9 +112,11 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Answer one operator; whatever it raises voids the run."""
+        # The model caught our exception and went on, or another mode is active, which answers after this one.
         if self.stopped_by is not None or dispatch_mode_stack_length():
             return self._run_for_others(func, args, kwargs or {})
         try:
+            # By identity, which is quicker to look up than the operator itself.
             facts = _known_facts.get(id(func)) or self._facts_of(func)
             if self.below_autograd.is_active:
                 if records_gradients():
@@ -204,8 +206,12 @@ class ShapeRun(RunTensors, DispatchMode):
     def _check_memory_is_not_read(self, name: str, args: Any) -> None:
         """End the run at what ``tolist`` and the like call first, wherever they were captured: no guard sees those."""
         position = _READ_BY_COMPOSITES.get(name)
-        for one in () if position is None else args[position : position + 1]:
-            if isinstance(one, torch.Tensor) and not one.dtype.is_complex and self.known_values.has_stale_data(one):
+        for written in () if position is None else args[position : position + 1]:
+            if (
+                isinstance(written, torch.Tensor)
+                and not written.dtype.is_complex
+                and self.known_values.has_stale_data(written)
+            ):
                 raise ShapeRunStop(f"{name}, after which memory is read")
 
     def _run_with_autograd(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -250,6 +256,7 @@ class ShapeRun(RunTensors, DispatchMode):
             if not is_reserved(target):
                 self.storages.note_write(target)
                 self.known_values.mark_unknown(target)
+        # resize_ and set_ change the tensor that was given, so an equal call has to change its own.
         if outcome.changed_metadata:
             tensors = tensors_in(args, kwargs)
             for position, spec in outcome.changed_metadata:
@@ -325,6 +332,7 @@ class ShapeRun(RunTensors, DispatchMode):
         if facts.is_uninitialized and outcome.numel <= SMALL:
             if outcome.numel == 0:
                 return func(*args, **kwargs)
+            # An index or a mask is often made empty and then filled, which makes its values known.
             if type(outcome.result) is Spec and not is_inexact(outcome.result.dtype):
                 out = func(*args, **kwargs)
                 self.storages.note_created(out, ())

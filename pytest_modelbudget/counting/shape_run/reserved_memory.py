@@ -37,7 +37,7 @@ _STEP, _RUNS = 64, 1 << 10
 
 
 def _map(size: int, protection: int, flags: int) -> int | None:
-    """Map memory that nobody has to provide before it is touched.
+    """Map memory for which the system provides no pages before it is touched.
 
     On Linux by the system call itself: profilers of memory take what ``mmap`` maps for an allocation.
     """

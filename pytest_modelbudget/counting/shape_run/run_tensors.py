@@ -58,6 +58,7 @@ class RunTensors:
 
     def new_tensor(self, spec: Spec) -> torch.Tensor:
         """Return a new tensor without values; torch itself refuses to read or write its memory."""
+        # frombuffer refuses to make an empty tensor.
         if not spec.span:
             return empty_strided(spec.shape, spec.stride, dtype=spec.dtype)  # it has no values that could be unknown
         out = frombuffer(self._memory.buffer, dtype=spec.dtype, count=spec.span)
@@ -80,7 +81,7 @@ class RunTensors:
         return self._memory.has_living_storages() or not all(storage.expired() for storage in self._stale.values())
 
     def survivors(self) -> list[torch.Tensor]:
-        """Return what the run made and Python objects still hold: without values, or real with others than it has."""
+        """Return the tensors of the run that Python objects still hold and whose data is not what their values are."""
         return tensors_at(self._living_addresses()) if self.any_survives() else []
 
     def _living_addresses(self) -> set[int]:
@@ -110,8 +111,8 @@ class RunTensors:
         """End the run where data is written past the dispatcher, or read that is not that of the values."""
         if name == ASSIGNED:
             self.known_values.forget_spec(tensor)
-            for one in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
-                self.storages.note_exchange(one)
+            for changed in () if is_reserved(tensor) else self.known_values.without_weights([tensor]):
+                self.storages.note_exchange(changed)
         elif name in REGISTERING_HOOKS:
             if not is_reserved(tensor):
                 self._hooks.save(tensor)

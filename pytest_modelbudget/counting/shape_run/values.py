@@ -69,9 +69,9 @@ def one_hot(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
 def varlen_attention(args: Any, kwargs: Any, is_known: IsKnown) -> Answer | None:
     """Answer ``varlen_attn(q, k, v, starts of q, starts of k)``: attention of one sequence after the other."""
     query, key, value, *starts = args[:5]
-    if not all(one is not None and is_known(one) for one in starts):
+    if not all(start is not None and is_known(start) for start in starts):
         return None
-    lengths = [one.diff().tolist() for one in starts]
+    lengths = [start.diff().tolist() for start in starts]
 
     def answer(_: Any) -> Any:
         parts = zip(query.split(lengths[0]), key.split(lengths[1]), value.split(lengths[1]), strict=True)

@@ -44,7 +44,7 @@ class Exact:
 
 def bars(one: Standing) -> list[Bar]:
     """Return a bar for each metric that tells something; the modules of one pattern are one, with the worst."""
-    return [_bar(found, one) for found in one.telling]
+    return [_bar(found, one) for found in one.notable]
 
 
 def table(one: Standing) -> list[Exact]:

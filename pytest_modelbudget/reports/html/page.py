@@ -115,7 +115,7 @@ def _card(one: Standing, link: str) -> Card:
         inputs=one.inputs if model.inputs else "",
         state=STATES[one.status.level],
         status=one.status,
-        facts=tuple(_facts(values, {found.metric for found in one.telling if found.module is None})),
+        facts=tuple(_facts(values, {found.metric for found in one.notable if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
         problems=tuple(problems(one)),
@@ -149,10 +149,10 @@ def where(one: Standing) -> Iterator[str]:
     yield from (f"Heaviest by {text}" for text in found)
 
 
-def _facts(values: dict[str, int], told: set[str]) -> Iterator[str]:
+def _facts(values: dict[str, int], shown: set[str]) -> Iterator[str]:
     """Yield the metrics that say what kind of model it is, but for those that bars tell."""
     for metric, known in METRICS.items():
-        if metric in values.keys() - told and (known.column or known.needs == "backward"):
+        if metric in values.keys() - shown and (known.column or known.needs == "backward"):
             yield f"{human(values[metric], metric)} {known.label}".replace(" ", NO_BREAK)
 
 

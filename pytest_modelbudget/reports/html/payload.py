@@ -1,6 +1,6 @@
 """What the page needs to draw one model, as compact, compressed JSON: columns instead of rows, each name once.
 
-Numbers are exact in JavaScript too, and told by others where they follow from them.
+Numbers are exact in JavaScript too, and as a multiple of others where they are one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _own(found: Sequence[Node]) -> dict[str, Any]:
         values = [getattr(node.module.own, metric) for node in found]
         if values[0] is not None:
             numbers = [value or 0 for value in values]
-            shown[metric] = told(numbers, known)
+            shown[metric] = compact(numbers, known)
             known[metric] = numbers
     return shown
 
@@ -101,27 +101,27 @@ def _growth(found: Sequence[Node], differences: Sequence[Difference]) -> dict[st
     known: dict[Hashable, int] = {}
     changed: list[list[Any]] = []
     amounts: dict[tuple[int, ...], dict[str, list[int]]] = {}
-    told_of = []
-    for one in differences:
-        for change in one.changes:
+    shown_differences = []
+    for difference in differences:
+        for change in difference.changes:
             if _key(change) not in known:
                 known[_key(change)] = len(changed)
                 changed.append(_change(change, found, places))
-        order = tuple(known[_key(change)] for change in one.changes)
-        values = [change.amount for change in one.changes]
-        alike = amounts.setdefault(order, {})
-        shown = told(values, alike)
-        told_of.append(
+        order = tuple(known[_key(change)] for change in difference.changes)
+        values = [change.amount for change in difference.changes]
+        in_the_same_order = amounts.setdefault(order, {})
+        shown = compact(values, in_the_same_order)
+        shown_differences.append(
             {
-                "metric": one.metric,
-                "before": _exact(one.before),
-                "after": _exact(one.after),
+                "metric": difference.metric,
+                "before": _exact(difference.before),
+                "after": _exact(difference.after),
                 "amounts": shown,
                 "changes": order if isinstance(shown, list) else None,
             }
         )
-        alike[one.metric] = values
-    return {"changed": changed, "differences": told_of}
+        in_the_same_order[difference.metric] = values
+    return {"changed": changed, "differences": shown_differences}
 
 
 def _key(change: Change) -> Hashable:
@@ -142,7 +142,7 @@ def _exact(number: int) -> int | str:
     return number if -_EXACT_IN_JAVASCRIPT < number < _EXACT_IN_JAVASCRIPT else str(number)
 
 
-def told(values: Sequence[int], known: Mapping[str, Sequence[int]]) -> Any:
+def compact(values: Sequence[int], known: Mapping[str, Sequence[int]]) -> Any:
     """Return values as they are, or as so many times those that are known by a name: bytes are four times params."""
     for name, others in known.items():
         times = _times(values, others)

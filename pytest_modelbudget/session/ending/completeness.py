@@ -41,6 +41,7 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
         yield "skipped", first_and_number([*gave_up, *collection.skipped])
     if collection.failed:
         yield "collection failed", first_and_number(collection.failed)
+    # -x, a time limit or an interrupt leave tests that have never ended.
     nothing = not collection.collected and not collection.is_partial
     if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
         yield "stopped", ""
@@ -69,6 +70,7 @@ def _test_files(config: pytest.Config) -> Iterator[str]:
     named = [path for path in configured_paths(config) if project in (path, *path.parents)]
     yield from (str(path) for path in named if path.is_file())
     for start in named or [project]:
+        # Removing a folder from `below` keeps os.walk from entering it.
         for folder, below, names in os.walk(start):
             below[:] = [name for name in sorted(below) if not _is_passed_over(Path(folder, name), passed_over)]
             for path in (Path(folder, name) for name in sorted(names) if name.endswith(".py")):

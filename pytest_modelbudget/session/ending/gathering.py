@@ -54,6 +54,7 @@ def run_of(session: Session) -> Run:
     )
     path = _in_repository(lock_path(config, session.table.baseline)) if session.lock else ""
     run = structs.replace(run, about=_about(config), lock=path)
+    # The search reads many folders; any other reason makes the run incomplete already.
     if reasons.keys() <= {"deselected"} and (run.stale or config.getoption("modelbudget_prune")):
         missing = uncollected(session)
         return structs.replace(run, incomplete=(*missing, *run.incomplete), details={**run.details, **missing})
@@ -110,6 +111,7 @@ def report_run_failures(session: Session, run: Run) -> None:
             )
             session.config.hook.pytest_runtest_logreport(report=report)
         session.reports_a_run_failure = False
+        # pytest has just taken it for a test that --lf has to run again.
         forget_last_failed(session.config, report)
 
 

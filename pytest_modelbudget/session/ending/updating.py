@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
+from pytest_modelbudget.budgets.merging import budget_for
 from pytest_modelbudget.files import write_whole
 from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.reports.lock_notes import notes_on_missing, notes_on_update
 from pytest_modelbudget.reports.wording import why_incomplete
 from pytest_modelbudget.results import Run, gather
@@ -57,6 +61,16 @@ def _passed(session: Session) -> Iterator[str]:
 
 def _accepted(session: Session, run: Run, passed: set[str]) -> list[Measurement]:
     """Return what tests that passed have measured, under a name that was given to one model alone."""
+    # One of two different models of this name is a mistake, and nothing says which.
     contradictory = {model.name for pair in run.contradictions for model in pair}
     models = gather({test: session.tests[test] for test in passed}).models
-    return [model.measurement for model in models if model.verdict.named and model.name not in contradictory]
+    found = [model.measurement for model in models if model.verdict.named and model.name not in contradictory]
+    return [_without_sizes_of_files(session, one) for one in found]
+
+
+def _without_sizes_of_files(session: Session, measurement: Measurement) -> Measurement:
+    """Return what the lock file keeps: sizes of files hold names and stamps, so they need a growth in the table."""
+    growths = budget_for(session.table, (measurement.name,)).growths
+    return structs.replace(
+        measurement, **{metric: None for metric in needing("file", "saving") if growths.get(metric) is None}
+    )

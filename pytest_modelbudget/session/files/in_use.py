@@ -9,6 +9,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,7 @@ def _project_folders(start: Path, root: Path) -> Iterator[Path]:
     Where ``start`` is not below rootdir (``-c ci/pytest.ini`` moves rootdir to ``ci``), up to the first folder with a
     pyproject.toml, or the root of the repository.
     """
+    # A file of the project lies below rootdir, unless -c or --rootdir has moved it elsewhere.
     below = root in start.parents
     for folder in (start, *start.parents):
         if folder == root and below:
@@ -190,15 +192,12 @@ def _ignored(config: pytest.Config, path: Path, used: Path, what: str, remedy: s
 
 def _table_in(folder: Path, shown: str) -> dict[str, Any] | None:
     path = folder / "pyproject.toml"
-    return _read(path, shown) if os.path.lexists(path) and not path.is_dir() and _may_name_us(path) else None
-
-
-def _may_name_us(path: Path) -> bool:
-    """Tell cheaply whether a file can hold a table of ours, before anything is imported to parse it."""
-    try:
-        return re.search(_MAY_NAME_US, path.read_bytes()) is not None
-    except OSError:
-        return True  # what cannot be read is refused when it is read
+    if not os.path.lexists(path) or path.is_dir():
+        return None
+    with suppress(OSError):  # what cannot be read is refused when it is parsed
+        if not re.search(_MAY_NAME_US, path.read_bytes()):
+            return None  # parsing would import msgspec, and every run looks
+    return _read(path, shown)
 
 
 def _read(path: Path, shown: str, *, asked_for: bool = False) -> dict[str, Any] | None:

@@ -65,6 +65,7 @@ def _text_of(path: Path, shown: str) -> str | None:
 
 
 def _refuse_in_ci(shown: str) -> None:
+    # Most services set CI=true; CI=0 and CI=false mean that a person is there.
     found = [name for name in _CI if os.environ.get(name, "").lower() not in ("", "0", "false")]
     if found:
         raise pytest.UsageError(

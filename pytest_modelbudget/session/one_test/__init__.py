@@ -29,10 +29,10 @@ DECLARED: pytest.StashKey[pytest.Mark] = pytest.StashKey()
 
 def forget(item: pytest.Item) -> None:
     """Forget an earlier attempt at a test: plugins may run it once more, and a rerun starts anew."""
-    if GUARD in item.stash:
-        del item.stash[GUARD]
-    if READ in item.stash:
-        del item.stash[READ]
+    keys: tuple[pytest.StashKey[Any], ...] = (GUARD, READ)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 @contextmanager
@@ -48,6 +48,7 @@ def watched(item: pytest.Item, phase: Phase) -> Iterator[None]:
         raise
     except BaseException as error:
         raised = error
+    # Outside of the `except`, so that what the guard raises is not shown as raised while handling this one.
     guard = item.stash.get(GUARD, None)  # the phase itself may have asked for the fixture
     if guard is not None:
         guard.end(phase, raised)
@@ -98,11 +99,12 @@ def our_marks(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
 
 
 def _may_be_ours(mark: pytest.Mark, config: pytest.Config) -> bool:
-    """Return whether a mark has one of our names, or limits a metric under a name that is nearly one, and nobody's."""
+    """Return whether a mark has one of our names, or limits a metric under a close one that is not registered."""
     if mark.name in MARKS or METRICS.keys().isdisjoint(mark.kwargs):
         return mark.name in MARKS
     from difflib import get_close_matches
 
+    # Only a mark that limits one of our metrics comes here: a near miss such as @pytest.mark.budgets(macs=...).
     letters = re.sub("[^a-z]", "", mark.name.lower())
     is_close = get_close_matches(letters, MARKS, cutoff=0.8)
     return bool(is_close) and mark.name not in registered_marks(config)

@@ -59,6 +59,7 @@ def rules_of(node: Any, mark: pytest.Mark) -> Rules | None:
 
     Raises BudgetError for a malformed mark, with the place of the mark.
     """
+    # We register "budget" ourselves; a second time means that another plugin has such a mark too.
     is_shared, place = registered_marks(node.config).count("budget") > 1, place_of_mark(mark, node)
     try:
         return rules_of_mark(mark.name, mark.args, mark.kwargs, place, shared=is_shared)
@@ -69,5 +70,6 @@ def rules_of(node: Any, mark: pytest.Mark) -> Rules | None:
 
 def _outermost_first(item: pytest.Item) -> list[tuple[Any, pytest.Mark]]:
     of_parameters, declared = marks_of_parameters(item), item.stash.get(DECLARED, None)
+    # iter_markers yields the marks of a function before those of its parameters, which are closer.
     pairs = [pair for pair in reversed(our_marks(item)) if pair[1] is not declared]
     return sorted(pairs, key=lambda pair: any(pair[1] is mark for mark in of_parameters))

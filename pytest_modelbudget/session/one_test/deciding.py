@@ -54,6 +54,7 @@ def decide(contract: Contract, record: Record, ending: Ending) -> Decision:
 
     A test that fails by itself keeps its failure: it is told nothing more.
     """
+    # pytest shows the test's own failure; ours would hide it.
     if ending.fails:
         return Decision()
     lost = _lost(record, ending)
@@ -63,6 +64,7 @@ def decide(contract: Contract, record: Record, ending: Ending) -> Decision:
         return Decision("fail", lost)
     if not record.undecided:
         return Decision()
+    # An xfail excuses only what is raised: raise the excess where the test has raised nothing itself.
     raises_nothing = ending.raised is None or isinstance(ending.raised, SKIPS)
     return Decision("excuse", record.undecided[0].error if raises_nothing else None)
 
@@ -71,6 +73,7 @@ def _lost(record: Record, ending: Ending) -> Exception | None:
     """Return what to raise for the first failure that the end of the phase neither shows nor may excuse."""
     for failure in record.undecided:
         shown = not isinstance(ending.raised, GIVES_UP) and shows(ending.raised, failure.error)
+        # What observing found was not raised yet, so the test cannot have caught it.
         if failure.raised and not shown:
             return _swallowed(failure.error)
         if not _is_excused(failure, ending):
@@ -90,13 +93,10 @@ def _is_excused(failure: Failure, ending: Ending) -> bool:
 def _swallowed(lost: Exception) -> BudgetError:
     """Return the failure of a test that caught one of ours and went on."""
     headline = str(lost).partition("\n")[0]
-    remedy = (
-        "A test that wants an excess measures with pytest_modelbudget.measure, or expects it with "
-        "xfail(raises=BudgetExceeded)."
-        if isinstance(lost, BudgetExceeded)
-        else "What is expected to fail is measured with pytest_modelbudget.measure, which judges nothing."
+    return BudgetError(
+        f"the test swallowed a {type(lost).__name__}: {headline}\nWhat is expected to fail is measured with "
+        "pytest_modelbudget.measure, which judges nothing; an excess may be expected with xfail(raises=BudgetExceeded)."
     )
-    return BudgetError(f"the test swallowed a {type(lost).__name__}: {headline}\n{remedy}")
 
 
 def shows(raised: BaseException | None, error: BaseException) -> bool:

@@ -116,7 +116,8 @@ class DeclaredItem(pytest.Item):
 
     def _declaration(self) -> str:
         how = self.declared
-        return f"{self.name} is {described(how.factory, how.positional, how.arguments)}, declared at {how.place}"
+        what = how.artifact or described(how.factory, how.positional, how.arguments)
+        return f"{self.name} is {what}, declared at {how.place}"
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return the line of the declaration."""
@@ -127,9 +128,11 @@ class DeclaredItem(pytest.Item):
         """Do nothing: plugins that run a test again call this on every item."""
 
 
-def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any]:
-    """Return what builds a declared model. Raises BudgetError where a name in it cannot be imported."""
+def model_of(declared: DeclaredModel, folder: Path) -> Callable[[], Any] | Path:
+    """Return the file of a declared model, or what builds it. Raises BudgetError where a name cannot be imported."""
     __tracebackhide__ = True
+    if declared.artifact:
+        return folder / declared.artifact
     try:
         return builder(declared.factory, declared.positional, declared.arguments, folder)
     except FactoryError as error:

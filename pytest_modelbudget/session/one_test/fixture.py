@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
 from pytest_modelbudget.factories import FactoryError, example_inputs
 from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.metrics import Limits, needing
+from pytest_modelbudget.metrics import METRICS, Limits, needing
 from pytest_modelbudget.results.measured import budget_of
 from pytest_modelbudget.session.one_test import read_marks
 from pytest_modelbudget.session.one_test.deciding import OURS
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+    from torch.export import ExportedProgram
     from typing_extensions import Unpack
 
 
-_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "input_size")
+_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "ranks", "input_size")
 
 
 class ModelBudget:
@@ -40,7 +41,7 @@ class ModelBudget:
 
     def __call__(
         self,
-        model: nn.Module | Callable[[], nn.Module],
+        model: nn.Module | Callable[[], nn.Module] | ExportedProgram | Path,
         args: Any = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
@@ -50,6 +51,7 @@ class ModelBudget:
         train: bool | None = None,
         dtype: Any = None,
         backward: bool = False,
+        ranks: int | None = None,
         input_size: Any = None,
         **limits: Unpack[Limits],
     ) -> Measurement:
@@ -68,7 +70,7 @@ class ModelBudget:
         given = {"args": args, "kwargs": kwargs, "inputs": inputs, "input_size": input_size}
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
-            call = {**given, "method": method, "train": train, "dtype": dtype}
+            call = {**given, "method": method, "train": train, "dtype": dtype, "ranks": ranks}
             return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
@@ -98,7 +100,7 @@ class ModelBudget:
             sized = [{"inputs": step, "method": method} for step in steps.each()]
             return self._judge(model, sized, name, rules, backward, allowed, steps.sizes)
 
-    def declared(self, how: DeclaredModel, model: Callable[[], nn.Module], folder: Path) -> None:
+    def declared(self, how: DeclaredModel, model: Callable[[], nn.Module] | Path, folder: Path) -> None:
         """Measure a model that the table declares, at each size of its inputs, and hold it against its budget."""
         __tracebackhide__ = True
         with _Recorded(self._guard.record):
@@ -112,6 +114,7 @@ class ModelBudget:
 
     def _rules_of_call(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
+        # Two frames up is the line in the test: this method, then __call__, scaling or declared.
         place = place_of_call(2, self._guard.item.config)
         read_marks(self._guard.item)
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
@@ -136,26 +139,29 @@ class ModelBudget:
         return tuple(measured.measurement for measured in self._guard.record.measured[-len(found) :])
 
     def _measure(
-        self, model: Any, inputs: Mapping[str, Any], name: str | None, call: Rules, backward: bool
+        self, model: Any, call: Mapping[str, Any], name: str | None, rules_of_call: Rules, backward: bool
     ) -> Measurement:
-        """Measure the forward pass, and the backward too where it is asked for or limited."""
+        """Measure the forward pass, and whatever else is asked for or limited."""
         __tracebackhide__ = True
-        training, rules = needing("backward"), (*self._guard.contract.rules, call)
-        backward = backward or any(declared.limits.get(metric) for declared in rules for metric in training)
-        args, given = inputs.get("args", ()), (inputs.get(key) for key in ("inputs", "input_size", "kwargs"))
-        has_inputs = not (isinstance(args, tuple) and not args) or any(one not in (None, {}) for one in given)
-        measurement = self._run(model, inputs, name, has_inputs and backward)
-        if measurement.macs is None or measurement.training_macs is not None:
-            return measurement
+        rules = (*self._guard.contract.rules, rules_of_call)
+        limited = {metric for declared in rules for metric, limit in declared.limits.items() if limit}
+        needs = {METRICS[metric].needs for metric in limited} | ({"backward"} if backward else set())
+        measurement = self._run(model, call, name, needs)
         # A factory has no name before it is built, and the table speaks of names: so it may be run a second time.
-        limited = budget_of(self._guard.session.table, measurement, rules).limited
-        return self._run(model, inputs, name, True) if any(metric in limited for metric in training) else measurement
+        more = {METRICS[metric].needs for metric in budget_of(self._guard.session.table, measurement, rules).wanted}
+        more &= {"saving", *(["backward"] if measurement.macs is not None else [])}
+        return measurement if more <= needs else self._run(model, call, name, needs | more)
 
-    def _run(self, model: Any, inputs: Mapping[str, Any], name: str | None, backward: bool) -> Measurement:
+    def _run(self, model: Any, call: Mapping[str, Any], name: str | None, needs: Collection[str]) -> Measurement:
         __tracebackhide__ = True
         session = self._guard.session
-        measurement: Measurement = session.engine().measure(
-            model, **inputs, name=name, backward=backward, flops_per_mac=session.table.flops_per_mac
+        measurement: Measurement = session.engine().measure_also(
+            "saving" in needs,
+            model,
+            **call,
+            name=name,
+            backward="backward" in needs,
+            flops_per_mac=session.table.flops_per_mac,
         )
         return measurement
 
@@ -185,7 +191,7 @@ def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[d
 
     Raises BudgetError where the inputs are those of a function that cannot be imported.
     """
-    common = {"method": how.method, "train": how.train, "dtype": how.dtype}
+    common = {"method": how.method, "train": how.train, "dtype": how.dtype, "ranks": how.ranks}
     if inputs is None:
         return [common]
     if not inputs.function:

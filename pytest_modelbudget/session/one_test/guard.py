@@ -50,6 +50,7 @@ def guard_by_marks(item: pytest.Item) -> None:
         guard.contract = contract_of(item)
     except BudgetError as error:
         guard.fail(error)
+    # All marks were another plugin's: the test is none of ours.
     if not guard.contract.rules and not guard.record.requested_fixture:
         del item.stash[GUARD]
 
@@ -57,6 +58,7 @@ def guard_by_marks(item: pytest.Item) -> None:
 def refuse(item: pytest.Item, node: Any, late: pytest.Mark) -> None:
     """Raise BudgetError for a mark that limits nothing, if it is ours, or malformed."""
     __tracebackhide__ = True
+    # A malformed mark can only be ours.
     with suppress(BudgetError):
         if rules_of(node, late) is None:
             return
@@ -105,6 +107,7 @@ class Guard:
         __tracebackhide__ = True
         if phase == "setup" and raised is None:
             return
+        # A test that asked for the fixture in its body measures by itself: what was observed beside it does not count.
         if phase == "call" and self._observation is not None and not self.record.requested_fixture:
             self._judge_observed()
         ending = self._ending_of_call(raised) if phase == "call" else self._ending(raised)
@@ -124,8 +127,10 @@ class Guard:
         is_expected = hasattr(report, "wasxfail")
         if decision is None and call.excinfo is not None and (report.failed or is_expected):
             decision = self._decide(self._ending(call.excinfo.value))
+        # pytest has applied the xfail by now, whatever was raised; only here can it be taken back.
         if is_expected and decision is not None and decision.verdict == "fail":
             show_as_failed(report)
+        # Read again: the lines above may have removed it.
         self._was_excused |= hasattr(report, "wasxfail")
         self._was_skipped |= report.skipped
         if call.when == "teardown":
@@ -178,6 +183,7 @@ class Guard:
         decision = decide(self.contract, self.record, ending)
         if decision.error is not None:
             self.record.fail(decision.error)
+        # The end of a later phase must not report the same failures once more.
         self.record.decided = len(self.record.failures)
         return decision
 
@@ -221,6 +227,7 @@ class Guard:
         return TestResult(
             found,
             excused=self._was_excused,
+            # A test that skips itself after it has measured everything still counts as measured.
             skipped=self._was_skipped and not (found and self._ran_through),
             unused=self._ran_through and self.record.never_called_fixture,
             outside=tuple(self.record.outside),

@@ -18,7 +18,7 @@ from pytest_modelbudget.reports.html.bars import bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded, nodes
 from pytest_modelbudget.reports.html.page import problems, where
-from pytest_modelbudget.reports.html.payload import columns, payload, told
+from pytest_modelbudget.reports.html.payload import columns, compact, payload
 from pytest_modelbudget.reports.html.scaling import lines
 from pytest_modelbudget.reports.html.status import STATES, headline
 from pytest_modelbudget.results import ModelResult, Run
@@ -278,7 +278,7 @@ def test_operators_state_their_costs_where_a_module_has_others() -> None:
     ],
 )
 def test_numbers_that_follow_from_others(values: list[int], known: dict[str, list[int]], told_as: object) -> None:
-    assert told(values, known) == told_as
+    assert compact(values, known) == told_as
 
 
 def test_numbers_that_javascript_would_round_are_text() -> None:

@@ -135,9 +135,9 @@ def cudnn_attention_backward(
 @counts("torch_attn::_varlen_attn_backward", takes_tensors=True)
 def varlen_attention(*args: Any, **_: Any) -> int | None:
     """Count ``varlen_attn`` by the starts of its sequences; twice for the backward, which takes more tensors."""
-    tensors = [one for one in args if isinstance(one, torch.Tensor)]
-    floats = [one for one in tensors if one.is_floating_point()]
-    starts = [one for one in tensors if not one.is_floating_point()][:2]
+    tensors = [arg for arg in args if isinstance(arg, torch.Tensor)]
+    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    starts = [tensor for tensor in tensors if not tensor.is_floating_point()][:2]
     once = _sequence_first(*floats[len(floats) > 3 :][:3], *starts) if len(starts) == 2 else None
     return once and once * (1 + (len(floats) > 4))
 

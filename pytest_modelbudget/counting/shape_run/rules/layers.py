@@ -73,7 +73,7 @@ def addmm(bias: Any, a: Any, b: Any, **options: Any) -> Any:
     out = matmul(a, b) if are_floating(bias, a, b) else None
     if out is None or any(not is_plain_value(value) for value in options.values()) or len(bias.shape) > len(out.shape):
         return None
-    fits = all(one in (1, size) for one, size in zip(reversed(bias.shape), reversed(out.shape), strict=False))
+    fits = all(width in (1, size) for width, size in zip(reversed(bias.shape), reversed(out.shape), strict=False))
     return out if fits else None
 
 
