@@ -120,3 +120,20 @@ def test_what_is_no_mode_and_no_dtype(how: dict[str, Any], says: str) -> None:
 def test_an_instance_is_not_cast() -> None:
     with pytest.raises(TypeError, match=r"pass a factory, or the model that model.to\(torch.bfloat16\) returns"):
         measure(GoogLeNet(), inputs=(3, 8), dtype="bfloat16")
+
+
+def test_a_model_that_existed_before_is_cast_for_the_measurement_alone(run: str) -> None:
+    model = nn.LSTM(8, 4)
+    before = dict(model.named_parameters())
+    found = measure(lambda: model, inputs=(2, 3, 8), dtype="bfloat16")
+    # gates x (input and hidden products and two biases); 2 steps of 3 rows
+    assert (found.weight_bytes, found.run) == (2 * 4 * (4 * 8 + 4 * 4 + 2 * 4), run)
+    assert found.macs == 2 * 3 * 4 * (4 * 8 + 4 * 4)
+    after = dict(model.named_parameters())
+    assert all(after[name] is weight and weight.dtype is torch.float32 for name, weight in before.items())
+    assert model(torch.zeros(2, 3, 8))[0].dtype is torch.float32
+
+
+def test_lazy_weights_are_cast_too() -> None:
+    found = measure(lambda: nn.LazyLinear(4), inputs=(3, 8), dtype="bfloat16")
+    assert (found.weight_bytes, found.macs) == (2 * (8 * 4 + 4), 3 * 8 * 4)

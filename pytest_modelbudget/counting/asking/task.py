@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.__future__ import get_overwrite_module_params_on_conversion, set_overwrite_module_params_on_conversion
+from torch.nn.parameter import is_lazy
 
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
@@ -19,7 +21,7 @@ from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfi
 from pytest_modelbudget.counting.modules.totals import Request
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
-from pytest_modelbudget.counting.torch_private import seen_by_function_modes
+from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, seen_by_function_modes
 from pytest_modelbudget.measurement import Mode
 
 _PARALLEL = nn.parallel.DistributedDataParallel
@@ -79,8 +81,20 @@ class Task:
         __tracebackhide__ = True
         self.built_class = None
         with seen_by_function_modes():
-            built = inputs.check_built(factory(), self.model)
-            return built if self._dtype is None else built.to(getattr(torch, self._dtype))
+            return inputs.check_built(factory(), self.model)
+
+    def cast(self, changes: Changes, built: nn.Module) -> None:
+        """Cast the floating-point weights to the dtype that was asked for: the factory's model may be somebody's."""
+        if self._dtype is None:
+            return
+        for module in built.modules():
+            for table in filter(None, (own_parameters(module), own_buffers(module), vars(module))):
+                changes.undo_by(partial(table.update, table.copy()))
+        changes.undo_by(partial(set_overwrite_module_params_on_conversion, get_overwrite_module_params_on_conversion()))
+        # New weights in place of new data of the old ones; of a lazy weight torch would make one without elements.
+        set_overwrite_module_params_on_conversion(not any(map(is_lazy, built.parameters())))
+        with seen_by_function_modes():
+            built.to(getattr(torch, self._dtype))
 
     def note_saved(self, built: nn.Module) -> None:
         """Note how large the file of the model would be."""

@@ -56,6 +56,7 @@ def measure_for_real(task: Task, changes: Changes) -> Measurement:
             # So that a factory with random choices builds the same model in every run.
             torch.manual_seed(0)
             built = task.build(task.model)
+            task.cast(changes, built)
         unfuse_kernels(changes, task.backward)  # not while it is built: a factory may export, which needs all of torch
         if task.backward or task.runs_once or not torch.is_grad_enabled():
             return _run(task, changes, built)

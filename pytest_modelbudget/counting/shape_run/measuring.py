@@ -108,6 +108,8 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     torch.set_grad_enabled(task.backward)
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
+    with run:
+        task.cast(changes, built)
     index = _on_one_device(task, run, changes, ModuleIndex(built))
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
