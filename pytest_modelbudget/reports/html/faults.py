@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_modelbudget.reports.faults import faults as faults_of
-from pytest_modelbudget.reports.html.status import State
+from pytest_modelbudget.reports.html.bars import State
 from pytest_modelbudget.reports.lines import not_counted, not_measured, to_accept
 from pytest_modelbudget.reports.message import unmeasured_entry
 from pytest_modelbudget.reports.wording import why_incomplete
@@ -26,22 +25,17 @@ class Fault:
 
 def faults(run: Run) -> list[Fault]:
     """Return what is wrong with the run itself, then what else is to be known of it."""
-    order: list[State] = ["bad", "warn", "plain"]
-    return sorted(_faults(run), key=lambda fault: order.index(fault.state))
-
-
-def _faults(run: Run) -> Iterator[Fault]:
-    for fault in faults_of(run):
-        yield _as_sentence("bad", fault.message)
-    for stale in run.stale if run.complete else ():
-        if stale.severity != "error":
-            yield _as_sentence("warn" if stale.severity else "plain", unmeasured_entry(stale))
-    yield from (Fault("warn", f"{note}.") for note in not_counted(run, _ROOM))
+    wrong = [_as_sentence("bad", fault.message) for fault in faults_of(run)]
+    tolerated = [entry for entry in run.stale if run.complete and entry.severity != "error"]
+    wrong += [_as_sentence("warn", unmeasured_entry(entry)) for entry in tolerated if entry.severity]
+    wrong += [Fault("warn", f"{note}.") for note in not_counted(run, _ROOM)]
+    notes = [_as_sentence("plain", unmeasured_entry(entry)) for entry in tolerated if not entry.severity]
     if run.incomplete:
-        yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
+        missing = f"This run does not show everything: {'; '.join(why_incomplete(run))}."
+        notes.append(Fault("plain", missing, run.left_out))
     if line := not_measured(run):
-        yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
-    yield from (Fault("plain", note) for note in to_accept(run, _ROOM))
+        notes.append(Fault("plain", f"{line}.", tuple(str(entry.place or entry.name) for entry in run.stale)))
+    return [*wrong, *notes, *(Fault("plain", note) for note in to_accept(run, _ROOM))]
 
 
 def _as_sentence(state: State, message: str) -> Fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -17,15 +17,16 @@ from pytest_modelbudget.budgets.status import Status
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import why
+from pytest_modelbudget.reports.faults import counted_faults
 from pytest_modelbudget.reports.heaviest import in_sentences
-from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
+from pytest_modelbudget.reports.html.bars import STATES, Bar, Exact, State, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
 from pytest_modelbudget.reports.html.scaling import Line, lines
-from pytest_modelbudget.reports.html.status import STATES, State, headline
 from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.message import remedies
+from pytest_modelbudget.reports.terminal import counts
 from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, how_many, standings
@@ -82,6 +83,16 @@ def render(run: Run) -> str:
         policy=f"default-src 'none'; script-src {_hash(script)}; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
     )
+
+
+def headline(run: Run, models: Sequence[Standing]) -> tuple[State, str, str]:
+    """Return the colour of a run, the verdict in a word, and in a sentence."""
+    faults = counted_faults(run)
+    if not models and not faults:
+        return "plain", "Nothing measured", "No model was measured."
+    failed = bool(faults) or any(one.fails for one in models)
+    parts = [*([counts(models)] if models else []), *faults]
+    return "bad" if failed else "good", "Failed" if failed else "Passed", f"{', '.join(parts)}."
 
 
 def _about(about: About) -> Iterator[str]:

@@ -14,13 +14,12 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.names import ranges
 from pytest_modelbudget.reports.html import lacks, of_run
-from pytest_modelbudget.reports.html.bars import bars, table
+from pytest_modelbudget.reports.html.bars import STATES, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded, nodes
-from pytest_modelbudget.reports.html.page import problems, where
+from pytest_modelbudget.reports.html.page import headline, problems, where
 from pytest_modelbudget.reports.html.payload import columns, compact, payload
 from pytest_modelbudget.reports.html.scaling import lines
-from pytest_modelbudget.reports.html.status import STATES, headline
 from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.standings import Standing, standings
 
