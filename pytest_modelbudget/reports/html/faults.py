@@ -40,4 +40,5 @@ def faults(run: Run) -> list[Fault]:
 
 def _as_sentence(state: State, message: str) -> Fault:
     title, *rest = message.split("\n", 1)
-    return Fault(state, f"{title[0].upper()}{title[1:]}", tuple(rest))
+    begins_with_a_name = "::" in title.partition(" ")[0]  # of a test
+    return Fault(state, title if begins_with_a_name else f"{title[0].upper()}{title[1:]}", tuple(rest))

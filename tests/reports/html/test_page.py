@@ -21,6 +21,7 @@ from pytest_modelbudget.reports.html.page import headline, problems, where
 from pytest_modelbudget.reports.html.payload import columns, compact, payload
 from pytest_modelbudget.reports.html.scaling import lines
 from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results.run import FailedTest
 from pytest_modelbudget.results.standings import Standing, standings
 
 from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained, transformer
@@ -169,6 +170,8 @@ def test_the_faults_of_a_run() -> None:
     complete = faults(structs.replace(RUN, incomplete=()))
     assert "No test measured a model called old<b>, which pyproject.toml:30" in complete[2].title
     assert complete[2].state == "bad"
+    failed = faults(Run(failed=(FailedTest("tests/test_a.py::test", "RuntimeError", by_itself=True),)))
+    assert [fault.title for fault in failed] == ["tests/test_a.py::test failed by itself: RuntimeError"]
     new = with_verdict(BY_NAME["exactly"], structs.replace(BY_NAME["exactly"].verdict, baseline="new"))
     assert [fault.title for fault in faults(Run((new,)))] == [
         "Not in the baseline: exactly. Accept: pytest --modelbudget-update"
