@@ -46,6 +46,7 @@ class FoldedModule(Struct, frozen=True, omit_defaults=True):
         placed = {
             place: (child, key) for child in self.children for place, key in zip(child.at, child.keys, strict=False)
         }
+        # Equal siblings that follow on each other need no places: they fill the gaps in their order.
         others = ((child, key) for child in self.children if not child.at for key in child.keys)
         for place in range(sum(len(child.keys) for child in self.children)):
             yield placed[place] if place in placed else next(others)
@@ -86,6 +87,7 @@ def _fold(module: ModuleCost, prefix: str, operators: Operators, unknown: Operat
     siblings: dict[FoldedModule, list[tuple[int, str]]] = {}
     for position, child in enumerate(module.children):
         folded = _fold(child, below, operators, unknown, aliases)
+        # Without its keys a folded module is the same for all equal siblings, whatever they are called.
         siblings.setdefault(structs.replace(folded, keys=()), []).append((position, folded.keys[0]))
     return FoldedModule(
         keys=(module.name.removeprefix(prefix),),

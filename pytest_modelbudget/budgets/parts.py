@@ -50,6 +50,7 @@ def _checks_of_module(module: ModuleCost, budget: Budget, before: Costs | None, 
             continue
         limit, warn, growth = budget.limits.get(metric), budget.warns.get(metric), budget.growths.get(metric)
         value = getattr(module.total, metric) if is_own or not METRICS[metric].runs else None
+        # Where a part was not measured, its growth cannot be told either.
         known = None if before is None or value is None else getattr(before, metric)
         growth = growth if known is not None else None
         allowed = None if growth is None or known is None else growth.allowed(known, budget.floors.get(metric))

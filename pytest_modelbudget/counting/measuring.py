@@ -232,6 +232,7 @@ def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     obstacle = obstacle_to_real_run(task)
     if obstacle is not None:
         return _without_real_run(task, changes, outcome, obstacle)
+    # The exception holds the frames of the run, and they hold its tensors.
     if outcome is not None:
         outcome.forget()
     try:

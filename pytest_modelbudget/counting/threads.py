@@ -102,11 +102,13 @@ class _Follower:
     def _starting(self, original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
         def start(thread: threading.Thread) -> None:
             if threading.get_ident() in self._threads:
+                # A thread of a pool runs what others submit later, too: only what this thread submits is wrapped.
                 if _serves_a_pool(thread):
                     self.install()  # its module may have been imported meanwhile
                 else:
                     run = self._wrapped(thread.run)
 
+                    # `run` is an attribute of the thread for one call; later readers find the method of its class.
                     def run_once() -> None:
                         vars(thread).pop("run", None)
                         run()

@@ -212,6 +212,7 @@ def updated(lock: Lock, measured: Iterable[Measurement], *, lower: bool = False)
             continue
         if known is not None and not measurement.inputs and known.inputs:
             continue  # the weights alone do not take the place of a measurement that ran
+        # An entry of the weights alone is replaced by the first one that ran.
         kept = [model for model in models.get(measurement.name, ()) if model.inputs not in (new.inputs, ())]
         models[measurement.name] = [*kept, new]
     return structs.replace(lock, models={name: tuple(found) for name, found in models.items()})

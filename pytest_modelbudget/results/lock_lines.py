@@ -104,6 +104,7 @@ def _module(lines: Sequence[ModuleLine], at: int, prefix: str, convention: Conve
     if "." in segment or (line.name and not segment):
         raise ValueError(f'the module "{line.name}" does not follow its parent')
     below = f"{line.name}." if line.name else ""
+    # Parents come first, so the lines of a tree are nested like its modules.
     children = []
     while following < len(lines) and lines[following].name and lines[following].name.startswith(below):
         child, following = _module(lines, following, below, convention)

@@ -71,6 +71,7 @@ def judged(
     verdict = judge(named, budget, table, baseline)
     if exponents:
         verdict = judge_scaling(verdict, exponents, points, last=measurement is points[-1][1])
+    # Comparing decodes the entry of the baseline, so it is done only where a metric has changed.
     changed = any(check.before not in (None, check.value) for check in verdict.checks)
     why = differences(_measurement_of(before, named), named) if before and changed else ()
     return Measured(verdict, named, measurement.name, why, module)

@@ -128,6 +128,7 @@ def badness(model: Standing) -> tuple[int, int, float]:
     over = -1.0
     if worst is not None and worst.value is not None:
         room = worst.above - worst.value
+        # A limit of 0 that is exceeded is infinitely far off; one that is kept is not.
         over = -room / worst.above if worst.above else float("inf") if room else 0.0
     return _LEVELS.index(model.status.level), [*KINDS].index(model.status.kind), -over
 

@@ -22,10 +22,11 @@ protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 assert protect(reserved_memory.FIRST, reserved_memory.BEHIND - reserved_memory.FIRST, 0) == 0
 runs = []
 for case in CASES:
-    for model in (case.build, case.model()):
+    instance = case.model()
+    for model in (case.build, instance):
         args, kwargs = case.inputs()
         backward = case.training_macs is not None
-        found = measure(model, args, kwargs, backward=backward)
+        found = measure(model, args, kwargs, train=instance.training, backward=backward)
         assert (found.macs, found.training_macs) == (case.macs, case.training_macs), case.name
         runs.append(found.run)
 print(runs.count("shape"), len(runs))

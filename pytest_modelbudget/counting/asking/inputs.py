@@ -20,13 +20,13 @@ from pytest_modelbudget.counting.containers import attributes_in
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.torch_private import compiled_original
 from pytest_modelbudget.factories import is_name_of_object
-from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
+from pytest_modelbudget.measurement import WHAT_NAMES_ARE, Mode, is_printable
 from pytest_modelbudget.specs import FLOATS, InputSpec, SpecError
 
 _COMPUTED_WITH = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-_INSTEAD = {"ONNXProgram": "the module that was exported"}
+_INSTEAD = {"ExportedProgram": "its module()", "ONNXProgram": "the module that was exported"}
 
 
 def check_model(model: Any) -> Any:
@@ -105,6 +105,13 @@ def check_method(method: Any) -> str:
     if not isinstance(method, str) or not method.isidentifier():
         raise TypeError(f'method must be the name of a method, as in method="training_step", not {method!r}')
     return str.__str__(method)
+
+
+def mode_of(model: Any) -> Mode | None:
+    """Return the mode of a model; a frozen graph has none, nor has a program, to which torch gives another train()."""
+    if not hasattr(model, "training") or "train" in vars(model):
+        return None
+    return "train" if model.training else "eval"
 
 
 def method_of(built: nn.Module, name: str) -> Callable[..., Any]:

@@ -117,8 +117,8 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
-        if self._train is None and (not hasattr(built, "training") or "train" in vars(built)):
-            return  # a frozen graph has no modes, and torch gives an exported program a train() that raises
+        if self._train is None and inputs.mode_of(built) is None:
+            return
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
         if built.training != trains:

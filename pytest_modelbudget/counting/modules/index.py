@@ -104,6 +104,7 @@ class ModuleIndex:
         for key, child in children.items():
             if child is None or key == _GUARDS:
                 continue
+            # A module that is held twice is counted where it is found first.
             known = positions.get(id(child))
             if known is None:
                 found.append(len(nodes))
@@ -160,6 +161,7 @@ class ModuleIndex:
                     plain.append(tensor)
                     holders.append(node)
                 else:
+                    # A wrapper such as a quantized tensor is opened: its bytes are those of the tensors inside.
                     node.weight_bytes += new_bytes_of_any(tensor, self._storages)
                 if are_parameters:
                     numel = tensor.numel() if type(tensor) in PLAIN_TYPES else logical_size(tensor)

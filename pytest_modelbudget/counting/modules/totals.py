@@ -49,6 +49,7 @@ def measurement(
     """Return the measurement of a run, for which the model was in ``mode``."""
     if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
         raise MeasurementError(f"no model was measured: it ran under {ledger.traced_under}, where nothing is computed")
+    # TorchScript runs some operators without the dispatcher, so no mode has counted them.
     unseen = index.unseen_operators() if index.has_scripted_modules() else ()
     for position, operator in (*index.unopened, *unseen):
         ledger.charge_unknown(position, operator)

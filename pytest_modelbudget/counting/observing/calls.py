@@ -8,7 +8,7 @@ from types import FrameType
 
 from torch import nn
 
-from pytest_modelbudget.counting.asking.inputs import model_class
+from pytest_modelbudget.counting.asking.inputs import mode_of, model_class
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement
@@ -20,7 +20,7 @@ from pytest_modelbudget.counting.observing.methods import (
     leave_token,
     token_of,
 )
-from pytest_modelbudget.measurement import Measurement, Mode, TensorSpec
+from pytest_modelbudget.measurement import Measurement, TensorSpec
 
 
 class Call:
@@ -28,7 +28,7 @@ class Call:
 
     def __init__(self, model: nn.Module, inputs: tuple[TensorSpec, ...], index: ModuleIndex | None = None) -> None:
         self.model = model
-        self._mode: Mode = "train" if getattr(model, "training", False) else "eval"
+        self._mode = mode_of(model)
         self.inputs = inputs
         self.ledger = Ledger(index or ModuleIndex(model))
 

@@ -12,6 +12,7 @@ import torch
 from torch import distributed
 
 from pytest_modelbudget.counting.asking.input_tensors import map_tensors, tensors_of
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.torch_private import (
@@ -52,9 +53,9 @@ def be_rank_0(changes: Changes, ranks: int) -> None:
 class RankRun(RealRun):
     """A real run of rank 0: collectives are answered with zeros in place of what other ranks give."""
 
-    def _run_and_count(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if func.namespace not in COLLECTIVES:
-            return super()._run_and_count(func, args, kwargs)
+    def _run(self, func: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if getattr(func, "namespace", None) not in COLLECTIVES or not PLAIN_TYPES.issuperset(types):
+            return super()._run(func, types, args, kwargs)
         if is_wrapped_by_autograd(func):
             with self:
                 return collective_itself(func)(*args, **kwargs)

@@ -80,9 +80,6 @@ class RealRun(DispatchMode):
                     return NotImplemented  # let the subclass unwrap: what it runs inside is counted
                 if func.namespace == "prim":
                     return func(*args, **kwargs)  # it is asked for its device
-        return self._run_and_count(func, args, kwargs)
-
-    def _run_and_count(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
         args = _with_tensors(func, args) if args and type(args[0]) in _DTYPES else args
         # Its parts come back to this mode one by one, and are counted there.

@@ -22,6 +22,7 @@ def set_gradients_aside(changes: Changes, tensors: Iterable[torch.Tensor]) -> No
     """Empty gradients; put them back, with ``requires_grad``, attributes and the independence of leaves."""
     tensors = list(tensors)
     attributes = list(map(_attributes_of, tensors))
+    # Most weights have no attributes of their own: then no dict is copied.
     own_attributes = [now.copy() for now in attributes] if any(attributes) else [{}] * len(attributes)
     leaves = [tensor for tensor in tensors if tensor.is_leaf]
     gradients, required = [*map(_gradient_of, leaves)], [*map(_requires_grad, leaves)]

@@ -100,8 +100,10 @@ def _guarded(original: Any, name: str, thread: int, note: Note) -> Any:
 
     def method(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if threading.get_ident() == thread:
+            # torch's own copy would read memory that is only reserved.
             if name == "__deepcopy__" and is_reserved(self) and type(self) in PLAIN_TYPES:
                 return _deep_copy(self, *args)
+            # Saving a tensor runs operators of its own, which no mode is to see.
             with DisableTorchDispatch(), unseen_by_function_modes():
                 note(self, name, exports)
         return original(self, *args, **kwargs)

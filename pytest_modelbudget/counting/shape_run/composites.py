@@ -64,6 +64,7 @@ class BelowAutograd:
 
     def enter(self, changes: Changes) -> None:
         """Go below autograd."""
+        # With these keys a composite operator can be run later as if autograd were on.
         self._outside = local_dispatch_keys()
         changes.undo_by(self._leave)
         self._guards.append(AutoDispatchBelowAutograd())  # takes effect when made
@@ -165,6 +166,7 @@ def _part_of_outcome(leaf: torch.Tensor, own: list[torch.Tensor], args: Any) -> 
     position = next((index for index, tensor in enumerate(own) if tensor is leaf), None)
     if position is not None:
         return ArgumentAt(position)
+    # A result with a graph of its own cannot be handed out once more.
     if leaf.requires_grad or type(leaf) is not torch.Tensor:
         return None
     spec, storage = spec_of(leaf), storage_of(leaf)

@@ -59,6 +59,7 @@ def _by_rule(facts: ShapeRunFacts, args: Any, kwargs: Any, spec: Callable[[torch
     if result is None:
         return None
     if facts.mutable_arguments and facts.name.endswith("_"):
+        # An in-place operator returns its first argument; where that would change its shape, the kernel raises.
         return Outcome(ArgumentAt(0), (), ()) if result.shape == specs[0].shape else None
     if formula is None:
         return Outcome(result, (), ())
@@ -92,6 +93,7 @@ def _on_meta(metas: list[torch.Tensor], args: Any, kwargs: Any) -> tuple[Any, di
     meta_args, meta_kwargs = tree_map(
         lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, (args, kwargs)
     )
+    # What is created must lie on meta as well, and a meta tensor has no memory that could be pinned.
     if "device" in kwargs:
         meta_kwargs["device"] = torch.device("meta")
     if meta_kwargs.get("pin_memory"):
@@ -107,6 +109,7 @@ def _describe(out: Any, facts: ShapeRunFacts, metas: list[torch.Tensor]) -> Any:
     if isinstance(out, torch.Tensor):
         same = next((position for position, meta in enumerate(metas) if out is meta), None)
         return spec_of(out) if same is None else ArgumentAt(same)
+    # A number such as that of item() depends on values, and a meta tensor has none.
     if out is not None and not facts.is_number_from_metadata:
         raise ShapeRunStop(f"the result of {facts.name} is a number that follows from values")
     return out

@@ -120,6 +120,7 @@ class RunMemory:
 
     def __init__(self) -> None:
         self.address = FIRST + _STEP * RunMemory._next
+        # Each run has an address of its own, so that tensors that outlive a run are told from those of the next.
         RunMemory._next = (RunMemory._next + 1) % _RUNS
         self.buffer = (ctypes.c_char * _OF_TENSORS).from_address(self.address)
         self._references = sys.getrefcount(self.buffer)
@@ -133,6 +134,7 @@ class RunMemory:
             return False
         _resident(FIRST, _WATCHED, _pages)
         touched = any(page & 1 for page in _pages)
+        # Give the page back, or every later run would look as if it had touched it.
         if touched:
             _advise(FIRST, _WATCHED, _MADV_DONTNEED)
         return touched

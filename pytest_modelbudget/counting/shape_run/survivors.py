@@ -33,6 +33,7 @@ def check_none_survives(run: Survivors) -> None:
     get back what they held.
     """
     __tracebackhide__ = True
+    # Most runs leave cycles that are young; a whole collection is slow in a large process.
     for generation in (0, 2):
         if not run.any_survives():
             return
@@ -71,6 +72,7 @@ def clear_caches(tensors: Sequence[Any]) -> int:
     targets = set(map(id, tensors))
     if not targets:
         return 0
+    # The class has no public name.
     kind = type(functools.lru_cache(int))
     caches = [item for item in gc.get_objects() if type(item) is kind and item.cache_info().currsize]
     held = [cache for cache in caches if _leads_to(cache, targets)]

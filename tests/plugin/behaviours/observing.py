@@ -61,7 +61,7 @@ def test_losses_and_activations_are_not_models():
     nn.MSELoss()(nn.ReLU()(X), X)
 
 
-# expect passed: modelbudget.GraphModule.macs = 66000
+# expect passed: modelbudget.Net.macs = 66000
 @pytest.mark.budget(macs="66K")
 def test_exporting_with_a_dynamic_size_works_under_a_mark():
     sizes = {"x": {0: torch.export.Dim("rows")}}
