@@ -105,7 +105,7 @@ def model_budget(request: pytest.FixtureRequest) -> ModelBudget:
     from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
     budget = ModelBudget(request.node)
-    request.addfinalizer(budget.close)
+    request.addfinalizer(budget.close)  # noqa: PT021  # a generator would look like a fixture that goes on afterwards
     return budget
 
 
