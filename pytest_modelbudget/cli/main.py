@@ -20,7 +20,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.screen import show
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run, write
 from pytest_modelbudget.reports.comparison import as_lines
-from pytest_modelbudget.reports.faults import failed_tests, faults
+from pytest_modelbudget.reports.faults import faults, faults_of_run
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.reports.lines import Line, not_measured
@@ -146,6 +146,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
     parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
+    parser.add_argument("--memory", action="store_true", help="measure the peak memory of activations too")
     parser.add_argument(
         "--ranks", type=int, metavar="N", help="of a factory that shards its model: measure rank 0 of N"
     )
@@ -206,7 +207,7 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
+        wrong = [fault.headline for fault in faults(run)]
         show([*summary(run, max(options.width, 1)), *map(Line, [*wrong, *filter(None, [not_measured(run)])])])
     elif options.format == "count":
         print(violations(run))
@@ -243,7 +244,7 @@ def _merge(options: argparse.Namespace) -> int:
     else:
         write(Path(options.output), text)
     missing = [f"a shard is missing: {', '.join(run.left_out)} ran in none of these"] if run.left_out else []
-    wrong = [*missing, *(fault.headline for fault in faults(run))]
+    wrong = [*missing, *(fault.headline for fault in faults_of_run(run))]
     for line in wrong:
         print(f"modelbudget: {line}", file=sys.stderr)
     return int(bool(wrong))

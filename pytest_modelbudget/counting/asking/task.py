@@ -21,6 +21,7 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.totals import Request
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, seen_by_function_modes
@@ -80,9 +81,10 @@ class Task:
         """Whether the model has to be built."""
         return not isinstance(self.model, nn.Module)
 
-    def build(self, factory: Any) -> nn.Module:
+    def build(self, factory: Any, what: str) -> nn.Module:
         """Return the model that ``factory`` builds."""
         __tracebackhide__ = True
+        announce(what)
         self.built_class = None
         with seen_by_function_modes():
             return inputs.check_built(factory(), self.model)

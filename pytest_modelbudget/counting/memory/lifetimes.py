@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -43,12 +44,16 @@ _RESULTS_THAT_COUNT = {
 
 
 class _Storage:
-    """One storage: its bytes, the operators between which it is alive, and who made it."""
+    """One storage: its bytes, the operators between which it is alive, and who made it.
 
-    __slots__ = ("first", "last", "maker", "nbytes")
+    A weak reference keeps torch from giving its identity to another storage.
+    """
 
-    def __init__(self, nbytes: int, first: int, maker: tuple[str, int]) -> None:
-        self.nbytes = nbytes
+    __slots__ = ("_reference", "first", "last", "maker", "nbytes")
+
+    def __init__(self, storage: torch.UntypedStorage, first: int, maker: tuple[str, int]) -> None:
+        self._reference = StorageWeakRef(storage)
+        self.nbytes = storage.nbytes()
         self.first = self.last = first
         self.maker = maker
 
@@ -98,7 +103,7 @@ class Lifetimes:
 
     def _add(self, tensor: torch.Tensor, number: int) -> _Storage:
         """Note a storage that was made by an operator, or is used for the first time."""
-        storage = _Storage(storage_of(tensor).nbytes(), number, self._operators[number])
+        storage = _Storage(storage_of(tensor), number, self._operators[number])
         self._known[_identity(tensor)] = storage
         self._all.append(storage)
         return storage

@@ -16,6 +16,7 @@ from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.totals import measurement, weights_only
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import set_gradients_aside
@@ -117,14 +118,22 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
         raise ShapeRunStop("lazy and scripted modules need a real run")
     task.settle_inputs(index)
     if task.saves:
-        with changes:
-            changes.enter_mode(run)  # hooks of a state_dict may compute
+        with run:  # hooks of a state_dict may compute
             task.note_saved(built)
-    request = task.request(built)
-    changes.subject = request.name
+    changes.subject = task.request(built).name
     task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
-    if task.inputs is None:
-        return weights_only(index, request)
+    return (
+        weights_only(index, task.request(built))
+        if task.inputs is None
+        else _forward(task, run, changes, index, autograd)
+    )
+
+
+def _forward(task: Task, run: ShapeRun, changes: Changes, index: ModuleIndex, autograd: bool) -> Measurement:
+    """Run the model, whose inputs are known, and put back what that changes."""
+    __tracebackhide__ = True
+    assert task.inputs is not None
+    built = index.nodes[0].module
     roots = _existed_before(index) if task.is_factory else [built]
     roots += hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
@@ -145,11 +154,13 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
         run.lifetimes = Lifetimes(index, input_tensors.tensors_of((positional, keyword)), ledger)
     with changes:
         _follow(task, run, changes, ledger, attributes, autograd)
+        announce("a run on shapes")
         task.forward(changes, built, positional, keyword, ledger, run.lifetimes)
     run.check_not_stopped("the model")
     run.check_memory_untouched()
     same = not task.is_factory and not attributes.have_changed()
-    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode, run.lifetimes)
+    index = ledger.settle(holds_the_same=same)
+    return measurement(index, ledger, task.request(built), "shape", task.mode, run.lifetimes)
 
 
 def _follow(
@@ -174,7 +185,7 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
         run.registrations.note(changes)
         build_without_weights(changes, run.stop)
         changes.enter_mode(run)
-        return task.build(factory)
+        return task.build(factory, "building the model without its weights")
 
 
 _device_of = attrgetter("device")
