@@ -7,7 +7,7 @@ reuse theirs; what only makes a view reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -17,10 +17,12 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.operators.facts import FactsTable, OperatorFacts
+from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
 from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
 from pytest_modelbudget.measurement import Alive, MemoryCost
 
 _INPUT = "input"
+_STRIDED, _SEQUENCES = torch.strided, (list, tuple)
 _UNSEEN = (
     "asyncio::",
     "concurrent::",
@@ -62,17 +64,18 @@ class Lifetimes:
     """The lifetimes of storages in one forward. Operators are numbered from 1; what is given is there from 0 on."""
 
     def __init__(self, index: ModuleIndex, inputs: Iterable[torch.Tensor], ledger: Ledger) -> None:
+        weights = [*index.parameters, *index.buffers]
         self._ledger = ledger
-        self._weights = {_identity(weight) for weight in (*index.parameters, *index.buffers) if _is_plain(weight)}
+        self._weights = frozenset(map(id, weights))
+        self._storages_of_weights = _storages(weights, frozenset()).keys()
         self._known: dict[int, _Storage] = {}
         self._all: list[_Storage] = []
         self._operators: list[tuple[str, int]] = [(_INPUT, 0)]
         self._depth = 0
         self.are_known = True
-        for tensor in inputs:
-            for part in _plain([tensor]):
-                if _identity(part) not in self._weights and _identity(part) not in self._known:
-                    self._add(part, 0)
+        for identity, storage in _storages([*inputs], self._weights).items():
+            if identity not in self._storages_of_weights:
+                self._add(identity, storage, 0)
 
     def around(self, run: Callable[..., Any], table: FactsTable[Any], func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator, and note which storages it used unless it runs inside of another one."""
@@ -82,38 +85,34 @@ class Lifetimes:
         finally:
             self._depth -= 1
         if self._depth == 0:
-            self._note(table.known.get(id(func)) or table.facts_of(func), args, kwargs or {}, out)
+            self._note(table.known.get(id(func)) or table.facts_of(func), args, kwargs, out)
         return out
 
-    def _note(self, facts: OperatorFacts, args: Any, kwargs: dict[str, Any], out: Any) -> None:
-        used = {_identity(tensor): tensor for tensor in _plain((args, kwargs))}
+    def _note(self, facts: OperatorFacts, args: Any, kwargs: dict[str, Any] | None, out: Any) -> None:
+        used = _storages((*args, *kwargs.values()) if kwargs else args, self._weights)
         results = out[: _RESULTS_THAT_COUNT[facts.name]] if facts.name in _RESULTS_THAT_COUNT else out
-        made = [tensor for tensor in _plain((results,)) if _identity(tensor) not in used]
-        tensors = _plain((out,))
-        if not made and not facts.mutable_arguments and (tensors or not used):
+        returned = _storages((results,), self._weights)
+        if not facts.mutable_arguments and (returned.keys() <= used.keys() if returned else not used):
             return  # a view, or nothing at all
+        number, known = len(self._operators), self._known
         self._operators.append((facts.name, self._ledger.running[-1]))
-        number = len(self._operators) - 1
-        for identity, tensor in used.items():
-            if identity not in self._weights:
-                storage = self._known.get(identity) or self._add(tensor, number)
-                storage.last = number
-        for tensor in made:
-            self._add(tensor, number)
+        for identity, storage in (used | returned).items():
+            life = known.get(identity)
+            if life is not None:
+                life.last = number
+            elif identity not in self._storages_of_weights:
+                self._add(identity, storage, number)
 
-    def _add(self, tensor: torch.Tensor, number: int) -> _Storage:
-        """Note a storage that was made by an operator, or is used for the first time."""
-        storage = _Storage(storage_of(tensor), number, self._operators[number])
-        self._known[_identity(tensor)] = storage
-        self._all.append(storage)
-        return storage
+    def _add(self, identity: int, storage: torch.UntypedStorage, number: int) -> None:
+        """Note a storage that an operator made, or that is used for the first time."""
+        self._known[identity] = life = _Storage(storage, number, self._operators[number])
+        self._all.append(life)
 
     def end(self, outputs: Iterable[torch.Tensor]) -> None:
         """Note what lives to the end."""
-        for tensor in _plain(outputs):
-            known = self._known.get(_identity(tensor))
-            if known is not None:
-                known.last = len(self._operators)
+        for identity in _storages([*outputs], self._weights):
+            if identity in self._known:
+                self._known[identity].last = len(self._operators)
 
     def cost(self, index: ModuleIndex) -> MemoryCost | None:
         """Return the peak, what is alive there, and how many bytes are alive during each operator; None if unknown."""
@@ -137,20 +136,15 @@ class Lifetimes:
         return MemoryCost(peak, operator if live else "", name(module), found, tuple(live))
 
 
-def _plain(value: Any) -> list[torch.Tensor]:
-    """Return the tensors in the arguments or the result of an operator that have a storage."""
-    if isinstance(value, torch.Tensor):
-        return [value] if _is_plain(value) else []
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, (list, tuple)):
-        return []
-    return [tensor for each in value for tensor in _plain(each)]
-
-
-def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.layout is torch.strided
-
-
-def _identity(tensor: torch.Tensor) -> int:
-    return storage_identity(storage_of(tensor))
+def _storages(values: Sequence[Any], weights: frozenset[int]) -> dict[int, torch.UntypedStorage]:
+    """Return by identity the storages of the tensors in arguments or results of an operator that are no weights."""
+    found: dict[int, torch.UntypedStorage] = {}
+    for value in values:
+        kind = type(value)
+        if kind in PLAIN_TYPES or isinstance(value, torch.Tensor):
+            if id(value) not in weights and value.layout is _STRIDED:
+                storage = storage_of(value)
+                found[storage_identity(storage)] = storage
+        elif kind in _SEQUENCES:
+            found |= _storages(value, weights)
+    return found
