@@ -139,7 +139,7 @@ class Task:
     def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
-        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
+        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL) and not self.ranks]
         for wrapper in parallel:  # whose own forward readies all ranks for a backward pass
             vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
