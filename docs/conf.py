@@ -37,7 +37,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 nitpicky = True
 # Types of torch and of the inner parts have no page here, and no network is needed to build.
-nitpick_ignore_regex = [("py:.*", r"(?!pytest_modelbudget\.).*|pytest_modelbudget\.(budgets|counting)\..*")]
+nitpick_ignore_regex = [("py:.*", r"(?!pytest_modelbudget\.).*|pytest_modelbudget\.(budgets|costs|counting)\..*")]
 
 _SITE = "https://pytest-modelbudget.github.io/pytest-modelbudget/"
 _PICTURES = "https://raw.githubusercontent.com/pytest-modelbudget/pytest-modelbudget/main/docs/"

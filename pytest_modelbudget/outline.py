@@ -171,7 +171,7 @@ def tree(
     rows = [
         (
             "  " * level + label(branch, name),
-            _sizes(branch.module) if outputs else "",
+            sizes(branch.module) if outputs else "",
             number(branch.total["params"]),
             number(branch.total["macs"]),
             share,
@@ -188,7 +188,8 @@ def label(branch: Branch, root: str) -> str:
     return f"{keys(branch.keys) or root} ({branch.module.cls}){times(branch.count)}"
 
 
-def _sizes(module: FoldedModule) -> str:
+def sizes(module: FoldedModule) -> str:
+    """Return the shapes of what a module returns: ``1x64x768, scalar``."""
     return ", ".join("x".join(map(str, shape)) or "scalar" for shape in module.outputs)
 
 

@@ -104,7 +104,9 @@ def model_budget(request: pytest.FixtureRequest) -> ModelBudget:
     """
     from pytest_modelbudget.session.one_test.fixture import ModelBudget
 
-    return ModelBudget(request.node)
+    budget = ModelBudget(request.node)
+    request.addfinalizer(budget.close)  # noqa: PT021  # a generator would look like a fixture that goes on afterwards
+    return budget
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

@@ -20,7 +20,7 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.screen import show
 from pytest_modelbudget.cli.sources import SourceError, measurements, stored_run, write
 from pytest_modelbudget.reports.comparison import as_lines
-from pytest_modelbudget.reports.faults import failed_tests, faults
+from pytest_modelbudget.reports.faults import faults, faults_of_run
 from pytest_modelbudget.reports.formats import FORMATS
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.reports.lines import Line, not_measured
@@ -206,7 +206,7 @@ def _show(options: argparse.Namespace) -> int:
         raise SourceError(f"--format=html {lacking}")
     run = stored_run(options.report)
     if options.format == "text":
-        wrong = [fault.headline for fault in (*faults(run), *failed_tests(run))]
+        wrong = [fault.headline for fault in faults(run)]
         show([*summary(run, max(options.width, 1)), *map(Line, [*wrong, *filter(None, [not_measured(run)])])])
     elif options.format == "count":
         print(violations(run))
@@ -243,7 +243,7 @@ def _merge(options: argparse.Namespace) -> int:
     else:
         write(Path(options.output), text)
     missing = [f"a shard is missing: {', '.join(run.left_out)} ran in none of these"] if run.left_out else []
-    wrong = [*missing, *(fault.headline for fault in faults(run))]
+    wrong = [*missing, *(fault.headline for fault in faults_of_run(run))]
     for line in wrong:
         print(f"modelbudget: {line}", file=sys.stderr)
     return int(bool(wrong))

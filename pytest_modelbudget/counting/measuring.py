@@ -233,10 +233,12 @@ def _measure(task: Task, changes: Changes) -> Measurement | Exception:
     if obstacle is not None:
         return _without_real_run(task, changes, outcome, obstacle)
     # The exception holds the frames of the run, and they hold its tensors.
+    reason = ""
     if outcome is not None:
+        reason = outcome.reason
         outcome.forget()
     try:
-        return measure_for_real(task, changes)
+        return measure_for_real(task, changes, reason)
     except Exception as error:
         if is_interrupt(error):
             raise

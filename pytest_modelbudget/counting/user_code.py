@@ -86,6 +86,13 @@ class ShapeRunFailure:
         for held in (error, stopped_by):
             _clear_frames(held, set())
 
+    @property
+    def reason(self) -> str:
+        """What to add to "a real run"."""
+        if not self.operation:
+            return ", because the run on shapes failed"
+        return f", because it asks for values: {self.operation}" + (f" at {self.line}" if self.line else "")
+
     def forget(self) -> None:
         """Let go of the exception, and check that no tensor of the run outlives it."""
         if self.error is not None:

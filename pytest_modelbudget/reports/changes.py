@@ -18,16 +18,14 @@ def why(causes: Sequence[Cause], shown: int = _SHOWN) -> list[str]:
     return [*map(_cause, causes[:shown]), *([f"{rest} more"] if rest > 0 else [])]
 
 
-def signed(amount: int, metric: str = "") -> str:
-    """Return an amount with its sign."""
-    return f"{'+' if amount >= 0 else ''}{human(amount, metric)}"
-
-
 def _cause(cause: Cause) -> str:
     name = pattern(cause.modules) or "the model itself"
     number = times(len(cause.modules))
     if cause.kind == "moved":
         return f"{pattern(cause.moved_from)} is now {name}{number}"
-    amounts = [f"{signed(amount, metric)} {METRICS[metric].label}" for metric, amount in cause.amounts.items()]
+    amounts = [
+        f"{'+' if amount >= 0 else ''}{human(amount, metric)} {METRICS[metric].label}"
+        for metric, amount in cause.amounts.items()
+    ]
     word = {"appeared": ["new"], "vanished": ["gone"]}.get(cause.kind, [])
     return f"{name} {cause.cls}{number} ({', '.join([*word, *amounts])})"

@@ -24,7 +24,7 @@ _COLUMNS = tuple(name for name, metric in METRICS.items() if metric.column)
 def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     """Return the models that differ, where they changed, and how many are the same."""
     different = [comparison for comparison in comparisons if comparison.kind != "same"]
-    rows = [(_name(comparison), *(_cell(comparison, metric) for metric in _COLUMNS)) for comparison in different]
+    rows = [(comparison.label, *(_cell(comparison, metric) for metric in _COLUMNS)) for comparison in different]
     headings = ("model", *(METRICS[metric].label for metric in _COLUMNS))
     texts = tabulate(rows, headings, tablefmt="plain", disable_numparse=True).splitlines() if rows else []
     room = max(map(width_of, texts), default=0)
@@ -32,7 +32,7 @@ def as_lines(comparisons: Sequence[Comparison]) -> list[Line]:
     lines = [Line(ljust(text, room) + GAP, *status) for text, status in zip(texts, statuses, strict=False)]
     for comparison in different:
         reasons = [*filter(None, [comparison.other_mode]), *why(comparison.causes)]
-        lines += map(Line, ["", _name(comparison), *(f"  {reason}" for reason in reasons)] if reasons else ())
+        lines += map(Line, ["", comparison.label, *(f"  {reason}" for reason in reasons)] if reasons else ())
     same = len(comparisons) - len(different)
     if same or not different:
         lines += map(Line, [*([""] if different else []), f"{counted(same, 'model')} unchanged"])
@@ -53,10 +53,6 @@ def side_by_side(found: Sequence[Measurement]) -> str:
     ]
     headings = ("model", "inputs", *(METRICS[metric].label for metric in metrics))
     return tabulate(rows, headings, tablefmt="pipe", disable_numparse=True)
-
-
-def _name(comparison: Comparison) -> str:
-    return f"{comparison.name} ({', '.join(comparison.inputs)})" if comparison.inputs else comparison.name
 
 
 def _cell(comparison: Comparison, metric: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pytest_modelbudget.budgets import Place
 from pytest_modelbudget.reports.message import contradiction, unmeasured_entry
+from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.results import Run
 
 
@@ -31,7 +32,19 @@ class Fault:
         return self.message.partition("\n")[0]
 
 
-def faults(run: Run) -> Iterator[Fault]:
+def faults(run: Run) -> list[Fault]:
+    """Return what is wrong with a run beside its models: as a whole, and tests that failed."""
+    return [*faults_of_run(run), *_failed_tests(run)]
+
+
+def counted_faults(run: Run) -> list[str]:
+    """Return in words how many tests failed, and how much is wrong with the run as a whole."""
+    number = len([*faults_of_run(run)])
+    failed = [counted(len(run.failed), "failed test")] if run.failed else []
+    return [*failed, *([counted(number, "fault of the run", "faults of the run")] if number else [])]
+
+
+def faults_of_run(run: Run) -> Iterator[Fault]:
     """Yield what is wrong with a run as a whole."""
     nowhere = Place("pyproject.toml")
     for worker in run.lost_workers:
@@ -52,13 +65,10 @@ def faults(run: Run) -> Iterator[Fault]:
         yield Fault("name", other.name, _file(other.tests[0]), contradiction(one, other))
 
 
-def failed_tests(run: Run) -> Iterator[Fault]:
-    """Yield the tests under a budget that failed, but for those whose model says why."""
+def _failed_tests(run: Run) -> Iterator[Fault]:
     for failed in run.failed:
-        said = (
-            f"{failed.test} failed by itself: {failed.error}" if failed.by_itself else f"{failed.test}: {failed.error}"
-        )
-        yield Fault("failed", failed.test, _file(failed.test), said)
+        how = " failed by itself" if failed.by_itself else ""
+        yield Fault("failed", failed.test, _file(failed.test), f"{failed.test}{how}: {failed.error}")
 
 
 def _file(test: str) -> Place:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pytest_modelbudget.budgets import Place
 from pytest_modelbudget.reports.changes import why
-from pytest_modelbudget.reports.faults import failed_tests, faults
+from pytest_modelbudget.reports.faults import faults
 from pytest_modelbudget.reports.lines import not_measured
 from pytest_modelbudget.reports.message import remedies
-from pytest_modelbudget.reports.wording import bounded, numbers
+from pytest_modelbudget.reports.wording import numbers, value_and_limit
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.standings import Standing, standings
 
@@ -33,7 +33,7 @@ def _errors(run: Run, folder: str) -> Iterator[str]:
         if one.status.level == "error" or one.status.kind == "warned":
             kind = "error" if one.fails else "warning"
             yield _command(kind, place_of(one), folder, one.name, "\n".join(said(one)))
-    for fault in (*faults(run), *failed_tests(run)):
+    for fault in faults(run):
         yield _command("error", fault.place, folder, fault.name, fault.message)
 
 
@@ -48,9 +48,8 @@ def said(one: Standing) -> Iterator[str]:
     assert one.model is not None
     yield one.status.text
     for found in one.excesses:
-        value, limit, before = numbers(found.metric, found.value, found.limit, found.before)
-        against = " / ".join(filter(None, (bounded(found, value), limit)))
-        yield f"{found.label} {against}{f', {before} before' if before else ''}"
+        before = numbers(found.metric, found.value, found.limit, found.before)[2]
+        yield f"{found.label} {value_and_limit(found)}{f', {before} before' if before else ''}"
     yield from why(one.causes)
     for text in remedies(one.verdict, one.model.measurement):
         first, *further = text.splitlines()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_modelbudget.measurement import ModuleCost, in_one_unit, percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.names import times
 from pytest_modelbudget.outline import Group, heaviest
-from pytest_modelbudget.reports.wording import counted
+from pytest_modelbudget.reports.wording import counted, listed
 
 _ENOUGH = 80  # percent of the cost
 _MOST = 8  # lines
@@ -38,6 +38,16 @@ def where_it_is(root: ModuleCost, name: str, metrics: Iterable[str]) -> Iterator
         shown_of_each = tuple((*row[:3], row[4]) for row in rows)
         parts.setdefault(shown_of_each, Part([], rows, rest)).metrics.append(metric)
     return (part for part in parts.values() if part.rows)
+
+
+def in_sentences(
+    root: ModuleCost, name: str, metrics: Iterable[str], shown_as: Callable[[str], str] = str
+) -> Iterator[str]:
+    """Yield in a line for each metric where it is: ``MACs: layers.*.up x12 31.8%, + 5 more modules with 68.2%``."""
+    for part in where_it_is(root, name, metrics):
+        modules = [" ".join(filter(None, (shown_as(module), times, share))) for module, _, times, _, share in part.rows]
+        labels = listed([METRICS[metric].label for metric in part.metrics])
+        yield f"{labels}: {', '.join([*modules, *filter(None, [part.rest])])}"
 
 
 def _most_of(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:

@@ -64,11 +64,26 @@ def _entry(stale: Stale) -> str:
 
 
 def notes_on(run: Run, width: int) -> Iterator[str]:
-    """Yield what was not measured although somebody counts on it; each is one line where names can be left out."""
+    """Yield what else is to be known of a run; each is one line where names can be left out."""
+    yield from not_counted(run, 3 * width)
+    yield from to_accept(run, width)
+    if run.shows_all:
+        for declared, who in ((True, "its own item"), (False, "any test")):
+            missing = [_entry(entry) for entry in run.stale if entry.declared is declared]
+            if missing:
+                yield _line(f"Not measured by {who}: ", missing, "", width)
+
+
+def not_counted(run: Run, width: int) -> Iterator[str]:
+    """Yield what was not measured although somebody counts on it."""
     if run.unused:
-        yield _line("model_budget was asked for and never called in ", run.unused, "", 3 * width, "test")
+        yield _line("model_budget was asked for and never called in ", run.unused, "", width, "test")
     for test, operators in run.outside:
         yield f"{outside_of_modules(operators)} in {test}"
+
+
+def to_accept(run: Run, width: int) -> Iterator[str]:
+    """Yield what the baseline does not have, or has more of, and how to take it there."""
     contradicted = {model.name for pair in run.contradictions for model in pair}
     accepted = [model for model in run.models if model.name not in contradicted]
     new = [model.name for model in accepted if is_new(model.verdict) and not model.verdict.errors]
@@ -77,11 +92,6 @@ def notes_on(run: Run, width: int) -> Iterator[str]:
     less = [model.name for model in accepted if is_less(model.verdict)]
     if less:
         yield _line("Less than before: ", less, ". Keep it: pytest --modelbudget-update=lower", width)
-    if run.shows_all:
-        for declared, who in ((True, "its own item"), (False, "any test")):
-            missing = [_entry(entry) for entry in run.stale if entry.declared is declared]
-            if missing:
-                yield _line(f"Not measured by {who}: ", missing, "", width)
 
 
 def _line(head: str, names: Sequence[str], tail: str, width: int, noun: str = "model") -> str:

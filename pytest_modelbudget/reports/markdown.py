@@ -6,7 +6,7 @@ It answers a reviewer: does it pass, what changed, why, and what to do.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -14,12 +14,12 @@ from pytest_modelbudget.budgets.status import Finding
 from pytest_modelbudget.measurement import human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.changes import why
-from pytest_modelbudget.reports.faults import failed_tests, faults
-from pytest_modelbudget.reports.heaviest import where_it_is
+from pytest_modelbudget.reports.faults import counted_faults, faults
+from pytest_modelbudget.reports.heaviest import in_sentences
 from pytest_modelbudget.reports.lines import NO_BREAK, not_measured
 from pytest_modelbudget.reports.message import remedies
 from pytest_modelbudget.reports.terminal import counts
-from pytest_modelbudget.reports.wording import as_many_as_fit, bounded, counted, counted_how, listed, numbers
+from pytest_modelbudget.reports.wording import as_many_as_fit, bounded, counted, counted_how, numbers
 from pytest_modelbudget.results import Run
 from pytest_modelbudget.results.comparing import Comparison
 from pytest_modelbudget.results.standings import Cause, Standing, standings
@@ -29,6 +29,8 @@ LONGEST = 32_000
 
 _SAID_BY_METRICS = ("over", "grown", "within", "expected", "warned")
 _MOST_MODELS = 20
+_MOST_ROWS = 400
+_MOST_FAULTS = 40
 _MOST_NAMES = 400  # characters
 _SYNTAX = re.compile(r"[\\`*_{}\[\]#|~]")
 _LINKED = re.compile(r"(?i)(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]+:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
@@ -69,11 +71,12 @@ def of_run(run: Run, base: Base | None = None, longest: int = LONGEST) -> str:
     shown = [one for one in models if one.is_shown]
     quiet = [one for one in models if not one.is_shown]
     headings = ("model", "metric", "base" if base else "baseline", "here", "change", "limit", "verdict")
-    faulty = [f"- {escaped(fault.message.partition(chr(10))[0])}" for fault in (*faults(run), *failed_tests(run))]
+    faulty = [f"- {escaped(fault.headline)}" for fault in faults(run)]
+    more = [f"- + {len(faulty) - _MOST_FAULTS} more"] if len(faulty) > _MOST_FAULTS else []
     reasons = [_reasons(one) for one in shown]
     for kept in range(min(len(shown), _MOST_MODELS), -1, -1):
         parts = [f"## {_verdict(run, [one.standing for one in models])}", "", *_changed(run, models, base)]
-        parts += [*_some(faulty), ""] if faulty else []
+        parts += [*faulty[:_MOST_FAULTS], *more, ""] if faulty else []
         rows = [row for one in shown[:kept] for row in one.rows()]
         parts += [*_table(headings, rows, right=(2, 3, 4, 5)), ""] if rows else []
         parts += [*_names("more model", shown[kept:]), *_why(reasons[:kept])]
@@ -182,11 +185,9 @@ def _of_base(base: Base | None, one: Standing) -> Comparison | None:
 
 
 def _verdict(run: Run, models: Sequence[Standing]) -> str:
-    beside = len([*faults(run)]), len(run.failed)
     failing = sum(one.fails for one in models)
     parts = [f"{failing:,} of {counted(len(models), 'model')} fail{'s' * (failing == 1)}"] if failing else []
-    parts += [counted(beside[1], "failed test")] if beside[1] else []
-    parts += [counted(beside[0], "fault of the run", "faults of the run")] if beside[0] else []
+    parts += counted_faults(run)
     if parts:
         return f"Model budgets: {', '.join(parts)}"
     return f"Model budgets: {counts(models)}" if models else "Model budgets: no model was measured"
@@ -251,18 +252,24 @@ def _names(noun: str, models: Sequence[_Model]) -> list[str]:
 
 def _others(quiet: Sequence[_Model], shown: Sequence[_Model]) -> list[str]:
     """Return the numbers of the models that are as they should be."""
-    if not quiet:
-        return []
-    rows = [[escaped(one.standing.name), *_all_numbers(one.standing)] for one in quiet]
-    headings = ("model", *(metric.label for metric in METRICS.values() if metric.column), "status")
-    table = _table(headings, rows, right=(1, 2, 3))
-    return _details(counted(len(quiet), "other model"), table) if shown else [*table, ""]
+    columns, rows = [metric for metric, known in METRICS.items() if known.column], []
+    for one in (model.standing for model in quiet):
+        values = {check.metric: check.value for check in one.verdict.checks}
+        cells = [_kept(human(values.get(metric), metric)) for metric in columns]
+        rows.append([escaped(one.name), *cells, escaped(one.status.text)])
+    headings = ("model", *(METRICS[metric].label for metric in columns), "status")
+    table = _table(headings, rows, right=(1, 2, 3)) if rows else []
+    return _details(counted(len(quiet), "other model"), table) if shown and rows else [*table, ""]
 
 
 def _costs(shown: Sequence[_Model]) -> list[str]:
     """Return where the cost of the models is that are over their limits."""
-    over = [one for one in shown if any(found.over for found in one.standing.excesses)]
-    lines = [f"- **{escaped(one.standing.name)}** {text}" for one in over for text in _where(one.standing)]
+    lines = []
+    for one in (model.standing for model in shown):
+        over = [found.metric for found in one.excesses if found.over and found.module is None]
+        if over and one.model is not None:
+            found = in_sentences(one.model.measurement.modules, one.name, over, _code)
+            lines += [f"- **{escaped(one.name)}** {text}" for text in found]
     return _details("Where the cost is", lines) if lines else []
 
 
@@ -270,21 +277,6 @@ def _acceptance(shown: Sequence[_Model]) -> list[str]:
     """Return what to do about a model that grew."""
     grown = any(found.grown for one in shown for found in one.standing.findings)
     return _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"]) if grown else []
-
-
-def _all_numbers(one: Standing) -> list[str]:
-    checks = {check.metric: check.value for check in one.verdict.checks}
-    cells = [_kept(human(checks.get(name), name)) for name, metric in METRICS.items() if metric.column]
-    return [*cells, escaped(one.status.text)]
-
-
-def _where(one: Standing) -> Iterator[str]:
-    assert one.model is not None
-    over = [found.metric for found in one.excesses if found.over and found.module is None]
-    for part in where_it_is(one.model.measurement.modules, one.name, over) if over else ():
-        modules = [" ".join(filter(None, (_code(name), times, share))) for name, _, times, _, share in part.rows]
-        labels = listed([METRICS[metric].label for metric in part.metrics])
-        yield f"{labels}: {', '.join([*modules, *filter(None, [part.rest])])}"
 
 
 def _details(title: str, lines: Iterable[str]) -> list[str]:
@@ -302,13 +294,9 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequen
     return [f"|{'|'.join(headings)}|", f"|{rule}|", *(f"|{'|'.join(row)}|" for row in rows)]
 
 
-def _some(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= 40 else [*lines[:40], f"- + {len(lines) - 40} more"]
-
-
 def violations(run: Run) -> int:
     """Return how many models and tests under a budget fail, and how many faults the run as a whole has."""
-    return sum(model.fails for model in run.models) + len([*faults(run), *failed_tests(run)])
+    return sum(model.fails for model in run.models) + len(faults(run))
 
 
 def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> str:
@@ -324,12 +312,14 @@ def of_comparison(comparisons: Sequence[Comparison], longest: int = LONGEST) -> 
     tail = [f"{counted(same, 'model')} unchanged."] if same else []
     headings = ("model", "", "metric", "before", "after", "change")
 
-    def built(number: int) -> str:
-        lines = [*_table(headings, rows[:number], right=(3, 4, 5)), ""] if rows else []
-        lines += [f"+ {counted(len(rows) - number, 'more row')}", ""] if number < len(rows) else []
-        return "\n".join([verdict, "", *lines, *_why(reasons if number == len(rows) else ()), *tail]).rstrip() + "\n"
-
-    return built(_most(lambda number: len(built(number)) <= longest, len(rows)))
+    for kept in (len(rows), *range(min(len(rows) - 1, _MOST_ROWS), -1, -1)):
+        lines = [*_table(headings, rows[:kept], right=(3, 4, 5)), ""] if rows else []
+        lines += [f"+ {counted(len(rows) - kept, 'more row')}", ""] if kept < len(rows) else []
+        told = _why(reasons if kept == len(rows) else ())
+        text = "\n".join([verdict, "", *lines, *told, *tail]).rstrip() + "\n"
+        if len(text) <= longest:
+            break
+    return text
 
 
 def _compared_rows(one: Comparison) -> Iterator[list[str]]:
@@ -340,12 +330,3 @@ def _compared_rows(one: Comparison) -> Iterator[list[str]]:
         cells = [human(value, metric) if value is not None else "" for value in (before, after)]
         yield [name, kind, METRICS[metric].label, *map(_kept, cells), moved]
         name = kind = ""
-
-
-def _most(fits: Callable[[int], bool], highest: int) -> int:
-    """Return the largest number that fits, by bisection."""
-    low, high = 0, highest
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low

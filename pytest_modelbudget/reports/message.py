@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from tabulate import tabulate
 from wcwidth import width as width_of
@@ -22,11 +21,10 @@ from pytest_modelbudget.reports.wording import (
     WITHOUT_INPUTS,
     bounded,
     circumstances,
+    counted,
     listed,
-    no_module,
     numbers,
     outside_of_modules,
-    without_formula,
 )
 from pytest_modelbudget.results import ModelResult, Stale
 from pytest_modelbudget.results.difference import Difference
@@ -37,6 +35,7 @@ Judged = tuple[Verdict, Measurement, tuple[Difference, ...]]
 """A verdict, its measurement, and what changed since the baseline."""
 
 Failed = tuple[Standing, Measurement]
+"""How a model stands that failed, and its measurement."""
 
 _HEADINGS = ("value", "limit", "baseline")
 _WIDTH = 76
@@ -63,10 +62,10 @@ def failure(judged: Iterable[Judged], outside: Sequence[OperatorCost] = ()) -> s
         for verdict, measurement, changed in found
         for key in [(measurement.name, measurement.inputs)]
     ]
-    blocks = [_Block.of(group) for group in _of_one_name(failed)]
-    headlines = [*dict.fromkeys(block.headline for block in blocks)]  # a test that runs many times makes equal models
+    groups = [*_of_one_name(failed)]
+    headlines = [*dict.fromkeys(map(_headline, groups))]  # a test that runs many times makes equal models
     lines = ["; ".join(headlines)] if headlines else []
-    lines += dict.fromkeys("\n".join(block.details(named=len(headlines) > 1)) for block in blocks)
+    lines += dict.fromkeys("\n".join(_details(group, named=len(headlines) > 1)) for group in groups)
     others = dict.fromkeys(
         f"{verdict.model}: {text}" for verdict, measurement, _ in found for text in remedies(verdict, measurement)
     )
@@ -131,25 +130,16 @@ def unmeasured_entry(stale: Stale) -> str:
     place = stale.place.short if stale.place else "the project"
     if stale.inputs is not None:
         what = f"{stale.name} ({', '.join(stale.inputs) or 'no inputs'})"
-        why = (
-            "it was measured with other inputs, which are no growth but another entry"
-            if stale.nearest
-            else "it was renamed or removed"
-        )
-        return (
-            f"no test measured {what}, which {place} holds: {why}\n"
-            "Accept that: pytest --modelbudget-update --modelbudget-prune"
-        )
+        other = "it was measured with other inputs, which are no growth but another entry"
+        why = other if stale.nearest else "it was renamed or removed"
+        remedy = "Accept that: pytest --modelbudget-update --modelbudget-prune"
+        return f"no test measured {what}, which {place} holds: {why}\n{remedy}"
+    remedy = 'or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
     if stale.declared:
-        return (
-            f"{stale.name} is declared at {place}, and its item was not run: a hook or a plugin leaves it out\n"
-            'Run it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
-        )
+        why = "its item was not run: a hook or a plugin leaves it out"
+        return f"{stale.name} is declared at {place}, and {why}\nRun it, {remedy}"
     meant = f"; did you mean {stale.nearest}?" if stale.nearest else ""
-    return (
-        f"no test measured a model called {stale.name}, which {place} limits{meant}\n"
-        'Measure it, or remove the entry; stale = "warn" in [tool.modelbudget] tolerates such entries.'
-    )
+    return f"no test measured a model called {stale.name}, which {place} limits{meant}\nMeasure it, {remedy}"
 
 
 def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
@@ -177,16 +167,18 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         yield f"{problem.subject} is limited ({problem.place}) and was not measured; {remedy}"
     elif problem.kind == "unknown_operators":
         yield in_words(problem, verdict)
-        yield f"  ran: {without_formula(problem.operators, model)}"
-        for operator in sorted({one.name for one in problem.operators}):
-            yield f"  {_remedy(operator)}"
+        found = [(one.name, one.module or model, counted(one.calls, "call")) for one in problem.operators]
+        yield f"  ran: {', '.join(f'{name} in {module} ({calls})' for name, module, calls in found)}"
+        yield from (f"  {_remedy(operator)}" for operator in sorted({name for name, *_ in found}))
     elif problem.kind == "steeper" and problem.scaling is not None:
         yield in_words(problem, verdict)
         yield f"  declared: {problem.place}"
         rows = [(f"at {size:,}:", human(value, problem.metric)) for size, value in problem.scaling.points]
         yield from _aligned(rows, indent=4)
     elif problem.kind == "no_module":
-        yield no_module(problem, model)
+        nearest = f"; the nearest names are {', '.join(problem.nearest)}" if problem.nearest else ""
+        where = f" ({problem.place})" if problem.place else ""
+        yield f'no module of {model} matches "{problem.module}"{where}{nearest}'
     elif problem.kind == "new":
         yield 'is not in the baseline, and new = "error"; accept it: pytest --modelbudget-update'
     elif problem.kind == "unbudgeted":
@@ -196,61 +188,51 @@ def _sentence(problem: Problem, verdict: Verdict, measurement: Measurement) -> I
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """What is too much of one model, at one set of inputs or at several: a row for each metric at each of them.
+def _headline(group: Sequence[Failed]) -> str:
+    """Return the worst of a model in one line."""
+    (one, _), rows = _worst(group), _rows(group)
+    return f"{one.name}: {_in_brief(one.excesses, len(rows) - len(one.excesses), _HEADLINE - width_of(one.name))}"
 
-    The rest is told of the worst alone.
-    """
 
-    rows: list[tuple[str, ...]]
-    excesses: list[Finding]
-    worst: Standing
-    measurement: Measurement
-    several: bool
+def _details(group: Sequence[Failed], *, named: bool) -> Iterator[str]:
+    """Yield what is too much of a model, ``named`` where others fail too; more is said of the worst alone."""
+    (one, measurement), found = _worst(group), [excess for failed, _ in group for excess in failed.excesses]
+    several, rows = len(group) > 1, _rows(group)
+    heading = (one.verdict.model if several else one.name) if named else ""
+    told = [any(column) for column in zip(*rows, strict=True)]
+    headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
+    yield from ("", *_aligned([headings, *rows]))
+    lines = [*dict.fromkeys(f"worst of {excess.part}: {excess.worst.module}" for excess in found if excess.differ)]
+    lines += [f"limit: {place}" for place in _places(found)]
+    at = f" at {one.inputs}" if several else ""
+    lines += [f"since the baseline{at}: {cause}" for cause in why(one.causes)]
+    if any(excess.grown for excess in found):
+        lines.append("accept the growth: pytest --modelbudget-update")
+    if not one.causes:
+        lines += _heaviest(measurement, one.excesses, at)
+    lines += dict.fromkeys(hint for excess in found for hint in hints(excess, measurement))
+    lines.append(f"counted: {'; '.join(circumstances(measurement))}")
+    if one.verdict.message:
+        lines.append(f"note: {one.verdict.message}")
+    for line in lines:
+        yield from (part.text for part in wrapped(f"  {line}", _WIDTH))
 
-    @classmethod
-    def of(cls, group: Sequence[Failed]) -> _Block:
-        """Return the block of a model at the inputs at which it failed."""
-        told: dict[tuple[str, ...], list[str]] = {}
-        for one, _ in group:
-            for found in one.excesses:
-                told.setdefault(_row(found), []).append(one.inputs)
-        rows = [
-            (f"{inputs} {row[0]}".lstrip(), *row[1:])
-            for row, all_inputs in told.items()
-            for inputs in (all_inputs if len(all_inputs) < len(group) else [""])
-        ]
-        worst, measurement = min(reversed(group), key=lambda pair: badness(pair[0]))
-        return cls(rows, [found for one, _ in group for found in one.excesses], worst, measurement, len(group) > 1)
 
-    @property
-    def headline(self) -> str:
-        """The worst of it in one line."""
-        name, found = self.worst.name, self.worst.excesses
-        return f"{name}: {_in_brief(found, len(self.rows) - len(found), _HEADLINE - width_of(name))}"
+def _worst(group: Sequence[Failed]) -> Failed:
+    return min(reversed(group), key=lambda pair: badness(pair[0]))
 
-    def details(self, *, named: bool) -> Iterator[str]:
-        """Yield the lines below the headline; where several models failed, they are ``named``."""
-        one, found = self.worst, self.excesses
-        heading = (one.verdict.model if self.several else one.name) if named else ""
-        told = [any(column) for column in zip(*self.rows, strict=True)]
-        headings = tuple(text if is_told else "" for text, is_told in zip((heading, *_HEADINGS), told, strict=True))
-        yield from ("", *_aligned([headings, *self.rows]))
-        lines = [*dict.fromkeys(f"worst of {one.part}: {one.worst.module}" for one in found if one.differ)]
-        lines += [f"limit: {place}" for place in _places(found)]
-        at = f" at {one.inputs}" if self.several else ""
-        lines += [f"since the baseline{at}: {cause}" for cause in why(one.causes)]
-        if any(one.grown for one in found):
-            lines.append("accept the growth: pytest --modelbudget-update")
-        if not one.causes:
-            lines += _heaviest(self.measurement, one.excesses, at)
-        lines += dict.fromkeys(hint for one in found for hint in hints(one, self.measurement))
-        lines.append(f"counted: {'; '.join(circumstances(self.measurement))}")
-        if one.verdict.message:
-            lines.append(f"note: {one.verdict.message}")
-        for line in lines:
-            yield from (found.text for found in wrapped(f"  {line}", _WIDTH))
+
+def _rows(group: Sequence[Failed]) -> list[tuple[str, ...]]:
+    """Return a row for each metric at each of the inputs; what is the same at all of them is one."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for one, _ in group:
+        for excess in one.excesses:
+            found.setdefault(_row(excess), []).append(f"{one.inputs} ")
+    return [
+        (f"{at}{row[0]}", *row[1:])
+        for row, inputs in found.items()
+        for at in (inputs if len(inputs) < len(group) else [""])
+    ]
 
 
 def _row(found: Finding) -> tuple[str, ...]:

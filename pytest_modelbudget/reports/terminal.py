@@ -15,7 +15,6 @@ from pytest_modelbudget.reports.wording import (
     circumstances,
     counted,
     counted_how,
-    shown_value,
     value_and_limit,
 )
 from pytest_modelbudget.results import Run
@@ -84,7 +83,7 @@ def _table(models: Sequence[Standing], width: int, encoding: str) -> list[Line]:
 
 def _cell(model: Standing, metric: str, *, with_limits: bool) -> str:
     found = next((one for one in model.findings if one.metric == metric and one.module is None), None)
-    return "-" if found is None else value_and_limit(found) if with_limits else shown_value(found)
+    return "-" if found is None else value_and_limit(found, with_limit=with_limits)
 
 
 def shortened(name: str, width: int) -> str:
@@ -129,8 +128,8 @@ def counts(models: Sequence[Standing]) -> str:
     """Return how many models are how: ``2 of 3 models over budget, 1 within budget``."""
     found = how_many(models)
     if len(found) == 1:
-        return f"{counted(len(models), 'model')} {found[0][0]}"
-    first, *others = [f"{number:,} {words}" for words, number in found]
+        return f"{counted(len(models), 'model')} {found[0][1]}"
+    first, *others = [f"{number:,} {words}" for _, words, number in found]
     number, words = first.split(" ", 1)
     return ", ".join([f"{number} of {counted(len(models), 'model')} {words}", *others])
 

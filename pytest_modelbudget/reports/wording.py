@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from wcwidth import width as width_of
 
-from pytest_modelbudget.budgets import Limit, Problem
+from pytest_modelbudget.budgets import Limit
 from pytest_modelbudget.budgets.status import Finding
 from pytest_modelbudget.measurement import Measurement, Mode, OperatorCost, exactly, human
 from pytest_modelbudget.metrics import METRICS
@@ -31,27 +31,15 @@ def numbers(metric: str, value: int | None, limit: Limit | None, before: int | N
     return shown(value, metric), text, "" if before is None else shown(before, metric)
 
 
-def shown_value(found: Finding) -> str:
-    """Return a value for people, by itself."""
-    return bounded(found, human(found.value, found.metric))
-
-
-def value_and_limit(found: Finding) -> str:
+def value_and_limit(found: Finding, *, with_limit: bool = True) -> str:
     """Return a value and its limit, where it has one: ``25.56 M / 25.6 M``."""
-    value, limit, _ = numbers(found.metric, found.value, found.limit)
+    value, limit, _ = numbers(found.metric, found.value, found.limit if with_limit else None)
     return f"{bounded(found, value)}{f' / {limit}' if limit else ''}"
 
 
 def bounded(found: Finding, text: str) -> str:
     """Return the text of a value; of a lower bound it is said that it is one."""
     return f">= {text}" if found.is_lower_bound and found.value is not None else text
-
-
-def no_module(problem: Problem, model: str) -> str:
-    """Return which name or pattern matches no module, and the names most like it."""
-    nearest = f"; the nearest names are {', '.join(problem.nearest)}" if problem.nearest else ""
-    where = f" ({problem.place})" if problem.place else ""
-    return f'no module of {model} matches "{problem.module}"{where}{nearest}'
 
 
 def convention(flops_per_mac: int) -> str:
@@ -80,13 +68,6 @@ def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:
         *([f"rank 0 of {measurement.ranks}"] if measurement.ranks else []),
         *([", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))] if measurement.run else []),
     ]
-
-
-def without_formula(operators: tuple[OperatorCost, ...], model: str) -> str:
-    """Return where operators without a formula ran, and how often."""
-    return ", ".join(
-        f"{operator.name} in {operator.module or model} ({counted(operator.calls, 'call')})" for operator in operators
-    )
 
 
 def outside_of_modules(operators: Sequence[OperatorCost]) -> str:

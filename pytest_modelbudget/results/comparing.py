@@ -44,6 +44,11 @@ class Comparison(Struct, frozen=True):
         return in_modes(*self.modes) if self.modes else ""
 
     @property
+    def label(self) -> str:
+        """The name with the inputs."""
+        return f"{self.name} ({', '.join(self.inputs)})" if self.inputs else self.name
+
+    @property
     def moved(self) -> list[str]:
         """The metrics that changed by themselves, the one that changed most first."""
         relative = {

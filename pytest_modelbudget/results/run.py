@@ -21,7 +21,7 @@ Incomplete = Literal[
 ]
 """Why a run does not show everything that the project's tests measure.
 
-``selected``: it was asked for single tests; ``arguments``: it was asked for
+``selected``: it was asked for single tests, or an option changed what is collected; ``arguments``: it was asked for
 some files or folders; ``not collected``: a file of the project was not; ``deselected``: a filter or a shard left tests
 out; ``skipped``: a test under a budget gave up, or was skipped, or a file that may hold some; ``stopped``: tests were
 left when it ended.

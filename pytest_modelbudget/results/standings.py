@@ -133,10 +133,10 @@ def badness(model: Standing) -> tuple[int, int, float]:
     return _LEVELS.index(model.status.level), [*KINDS].index(model.status.kind), -over
 
 
-def how_many(models: Iterable[Standing]) -> list[tuple[str, int]]:
-    """Return how models are, in words, with their number; the worst kind first."""
+def how_many(models: Iterable[Standing]) -> list[tuple[str, str, int]]:
+    """Return how models are, by kind and in words, with their number; the worst kind first."""
     found = Counter(model.status.kind for model in models)
-    return [(words, found[kind]) for kind, words in KINDS.items() if found[kind]]
+    return [(kind, words, found[kind]) for kind, words in KINDS.items() if found[kind]]
 
 
 def causes(differences: Iterable[Difference]) -> tuple[Cause, ...]:

@@ -6,7 +6,8 @@ Each function says what breaks without it. Everything else uses the public API.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import Any, Literal
@@ -153,10 +154,27 @@ def forget_last_failed(config: pytest.Config, report: pytest.TestReport) -> None
         cache.lastfailed.pop(getattr(report, "id", report.nodeid), None)  # pytest 9.2 has identities of its own
 
 
-def is_expected_failure(item: pytest.Item) -> bool:
-    """Return whether a test method is under ``unittest.expectedFailure``, for which pytest raises an xfail.
+def without_capture(config: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
+    """Return what writes to the real screen while a test runs.
 
-    Without it an excess that such a test expects could not be told from one before a call of ``pytest.xfail``.
+    Without it the progress of a long measurement would end up in the captured output.
     """
-    # unittest marks the method itself; pytest never sees what the method raised.
-    return getattr(getattr(item, "obj", None), "__unittest_expecting_failure__", False)
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext if capture is None else capture.global_and_fixture_disabled
+
+
+def watch_expected_failure(item: pytest.Item, seen: Callable[[BaseException], None]) -> None:
+    """Tell ``seen`` what a method under ``unittest.expectedFailure`` raises.
+
+    Without it an excess that such a test expects could not be told from one that it swallowed.
+    """
+    note = getattr(item, "addExpectedFailure", None)
+    if note is None:
+        return
+
+    def add_expected_failure(testcase: Any, rawexcinfo: Any, reason: str = "") -> None:
+        if isinstance(rawexcinfo, tuple):
+            seen(rawexcinfo[1])
+        note(testcase, rawexcinfo, reason)
+
+    item.addExpectedFailure = add_expected_failure  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from pytest_modelbudget import counting
 PACKAGE = Path(counting.__file__).parent
 NAME = "pytest_modelbudget.counting"
 SHARED = {"errors", "plain_tensors", "torch_private"}
-RUN = {"asking", "modules", "operators", "restoring", "threads", "user_code"} | SHARED
+RUN = {"asking", "modules", "operators", "progress", "restoring", "threads", "user_code"} | SHARED
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"signals"},
     "containers": set(),
@@ -24,11 +24,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "torch_private": {"private_names", "torch_names"},
     "user_code": {"errors"},
     "signals": set(),
+    "progress": set(),
     "threads": {"restoring"},
     "operators": {"torch_private"},
     "restoring": {"containers"} | SHARED,
     "modules": {"containers", "operators", "restoring", "torch_names"} | SHARED,
-    "asking": {"artifacts", "containers", "modules", "restoring", "user_code"} | SHARED,
+    "asking": {"artifacts", "containers", "modules", "progress", "restoring", "user_code"} | SHARED,
     "artifacts": {"modules"} | SHARED,
     "shape_run": RUN | {"signals"},
     "real_run": RUN | {"shape_run"},

@@ -203,3 +203,15 @@ def test_the_engine_is_loaded_before_the_test_is_called(pytester: pytest.Pyteste
     """Under hypothesis an example has 200 ms, and loading takes seconds."""
     pytester.makepyfile('import sys\ndef test_a(model_budget): assert "pytest_modelbudget.counting" in sys.modules')
     pytester.runpytest_subprocess(*mode).assert_outcomes(passed=1)
+
+
+def test_a_call_after_the_test_is_refused(run: Run) -> None:
+    result = run(
+        test_net="""
+        kept = []
+        def test_a(model_budget): kept.append(model_budget)
+        def test_b(): kept[0](Net(), X, macs="1M")
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E *BudgetError: model_budget was called at test_net.py:4 *after its test had ended"])

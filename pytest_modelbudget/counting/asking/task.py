@@ -17,6 +17,7 @@ from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.totals import Request
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
@@ -75,9 +76,10 @@ class Task:
         """Whether the model has to be built."""
         return not isinstance(self.model, nn.Module)
 
-    def build(self, factory: Any) -> nn.Module:
+    def build(self, factory: Any, what: str) -> nn.Module:
         """Return the model that ``factory`` builds."""
         __tracebackhide__ = True
+        announce(what)
         self.built_class = None
         with seen_by_function_modes():
             return inputs.check_built(factory(), self.model)

@@ -11,6 +11,7 @@ from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement, weights_only
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.collectives import RankRun
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
@@ -44,8 +45,8 @@ def obstacle_to_real_run(task: Task) -> str | None:
     return None
 
 
-def measure_for_real(task: Task, changes: Changes) -> Measurement:
-    """Return the measurement of a real run."""
+def measure_for_real(task: Task, changes: Changes, reason: str) -> Measurement:
+    """Return the measurement of a real run; ``reason`` says, for whoever waits, why there is one."""
     __tracebackhide__ = True
     with changes:
         keep_process_state(changes)
@@ -55,8 +56,9 @@ def measure_for_real(task: Task, changes: Changes) -> Measurement:
         if task.is_factory:
             # So that a factory with random choices builds the same model in every run.
             torch.manual_seed(0)
-            built = task.build(task.model)
+            built = task.build(task.model, f"building the model with its weights{reason}")
             task.cast(changes, built)
+        announce(f"a real run{reason}")
         unfuse_kernels(changes, task.backward)  # not while it is built: a factory may export, which needs all of torch
         if task.backward or task.runs_once or not torch.is_grad_enabled():
             return _run(task, changes, built)

@@ -15,6 +15,7 @@ from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.totals import measurement, weights_only
+from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import set_gradients_aside
@@ -142,6 +143,7 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     run.hold(attributes.tensors)
     with changes:
         _follow(task, run, changes, ledger, attributes, autograd)
+        announce("a run on shapes")
         task.forward(changes, built, positional, keyword, ledger)
     run.check_not_stopped("the model")
     run.check_memory_untouched()
@@ -171,7 +173,7 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
         run.registrations.note(changes)
         build_without_weights(changes, run.stop)
         changes.enter_mode(run)
-        return task.build(factory)
+        return task.build(factory, "building the model without its weights")
 
 
 _device_of = attrgetter("device")

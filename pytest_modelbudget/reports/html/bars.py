@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
 
-from pytest_modelbudget.budgets.status import Finding
+from pytest_modelbudget.budgets.status import Finding, Level
 from pytest_modelbudget.measurement import exactly, signed_percent
-from pytest_modelbudget.reports.html.status import State
 from pytest_modelbudget.reports.wording import bounded, numbers
 from pytest_modelbudget.results.standings import Standing
+
+State = Literal["bad", "warn", "good", "plain"]
+"""A colour of the page."""
+
+STATES: Final[Mapping[Level, State]] = {"error": "bad", "warning": "warn", "good": "good", "plain": "plain"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_modelbudget.budgets.status import is_less, is_new
-from pytest_modelbudget.reports.faults import failed_tests
-from pytest_modelbudget.reports.faults import faults as faults_of_run
-from pytest_modelbudget.reports.html.status import State
-from pytest_modelbudget.reports.lines import not_measured
+from pytest_modelbudget.reports.faults import faults as faults_of
+from pytest_modelbudget.reports.html.bars import State
+from pytest_modelbudget.reports.lines import not_counted, not_measured, to_accept
 from pytest_modelbudget.reports.message import unmeasured_entry
-from pytest_modelbudget.reports.wording import counted, outside_of_modules, why_incomplete
+from pytest_modelbudget.reports.wording import why_incomplete
 from pytest_modelbudget.results import Run
+
+_ROOM = 400  # characters for names
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +25,20 @@ class Fault:
 
 def faults(run: Run) -> list[Fault]:
     """Return what is wrong with the run itself, then what else is to be known of it."""
-    order: list[State] = ["bad", "warn", "plain"]
-    return sorted(_faults(run), key=lambda fault: order.index(fault.state))
-
-
-def _faults(run: Run) -> Iterator[Fault]:
-    for fault in faults_of_run(run):
-        yield _as_sentence("bad", fault.message)
-    for failed in failed_tests(run):
-        yield Fault("bad", failed.message)
-    for stale in run.stale if run.complete else ():
-        if stale.severity != "error":
-            yield _as_sentence("warn" if stale.severity else "plain", unmeasured_entry(stale))
-    if run.unused:
-        yield Fault("warn", f"model_budget was asked for and never called in {_tests(run.unused)}.", run.unused)
-    for test, operators in run.outside:
-        ran = tuple(f"{one.name}: {counted(one.calls, 'call')}, {one.macs:,} MACs" for one in operators)
-        yield Fault("warn", f"{outside_of_modules(operators)} in {test}.", ran)
-    yield from _notes(run)
+    wrong = [_as_sentence("bad", fault.message) for fault in faults_of(run)]
+    tolerated = [entry for entry in run.stale if run.complete and entry.severity != "error"]
+    wrong += [_as_sentence("warn", unmeasured_entry(entry)) for entry in tolerated if entry.severity]
+    wrong += [Fault("warn", f"{note}.") for note in not_counted(run, _ROOM)]
+    notes = [_as_sentence("plain", unmeasured_entry(entry)) for entry in tolerated if not entry.severity]
+    if run.incomplete:
+        missing = f"This run does not show everything: {'; '.join(why_incomplete(run))}."
+        notes.append(Fault("plain", missing, run.left_out))
+    if line := not_measured(run):
+        notes.append(Fault("plain", f"{line}.", tuple(str(entry.place or entry.name) for entry in run.stale)))
+    return [*wrong, *notes, *(Fault("plain", note) for note in to_accept(run, _ROOM))]
 
 
 def _as_sentence(state: State, message: str) -> Fault:
     title, *rest = message.split("\n", 1)
-    return Fault(state, f"{title[0].upper()}{title[1:]}", tuple(rest))
-
-
-def _notes(run: Run) -> Iterator[Fault]:
-    if run.incomplete:
-        yield Fault("plain", f"This run does not show everything: {'; '.join(why_incomplete(run))}.", run.left_out)
-    if line := not_measured(run):
-        yield Fault("plain", f"{line}.", tuple(str(one.place or one.name) for one in run.stale))
-    new = tuple(model.name for model in run.models if is_new(model.verdict))
-    if new:
-        yield Fault(
-            "plain", f"{_models(new)} not in the baseline yet. Accept: pytest --modelbudget-update", tuple(sorted(new))
-        )
-    less = tuple(model.name for model in run.models if is_less(model.verdict))
-    if less:
-        yield Fault(
-            "plain", f"{_models(less)} less than the baseline. Keep it so: pytest --modelbudget-update=lower", less
-        )
-
-
-def _models(names: tuple[str, ...]) -> str:
-    return f"{counted(len(names), 'model')} {'is' if len(names) == 1 else 'are'}"
-
-
-def _tests(names: tuple[str, ...]) -> str:
-    return counted(len(names), "test")
+    begins_with_a_name = "::" in title.partition(" ")[0]  # of a test
+    return Fault(state, title if begins_with_a_name else f"{title[0].upper()}{title[1:]}", tuple(rest))

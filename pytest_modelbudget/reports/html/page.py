@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -13,30 +13,25 @@ from urllib.parse import quote
 
 import msgspec
 
+from pytest_modelbudget.budgets.status import Status
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.html.bars import Bar, Exact, bars, table
+from pytest_modelbudget.reports.changes import why
+from pytest_modelbudget.reports.faults import counted_faults
+from pytest_modelbudget.reports.heaviest import in_sentences
+from pytest_modelbudget.reports.html.bars import STATES, Bar, Exact, State, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded
 from pytest_modelbudget.reports.html.payload import payload
 from pytest_modelbudget.reports.html.scaling import Line, lines
-from pytest_modelbudget.reports.html.status import STATES, State, headline, kinds
-from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.reports.lines import NO_BREAK
+from pytest_modelbudget.reports.message import remedies
+from pytest_modelbudget.reports.terminal import counts
 from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
-from pytest_modelbudget.results.standings import Standing, standings
+from pytest_modelbudget.results.standings import Standing, how_many, standings
 
 _SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The kind of a status, its colour and its sentence."""
-
-    kind: str
-    state: State
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,8 @@ class Card:
     link: str
     name: str
     inputs: str
-    status: Shown
+    state: State
+    status: Status
     facts: tuple[str, ...]
     bars: tuple[Bar, ...]
     rows: tuple[Exact, ...]
@@ -66,11 +62,10 @@ def render(run: Run) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("page.html.j2"))
-    known = faults(run)
     models = standings(run)
     taken: set[str] = set()
     cards = [_card(one, _link(one.verdict.model, taken)) for one in models]
-    state, word, sentence = headline(models, sum(fault.state == "bad" for fault in known))
+    state, word, sentence = headline(run, models)
     script = _script()
     return template.render(
         state=state,
@@ -79,15 +74,25 @@ def render(run: Run) -> str:
         project=run.about.project,
         about=tuple(_about(run.about)),
         convention=counted_how(run, models),
-        faults=known,
+        faults=faults(run),
         cards=cards,
-        kinds=kinds(models),
+        kinds=how_many(models),
         sortable=_sortable(cards),
         style=_asset("page.css"),
         script=script,
         policy=f"default-src 'none'; script-src {_hash(script)}; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
     )
+
+
+def headline(run: Run, models: Sequence[Standing]) -> tuple[State, str, str]:
+    """Return the colour of a run, the verdict in a word, and in a sentence."""
+    faults = counted_faults(run)
+    if not models and not faults:
+        return "plain", "Nothing measured", "No model was measured."
+    failed = bool(faults) or any(one.fails for one in models)
+    parts = [*([counts(models)] if models else []), *faults]
+    return "bad" if failed else "good", "Failed" if failed else "Passed", f"{', '.join(parts)}."
 
 
 def _about(about: About) -> Iterator[str]:
@@ -119,7 +124,8 @@ def _card(one: Standing, link: str) -> Card:
         link=link,
         name=model.name,
         inputs=one.inputs if model.inputs else "",
-        status=Shown(one.status.kind, STATES[one.status.level], one.status.text),
+        state=STATES[one.status.level],
+        status=one.status,
         facts=tuple(_facts(values, {found.metric for found in one.notable if found.module is None})),
         bars=tuple(bars(one)),
         rows=tuple(table(one)),
@@ -132,6 +138,26 @@ def _card(one: Standing, link: str) -> Card:
         sizes=values,
         payload=payload(model),
     )
+
+
+def problems(one: Standing) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong beside metrics that are too high, and how to go on; then where the limit stands."""
+    assert one.model is not None
+    for text in remedies(one.verdict, one.model.measurement):
+        head, _, rest = text.partition("\n")
+        yield head, rest.strip()
+    if one.excesses and one.place is not None:
+        accept = "accept the growth: pytest --modelbudget-update" if any(found.grown for found in one.excesses) else ""
+        yield f"declared at {one.place}", accept
+
+
+def where(one: Standing) -> Iterator[str]:
+    """Yield what changed since the baseline, or where the metrics are that are too high."""
+    assert one.model is not None
+    yield from (f"Since the baseline: {cause}" for cause in why(one.causes))
+    metrics = [found.metric for found in one.excesses if found.module is None] if not one.causes else []
+    found = in_sentences(one.model.measurement.modules, one.name, metrics) if metrics else ()
+    yield from (f"Heaviest by {text}" for text in found)
 
 
 def _facts(values: dict[str, int], shown: set[str]) -> Iterator[str]:

@@ -1,21 +1,28 @@
-"""What the page needs to draw one model, as compact, compressed JSON: columns instead of rows, each name once."""
+"""What the page needs to draw one model, as compact, compressed JSON: columns instead of rows, each name once.
+
+Numbers are exact in JavaScript too, and as a multiple of others where they are one.
+"""
 
 from __future__ import annotations
 
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from pytest_modelbudget.reports.html.growth import growth
-from pytest_modelbudget.reports.html.nodes import Node, decoded, nodes
-from pytest_modelbudget.reports.html.sparing import compact, exact
+from pytest_modelbudget.names import pattern
+from pytest_modelbudget.outline import sizes
+from pytest_modelbudget.reports.html.nodes import Node, decoded, names, nodes
 from pytest_modelbudget.results import ModelResult
+from pytest_modelbudget.results.difference import Change, Difference
 
 _OWN: Final = ("params", "trainable_params", "weight_bytes", "macs", "training_macs")
 """The metrics of which the others follow."""
+
+_EXACT_IN_JAVASCRIPT: Final = 2**53
 
 
 def payload(model: ModelResult) -> str:
@@ -39,10 +46,10 @@ def columns(model: ModelResult) -> dict[str, Any]:
         "calls": [node.module.calls for node in found],
         "own": _own(found),
         "aliases": {place: node.module.aliases for place, node in enumerate(found) if node.module.aliases},
-        "outputs": {place: shapes(_shapes(node)) for place, node in enumerate(found) if node.module.outputs},
+        "outputs": {place: shapes(sizes(node.module)) for place, node in enumerate(found) if node.module.outputs},
         "ran": _operators(found, operators, lambda node: node.module.operators),
         "unknown": _operators(found, operators, lambda node: node.module.unknown),
-        **growth(found, model.differences),
+        **_growth(found, model.differences),
         "classes": list(classes),
         "operators": list(operators),
         "shapes": list(shapes),
@@ -54,10 +61,6 @@ class _Names(dict[str, int]):
 
     def __call__(self, name: str) -> int:
         return self.setdefault(name, len(self))
-
-
-def _shapes(node: Node) -> str:
-    return ", ".join("x".join(map(str, shape)) or "scalar" for shape in node.module.outputs)
 
 
 def _own(found: Sequence[Node]) -> dict[str, Any]:
@@ -79,8 +82,78 @@ def _operators(found: Sequence[Node], known: _Names, of: Callable[[Node], Iterab
     for place, node in enumerate(found):
         own = node.module.own
         for name, calls, macs, training in of(node):
-            costs = [] if (macs, training) == (own.macs, own.training_macs) else [exact(macs)]
+            costs = [] if (macs, training) == (own.macs, own.training_macs) else [_exact(macs)]
             if costs and training is not None:
-                costs.append(exact(training))
+                costs.append(_exact(training))
             shown.append([place, known(name), calls, *costs])
     return shown
+
+
+def _growth(found: Sequence[Node], differences: Sequence[Difference]) -> dict[str, Any]:
+    """Return ``changed``, the modules that changed alike, and ``differences``, which point to them by their place.
+
+    A change is its kind and the node of its one module, or its kind, name, class, number of modules, how many of them
+    each node has, and their name before. Those that vanished or are only called otherwise have grown in no node.
+    """
+    if not differences:
+        return {"changed": [], "differences": []}
+    places = dict(names(found))
+    known: dict[Hashable, int] = {}
+    changed: list[list[Any]] = []
+    amounts: dict[tuple[int, ...], dict[str, list[int]]] = {}
+    shown_differences = []
+    for difference in differences:
+        for change in difference.changes:
+            if _key(change) not in known:
+                known[_key(change)] = len(changed)
+                changed.append(_change(change, found, places))
+        order = tuple(known[_key(change)] for change in difference.changes)
+        values = [change.amount for change in difference.changes]
+        in_the_same_order = amounts.setdefault(order, {})
+        shown = compact(values, in_the_same_order)
+        shown_differences.append(
+            {
+                "metric": difference.metric,
+                "before": _exact(difference.before),
+                "after": _exact(difference.after),
+                "amounts": shown,
+                "changes": order if isinstance(shown, list) else None,
+            }
+        )
+        in_the_same_order[difference.metric] = values
+    return {"changed": changed, "differences": shown_differences}
+
+
+def _key(change: Change) -> Hashable:
+    return change.kind, change.modules, change.moved_from
+
+
+def _change(change: Change, found: Sequence[Node], places: Mapping[str, int]) -> list[Any]:
+    there = () if change.kind in ("moved", "vanished") else change.modules
+    if len(there) == 1 and found[places[there[0]]].path == there[0]:
+        return [change.kind, places[there[0]]]
+    many = [[place, number] for place, number in Counter(places[name] for name in there).items()]
+    before = [pattern(change.moved_from)] if change.moved_from else []
+    return [change.kind, pattern(change.modules), change.cls, len(change.modules), many, *before]
+
+
+def _exact(number: int) -> int | str:
+    """Return a number, as text where JavaScript would round it."""
+    return number if -_EXACT_IN_JAVASCRIPT < number < _EXACT_IN_JAVASCRIPT else str(number)
+
+
+def compact(values: Sequence[int], known: Mapping[str, Sequence[int]]) -> Any:
+    """Return values as they are, or as so many times those that are known by a name: bytes are four times params."""
+    for name, others in known.items():
+        times = _times(values, others)
+        if times is not None:
+            return {"like": name, "times": _exact(times)}
+    return [_exact(value) for value in values]
+
+
+def _times(values: Sequence[int], others: Sequence[int]) -> int | None:
+    first = next(((value, other) for value, other in zip(values, others, strict=False) if other), None)
+    if first is None or len(values) != len(others):
+        return None
+    times = first[0] // first[1]
+    return times if all(value == times * other for value, other in zip(values, others, strict=True)) else None

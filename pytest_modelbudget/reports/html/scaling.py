@@ -10,7 +10,7 @@ from typing import Final
 from pytest_modelbudget.budgets.status import exponent
 from pytest_modelbudget.measurement import human
 from pytest_modelbudget.metrics import METRICS
-from pytest_modelbudget.reports.html.status import State
+from pytest_modelbudget.reports.html.bars import State
 from pytest_modelbudget.results.standings import Standing
 
 WIDTH: Final = 320

@@ -27,6 +27,7 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     """
     config, collection = session.config, session.collection
     chosen = [str(arg) for arg in config.args if "::" in str(arg)]
+    chosen += [f"-o {option}" for option in option_values(config, "override_ini") if option.startswith(_COLLECTS)]
     if chosen:
         yield "selected", first_and_number(chosen)
     elif session.declares_models and not runs_declared(config):
@@ -45,6 +46,10 @@ def incomplete(session: Session) -> Iterator[tuple[Incomplete, str]]:
     nothing = not collection.collected and not collection.is_partial
     if nothing or len(collection.ended) < collection.collected or config.getoption("setuponly", False):
         yield "stopped", ""
+
+
+_COLLECTS = ("testpaths", "python_", "norecursedirs")
+"""Where the names of the settings begin that say what is collected."""
 
 
 def uncollected(session: Session) -> dict[Incomplete, str]:

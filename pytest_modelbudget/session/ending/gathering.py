@@ -13,7 +13,7 @@ from msgspec import structs
 
 from pytest_modelbudget.budgets import BudgetError, Place
 from pytest_modelbudget.budgets.config_file import project_name
-from pytest_modelbudget.reports.faults import Fault, faults
+from pytest_modelbudget.reports.faults import Fault, faults_of_run
 from pytest_modelbudget.reports.junit import properties
 from pytest_modelbudget.reports.lines import not_measured, notes
 from pytest_modelbudget.reports.terminal import summary
@@ -119,7 +119,7 @@ def _failures(session: Session, run: Run) -> Iterator[Fault]:
     if session.prune_refused:
         message = f"nothing was removed from the baseline: {session.prune_refused}"
         yield Fault("prune", "", Place("pyproject.toml"), message)
-    yield from faults(run)
+    yield from faults_of_run(run)
 
 
 def _excinfo(fault: Fault, config: pytest.Config) -> pytest.ExceptionInfo[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ import pytest
 from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
 from pytest_modelbudget.factories import FactoryError, example_inputs
 from pytest_modelbudget.measurement import Measurement
-from pytest_modelbudget.metrics import METRICS, Limits, needing
+from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.results.measured import budget_of
 from pytest_modelbudget.session.one_test import read_marks
 from pytest_modelbudget.session.one_test.deciding import OURS
 from pytest_modelbudget.session.one_test.guard import guard_of
+from pytest_modelbudget.session.one_test.progress import narrated
 from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_call
 from pytest_modelbudget.specs import Inputs, parse_inputs
@@ -38,6 +40,7 @@ class ModelBudget:
 
         self._guard = guard_of(item)
         self._guard.record.requested_fixture = True
+        self._closed = False
 
     def __call__(
         self,
@@ -112,10 +115,16 @@ class ModelBudget:
     def __repr__(self) -> str:
         return "<model_budget>"
 
+    def close(self) -> None:
+        """Refuse further calls: there is no test left that they could fail."""
+        self._closed = True
+
     def _rules_of_call(self, limits: Mapping[str, object], name: str | None) -> Rules:
         __tracebackhide__ = True
         # Two frames up is the line in the test: this method, then __call__, scaling or declared.
         place = place_of_call(2, self._guard.item.config)
+        if self._closed:
+            raise BudgetError(f"model_budget was called at {place}, after its test had ended")
         read_marks(self._guard.item)
         return rules_of_call(limits, place, name, also=_ARGUMENTS)
 
@@ -155,14 +164,15 @@ class ModelBudget:
     def _run(self, model: Any, call: Mapping[str, Any], name: str | None, needs: Collection[str]) -> Measurement:
         __tracebackhide__ = True
         session = self._guard.session
-        measurement: Measurement = session.engine().measure_also(
-            "saving" in needs,
-            model,
-            **call,
-            name=name,
-            backward="backward" in needs,
-            flops_per_mac=session.table.flops_per_mac,
-        )
+        with narrated(session.config):
+            measurement: Measurement = session.engine().measure_also(
+                "saving" in needs,
+                model,
+                **call,
+                name=name,
+                backward="backward" in needs,
+                flops_per_mac=session.table.flops_per_mac,
+            )
         return measurement
 
 
@@ -201,3 +211,17 @@ def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[d
     except FactoryError as error:
         raise BudgetError(str(error)) from None
     return [{"args": args, "kwargs": kwargs, **common}]
+
+
+def _with_limits(signature: inspect.Signature) -> inspect.Signature:
+    """Return ``signature`` with every limit as a keyword of its own, for ``help()`` and editors."""
+    keywords = [
+        inspect.Parameter(metric, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Value) for metric in METRICS
+    ]
+    kept = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    return signature.replace(parameters=[*kept, *keywords])
+
+
+ModelBudget.__call__.__signature__ = _with_limits(  # type: ignore[attr-defined]
+    inspect.signature(ModelBudget.__call__)
+)

@@ -23,10 +23,10 @@ from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_mark, raise_at
 from pytest_modelbudget.session.pytest_private import (
     drop_own_exception,
-    is_expected_failure,
     measures_in_teardown,
     own_exception,
     show_as_failed,
+    watch_expected_failure,
     xfail_expects,
 )
 from pytest_modelbudget.session.state import SESSION
@@ -84,6 +84,8 @@ class Guard:
         self._ran_through = False  # the call came to its end, or to an excess, which ends it in every run
         self._was_skipped = False
         self._was_excused = False
+        self._expected: BaseException | None = None
+        watch_expected_failure(item, self._note_expected)
 
     @contextmanager
     def observing(self) -> Iterator[None]:
@@ -199,12 +201,13 @@ class Guard:
         if problem is not None:
             self.record.fail(problem, raised=False)
 
+    def _note_expected(self, raised: BaseException) -> None:
+        self._expected = raised
+
     def _ending(self, raised: BaseException | None) -> Ending:
         """Return how a phase ended, or a subtest in it."""
-        if isinstance(raised, pytest.xfail.Exception):
-            if is_expected_failure(self.item):  # what the test itself raised is not known: the first failure, if any
-                raised = next((failure.error for failure in self.record.undecided), None)
-            return Ending(raised, expects_excess=True)
+        if isinstance(raised, pytest.xfail.Exception):  # which pytest raises for unittest's expectedFailure too
+            return Ending(raised if self._expected is None else self._expected, expects_excess=True)
         fails = raised is not None and not isinstance(raised, GIVES_UP) and not xfail_expects(self.item, raised)
         excesses = (failure.error for failure in self.record.undecided if isinstance(failure.error, BudgetExceeded))
         expects_excess = all(xfail_expects(self.item, error) for error in excesses)

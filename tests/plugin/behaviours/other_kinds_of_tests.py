@@ -63,6 +63,12 @@ class TestGivesUp(unittest.TestCase):
         self.swallow()
         raise unittest.SkipTest("whatever")
 
+    # expect failed: swallowed a BudgetExceeded
+    @unittest.expectedFailure
+    def test_an_expected_failure_that_swallows_fails(self):
+        self.swallow()
+        self.fail("something else")
+
     # expect failed: macs = 'lots' at
     @unittest.expectedFailure
     def test_an_expected_failure_excuses_no_malformed_limit(self):

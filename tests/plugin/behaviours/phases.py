@@ -161,6 +161,11 @@ class TestPhasesOfUnittest(unittest.TestCase):
         self.skipTest("no GPU here")
 
     # expect failed: swallowed a BudgetExceeded
+    @unittest.expectedFailure
+    def test_what_tear_down_swallows_after_an_expected_failure(self):
+        self.fail("known")
+
+    # expect failed: swallowed a BudgetExceeded
     def test_what_a_cleanup_swallows(self):
         self.addCleanup(self.swallow)
 

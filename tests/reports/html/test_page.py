@@ -14,15 +14,14 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Problem
 from pytest_modelbudget.names import ranges
 from pytest_modelbudget.reports.html import lacks, of_run
-from pytest_modelbudget.reports.html.bars import bars, table
+from pytest_modelbudget.reports.html.bars import STATES, bars, table
 from pytest_modelbudget.reports.html.faults import faults
 from pytest_modelbudget.reports.html.nodes import decoded, nodes
-from pytest_modelbudget.reports.html.payload import columns, payload
+from pytest_modelbudget.reports.html.page import headline, problems, where
+from pytest_modelbudget.reports.html.payload import columns, compact, payload
 from pytest_modelbudget.reports.html.scaling import lines
-from pytest_modelbudget.reports.html.sparing import compact
-from pytest_modelbudget.reports.html.status import STATES, headline
-from pytest_modelbudget.reports.html.where import problems, where
 from pytest_modelbudget.results import ModelResult, Run
+from pytest_modelbudget.results.run import FailedTest
 from pytest_modelbudget.results.standings import Standing, standings
 
 from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained, transformer
@@ -77,20 +76,20 @@ def test_the_worst_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "number_of_faults", "says"),
+    ("run", "says"),
     [
-        (RUN, 4, ("bad", "Failed", "1 of 13 models over budget, 1 above the baseline, 2 under a name that another model has, "
-                "1 with a lower bound, 1 not measured, 1 above a warning, 1 over as xfail expects, 4 within budget, "
-                "1 without a budget, 4 faults of the run itself.")),
-        (Run(), 0, ("plain", "Nothing measured", "No model was measured.")),
-        (Run(), 1, ("bad", "Failed", "1 fault of the run itself.")),
-        (Run((BY_NAME["exactly"],)), 0, ("good", "Passed", "1 model within budget.")),
-        (Run((BY_NAME["exactly"], BY_NAME["tablet"])), 0,
+        (RUN, ("bad", "Failed", "1 of 13 models over budget, 1 above the baseline, 2 under a name that another model has, "
+               "1 with a lower bound, 1 not measured, 1 above a warning, 1 over as xfail expects, 4 within budget, "
+               "1 without a budget, 3 faults of the run.")),
+        (Run(), ("plain", "Nothing measured", "No model was measured.")),
+        (Run(lost_workers=("gw1",)), ("bad", "Failed", "1 fault of the run.")),
+        (Run((BY_NAME["exactly"],)), ("good", "Passed", "1 model within budget.")),
+        (Run((BY_NAME["exactly"], BY_NAME["tablet"])),
          ("good", "Passed", "1 of 2 models over as xfail expects, 1 within budget.")),
     ],
 )  # fmt: skip
-def test_the_verdict_in_a_sentence(run: Run, number_of_faults: int, says: tuple[str, str, str]) -> None:
-    assert headline(standings(run), number_of_faults) == says
+def test_the_verdict_in_a_sentence(run: Run, says: tuple[str, str, str]) -> None:
+    assert headline(run, standings(run)) == says
 
 
 def test_bars_share_one_scale() -> None:
@@ -133,14 +132,14 @@ def test_the_table_of_budgets_has_every_digit() -> None:
 
 def test_where_a_model_is_over() -> None:
     assert [*where(STANDS["vit_b_16"])] == [
-        "MACs are mostly in layers.*.mlp.up Linear x12 (31.8%), layers.*.mlp.down Linear x12 (31.8%), "
-        "layers.*.attention.qkv Linear x12 (23.8%); the other layers: 12.7%"
+        "Heaviest by MACs: layers.*.mlp.up x12 31.8%, layers.*.mlp.down x12 31.8%, layers.*.attention.qkv x12 23.8%, "
+        "+ 26 more modules with 12.7%"
     ]
     assert next(iter(where(STANDS["encoder"]))) == (
         "Since the baseline: layers.*.mlp.down Linear x12 (+1.180 M params, +231.2 M MACs)"
     )
     alone = judged(measured("alone", leaf("", "Linear", 100, 10)), {"params": 1})
-    assert [*where(stands(alone))] == ["params are mostly in the model itself Linear (100%)"]
+    assert [*where(stands(alone))] == ["Heaviest by params: alone itself 100%"]
 
 
 def test_every_problem_comes_with_what_to_do() -> None:
@@ -171,8 +170,12 @@ def test_the_faults_of_a_run() -> None:
     complete = faults(structs.replace(RUN, incomplete=()))
     assert "No test measured a model called old<b>, which pyproject.toml:30" in complete[2].title
     assert complete[2].state == "bad"
+    failed = faults(Run(failed=(FailedTest("tests/test_a.py::test", "RuntimeError", by_itself=True),)))
+    assert [fault.title for fault in failed] == ["tests/test_a.py::test failed by itself: RuntimeError"]
     new = with_verdict(BY_NAME["exactly"], structs.replace(BY_NAME["exactly"].verdict, baseline="new"))
-    assert [fault.details for fault in faults(Run((new,)))] == [("exactly",)]
+    assert [fault.title for fault in faults(Run((new,)))] == [
+        "Not in the baseline: exactly. Accept: pytest --modelbudget-update"
+    ]
 
 
 def test_layers_that_are_alike_are_one_node() -> None:
