@@ -159,6 +159,22 @@ def test_weights_that_are_tied_or_held_elsewhere_are_cast_as_one(run: str, exist
     assert model.words.weight.dtype is torch.float32
 
 
+class FromZeros(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight
+
+
+def test_weights_with_known_values_are_cast_without_a_real_run() -> None:
+    by_us = measure(FromZeros, inputs="2x4", dtype="bfloat16")
+    by_itself = measure(lambda: FromZeros().to(torch.bfloat16), inputs="2x4")
+    assert by_us.run == by_itself.run == "shape"
+    assert by_us.weight_bytes == by_itself.weight_bytes == 2 * 4 * 4
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_a_scripted_model_is_cast_too() -> None:
     model = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
