@@ -49,7 +49,13 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
-def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object] | Mistake:
+def declared_entry(name: str, models: Mapping[str, object], place: Place) -> DeclaredModel | list[Mistake]:
+    """Return the model that an entry of ``models`` declares, or every mistake in it and in what it is ``like``."""
+    keys = _declaring_keys(name, models)
+    return [keys] if isinstance(keys, tuple) else declared_model(name, keys, place)
+
+
+def _declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object] | Mistake:
     """Return the keys that declare the model of an entry: its own, and those of the entry that it is ``like``."""
     keys: dict[str, object] = {}
     seen: list[str] = []
@@ -65,8 +71,8 @@ def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object]
         seen.append(str(like))
         own = {key: value for key, value in entry.items() if key in DECLARING}
         merged, inherited = keys.get("arguments"), own.get("arguments")
-        if "artifact" in keys:
-            own = {key: value for key, value in own.items() if key not in _OF_FACTORY}
+        replaced = _OF_FACTORY if "artifact" in keys else ("artifact",) if "factory" in keys else ()
+        own = {key: value for key, value in own.items() if key not in replaced}
         keys = {**own, **keys}
         if isinstance(merged, Mapping) and isinstance(inherited, Mapping):
             keys["arguments"] = {**inherited, **merged}

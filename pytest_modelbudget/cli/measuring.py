@@ -14,6 +14,8 @@ import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from pytest_modelbudget.budgets.declared import declared_model
+from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, write
 from pytest_modelbudget.factories import ARTIFACTS, FactoryError, builder, example_inputs, is_name_of_object
 from pytest_modelbudget.measurement import Measurement, human, rounded_up
@@ -118,6 +120,10 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
 
     inputs = _inputs(options.inputs)
     given: dict[str, Any] = {"inputs": inputs}
+    declared = declared_model(model.name, dict(_keys_without_like(model, options)), Place("the command line"))
+    if isinstance(declared, list):
+        (*at, key), what = declared[0]
+        raise SourceError(f"{model.factory}: {'.'.join([*at, key])} {what}")
     try:
         build: Any = Path(model.factory)
         if not model.factory.endswith(ARTIFACTS):
@@ -142,7 +148,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
         if options.verbose:
             traceback.print_exc()
         hint = "" if options.verbose else " (-v shows where)"
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        reason = ": ".join(filter(None, [type(error).__name__, str(error).partition("\n")[0]]))
         notes: list[str] = getattr(error, "__notes__", [])
         raise SourceError(f"{model.factory}: {'; '.join([reason, *notes])}{hint}") from None
 
@@ -206,7 +212,7 @@ def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlk
     """Return the entry of a model, with limits that it just keeps."""
     entry = tomlkit.table()
     for key, value in _keys(model, options):
-        entry.add(key, _inline(value) if isinstance(value, Mapping) else value)
+        entry.add(key, tomlkit.value(_as_toml(value)))
     for metric in _LIMITED:
         value = getattr(measurement, metric)
         if value is not None:
@@ -221,7 +227,11 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
         own = {key: value for key, value in model.arguments.items() if key not in before or before[key] != value}
         if own:
             yield "arguments", own
-        return
+    else:
+        yield from _keys_without_like(model, options)
+
+
+def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
     yield "artifact" if model.factory.endswith(ARTIFACTS) else "factory", model.factory
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
@@ -236,10 +246,14 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 
-def _inline(values: Mapping[str, Any]) -> tomlkit.items.InlineTable:
-    table = tomlkit.inline_table()
-    table.update(values)
-    return table
+def _as_toml(value: Any) -> str:
+    """Return a value of TOML on one line."""
+    if isinstance(value, Mapping):
+        pairs = [f"{tomlkit.key(key).as_string()} = {_as_toml(inner)}" for key, inner in value.items()]
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return str(tomlkit.item(value).as_string())
 
 
 def _table(document: Any, *keys: str) -> Any:

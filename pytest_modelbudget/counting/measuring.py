@@ -149,8 +149,8 @@ def measure_also(
     called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
     given, sized = _given(args, kwargs, inputs, input_size)
     if isinstance(model, Path) and is_file_of_weights(model):
-        if given is not None or sized is not None:
-            raise TypeError(f"{model}: holds weights, and nothing that could be run: give no inputs")
+        if any(one is not None for one in (given, sized, how.get("train"), dtype, ranks)):
+            raise TypeError(f"{model}: holds weights, and nothing to run: give no inputs, train, dtype or ranks")
         return measured_weights(model, called, scale)
     program = program_of(model)
     if program is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextvars import copy_context
 from copy import copy
 from functools import partial
@@ -10,21 +10,20 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.__future__ import get_overwrite_module_params_on_conversion, set_overwrite_module_params_on_conversion
-from torch.nn.parameter import is_lazy
 
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
-from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.totals import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
-from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, seen_by_function_modes
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.torch_private import own_buffers, seen_by_function_modes
 from pytest_modelbudget.measurement import Mode
 
 _PARALLEL = nn.parallel.DistributedDataParallel
@@ -93,12 +92,13 @@ class Task:
         """Cast the floating-point weights to the dtype that was asked for: the factory's model may be somebody's."""
         if self._dtype is None:
             return
+        weights = [*built.parameters()]
+        storages = StorageSnapshot()
+        changes.undo_by(storages.restore)
+        storages.hold([*weights, *(weight.grad for weight in weights if weight.grad is not None)])
         for module in built.modules():
-            for table in filter(None, (own_parameters(module), own_buffers(module), vars(module))):
-                changes.undo_by(partial(table.update, table.copy()))
-        changes.undo_by(partial(set_overwrite_module_params_on_conversion, get_overwrite_module_params_on_conversion()))
-        # New weights in place of new data of the old ones; of a lazy weight torch would make one without elements.
-        set_overwrite_module_params_on_conversion(not any(map(is_lazy, built.parameters())))
+            for table in (own_buffers(module), vars(module)):
+                changes.undo_by(partial(_put_back, table, [*table.items()]))
         with seen_by_function_modes():
             built.to(getattr(torch, self._dtype))
 
@@ -123,7 +123,9 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
-        if self._train is None and inputs.mode_of(built) is None:
+        if inputs.mode_of(built) is None:
+            if self._train is not None:
+                raise TypeError(f"train: {class_name(built)} runs as it was exported, and has no modes")
             return
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
@@ -138,7 +140,7 @@ class Task:
                 if self._train is not None:
                     raise
                 return  # an exported program has no modes
-        self.mode = "train" if trains else "eval"
+        self.mode = inputs.mode_of(built)  # a model may have a train() of its own
 
     def of_forward(self) -> Task:
         """Return the task of the forward alone, in the mode of this one."""
@@ -158,7 +160,7 @@ class Task:
     ) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
-        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
+        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL) and not self.ranks]
         for wrapper in parallel:  # whose own forward readies all ranks for a backward pass
             vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
@@ -188,3 +190,8 @@ class Task:
                         torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
                     else:
                         torch.autograd.backward(outputs, ones)
+
+
+def _put_back(table: Any, items: Iterable[tuple[str, Any]]) -> None:
+    for name, value in items:
+        table[name] = value

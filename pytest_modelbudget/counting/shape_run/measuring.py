@@ -110,8 +110,6 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     torch.set_grad_enabled(task.backward)
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
-    with run:
-        task.cast(changes, built)
     index = _on_one_device(task, run, changes, ModuleIndex(built))
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
@@ -185,7 +183,10 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
         run.registrations.note(changes)
         build_without_weights(changes, run.stop)
         changes.enter_mode(run)
-        return task.build(factory, "building the model without its weights")
+        built = task.build(factory, "building the model without its weights")
+    with run:
+        task.cast(changes, built)
+    return built
 
 
 _device_of = attrgetter("device")
