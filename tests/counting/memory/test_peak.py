@@ -199,7 +199,9 @@ class TakesGradients(nn.Linear):
             return torch.autograd.grad(super().forward(x).sum(), x)[0]
 
 
-@pytest.mark.parametrize("model", [InAThread(), TakesGradients(4, 4), nn.LazyLinear(4)])
+@pytest.mark.parametrize(
+    "model", [InAThread(), TakesGradients(4, 4), nn.LazyLinear(4)], ids=lambda one: type(one).__name__
+)
 def test_what_cannot_be_known_is_not_measured(model: nn.Module) -> None:
     found = measure(model, torch.zeros(3, 4), memory=True)
     assert (found.macs or 0) > 0
@@ -257,7 +259,7 @@ class Follows(TorchDispatchMode):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=str)
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)
 def test_another_computation_agrees(architecture: Architecture) -> None:
     build = factory(architecture, tiny=True)
     inputs = architecture.inputs(architecture.config(tiny=True))
