@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import tomlkit
+from tabulate import tabulate
 from tomlkit.exceptions import TOMLKitError
 
 from pytest_modelbudget.budgets.declared import declared_model
@@ -200,14 +201,20 @@ def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
 
 
 def _memory(measurement: Measurement) -> Iterator[str]:
-    """Yield what inference needs in memory at least, where its peak was measured."""
-    if measurement.memory is not None:
-        peak, weights = measurement.memory, measurement.weight_bytes
-        whole, *parts = (human(size, "peak_bytes") for size in (weights + peak.peak_bytes, weights, peak.peak_bytes))
-        where = f"during {peak.operator} in {peak.module or measurement.name}"
-        yield f"memory: {parts[0]} of weights + {parts[1]} of activations ({where}) = {whole} at least, for inference"
+    """Yield what inference and training need in memory at least, where that was measured."""
+    if measurement.memory is None:
+        return
+    peak, weights = measurement.memory, measurement.weight_bytes
+    where = f"at the peak, during {peak.operator} in {peak.module or measurement.name}"
+    rows = [
+        ("weights", weights, ""),
+        ("activations", peak.peak_bytes, where),
+        ("inference", weights + peak.peak_bytes, "at least"),
+    ]
     if measurement.saved_bytes is not None:
-        yield f"training keeps {human(measurement.saved_bytes, 'saved_bytes')} between forward and backward"
+        rows.append(("saved", measurement.saved_bytes, "between forward and backward, beside weights and gradients"))
+    cells = [(name, human(size, "peak_bytes"), what) for name, size, what in rows]
+    yield "\n".join(line.rstrip() for line in tabulate(cells, tablefmt="plain", disable_numparse=True).splitlines())
 
 
 def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlkit.items.Table:
