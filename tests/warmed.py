@@ -6,6 +6,7 @@ Pytest itself imports the plugins, because it rewrites their assertions, and com
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -27,6 +28,9 @@ def import_everything() -> None:
     for module in pkgutil.walk_packages(package.__path__, "pytest_modelbudget."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    # Each run of pytest ends with five collections of garbage, and all this is none.
+    gc.collect()
+    gc.freeze()
 
 
 import_everything()

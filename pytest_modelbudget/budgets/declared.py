@@ -16,7 +16,7 @@ from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
 _OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks")
-DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "scaling")
+DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "memory", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
 _GLOB = frozenset("*?[")
@@ -45,6 +45,7 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     dtype: str | None = None
     ranks: int | None = None
     backward: bool = False
+    memory: bool = False
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
@@ -124,11 +125,12 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     method, dtype = data.get("method", "forward"), data.get("dtype", FLOATS[0])
     if not isinstance(method, str) or not method.isidentifier():
         yield ("method",), f'is the name of a method, as in "training_step", not {shortened(method)}'
-    for key in ("train", "backward"):
+    for key in ("train", "backward", "memory"):
         if not isinstance(data.get(key, False), bool):
             yield (key,), f"is true or false, not {shortened(data[key])}"
-    if data.get("backward") is True and "inputs" not in data:
-        yield ("backward",), "needs inputs"
+    for key in ("backward", "memory"):
+        if data.get(key) is True and "inputs" not in data and "artifact" not in data:
+            yield (key,), "needs inputs"
     ranks = data.get("ranks", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         yield ("ranks",), f"is how many ranks there are, as in 2, not {shortened(ranks)}"

@@ -18,12 +18,12 @@ from pytest_modelbudget.budgets.declared import declared_model
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, write
 from pytest_modelbudget.factories import ARTIFACTS, FactoryError, builder, example_inputs, is_name_of_object
-from pytest_modelbudget.measurement import Measurement, rounded_up
+from pytest_modelbudget.measurement import Measurement, human, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
 from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
-_LIMITED = ("params", "macs", "training_macs")
+_LIMITED = ("params", "macs", "training_macs", "peak_bytes")
 """The metrics of which a new entry limits each that was measured."""
 _KEYWORD = re.compile(r"\s*(?P<key>[^\W\d]\w*)\s*=(?P<value>.*)", re.DOTALL)
 _SAYS_NOTHING = re.compile("(build|create|from|get|load|make)(_.*)?")
@@ -138,6 +138,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             name=model.name,
             train=options.train or None,
             dtype=options.dtype,
+            memory=options.memory,
             ranks=options.ranks,
             backward=options.backward,
         )
@@ -194,9 +195,17 @@ def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
     ran = ", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))
     how = ran if measurement.run else "nothing was run: give --inputs"
-    return "\n".join(
-        (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
-    )
+    parts = [f"{measurement.headline()} ({how})", *_memory(measurement), measurement.tree(options.depth)]
+    return "\n\n".join([*parts, tomlkit.dumps(tables).strip()])
+
+
+def _memory(measurement: Measurement) -> Iterator[str]:
+    """Yield what inference needs in memory at least, where its peak was measured."""
+    if measurement.memory is not None:
+        peak, weights = measurement.memory, measurement.weight_bytes
+        whole, *parts = (human(size, "peak_bytes") for size in (weights + peak.peak_bytes, weights, peak.peak_bytes))
+        where = f"during {peak.operator} in {peak.module or measurement.name}"
+        yield f"memory: {parts[0]} of weights + {parts[1]} of activations ({where}) = {whole} at least, for inference"
 
 
 def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlkit.items.Table:
@@ -227,7 +236,13 @@ def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str,
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
     given |= {"method": options.method if options.method != "forward" else None}
-    given |= {"train": options.train, "dtype": options.dtype, "ranks": options.ranks, "backward": options.backward}
+    given |= {
+        "train": options.train,
+        "dtype": options.dtype,
+        "ranks": options.ranks,
+        "backward": options.backward,
+        "memory": options.memory,
+    }
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 

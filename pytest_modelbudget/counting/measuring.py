@@ -70,6 +70,7 @@ def measure(
     train: bool | None = None,
     dtype: Any = None,
     backward: bool = False,
+    memory: bool = False,
     ranks: int | None = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
@@ -98,6 +99,7 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
+    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass.
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
         measurement, without a launcher, and destroyed after it; the model runs on data.
@@ -122,6 +124,7 @@ def measure(
         train=train,
         dtype=dtype,
         backward=backward,
+        memory=memory,
         ranks=ranks,
         flops_per_mac=flops_per_mac,
         input_size=input_size,
@@ -172,6 +175,10 @@ def measure_also(
 
 def _found(task: Task) -> Measurement:
     __tracebackhide__ = True
+    if task.memory and task.backward:  # operators are whole only where no gradients are recorded
+        forward = _found(task.of_forward())
+        task.memory = False
+        return replace(_found(task), memory=forward.memory, peak_bytes=forward.peak_bytes)
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

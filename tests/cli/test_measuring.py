@@ -12,6 +12,7 @@ import tomlkit
 
 from pytest_modelbudget.cli.main import main
 from pytest_modelbudget.measurement import rounded_up
+from warm import run_program
 
 MODELS = """
 import torch
@@ -122,8 +123,7 @@ def test_variants_are_like_the_first(project: Path) -> None:
         },
         "large": {"like": "small", "arguments": {"width": 8}, "params": "76", "macs": "192"},
     }
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider"], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout
+    assert run_program("pytest", ["-p", "no:cacheprovider"], project / "screen") == 0, (project / "screen").read_text()
 
 
 def test_as_many_names_as_factories(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,10 +224,10 @@ def test_init_keeps_comments_and_order_and_what_pytest_then_keeps(project: Path)
     for line in before.splitlines():
         assert line in text.splitlines()
     assert text.index("[project]") < text.index("models.other") < text.index("models.Task")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "pyproject.toml::Task"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert "Task   76 / 76  192 / 192  ok, at the limit (params)" in done.stdout
+    code = run_program("pytest", ["-p", "no:cacheprovider", "pyproject.toml::Task"], project / "screen")
+    screen = (project / "screen").read_text()
+    assert code == 0, screen
+    assert "Task   76 / 76  192 / 192  ok, at the limit (params)" in screen
 
 
 def test_init_makes_the_file(project: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from pytest_modelbudget.cli.main import main
 from pytest_modelbudget.results.store import read_report
 
-Run = Callable[..., pytest.RunResult]
+from .conftest import Run
+
 SUITE = """
 import pytest, torch
 from torch import nn
@@ -28,13 +29,13 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def shards(pytester: pytest.Pytester, run_apart: Run, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def shards(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     pytester.makepyfile(test_suite=SUITE)
     pytester.makeconftest(SHARD)
     for shard in range(3):
         monkeypatch.setenv("SHARD", str(shard))
         options = ["-n2"] if shard == 2 else []
-        run_apart(*options, f"--modelbudget-report=json:shard{shard}.json")
+        run(*options, f"--modelbudget-report=json:shard{shard}.json")
     return [str(pytester.path / f"shard{shard}.json") for shard in range(3)]
 
 
@@ -67,18 +68,18 @@ gone = {{ params = "1K" }}
 
 @pytest.fixture
 def run_shards(
-    pytester: pytest.Pytester, run_apart: Run, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Sequence[Sequence[str]]], tuple[str, ...]]:
     """Return what runs shards, each with arguments of its own, and names their reports."""
 
-    def run(shards: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    def run_each(shards: Sequence[Sequence[str]]) -> tuple[str, ...]:
         for shard, arguments in enumerate(shards):
             monkeypatch.setenv("SHARD", str(shard))
-            result = run_apart(*arguments, f"--modelbudget-report=json:shard{shard}.json")
+            result = run(*arguments, f"--modelbudget-report=json:shard{shard}.json")
             assert result.ret == pytest.ExitCode.OK, result.outlines
         return tuple(str(pytester.path / f"shard{shard}.json") for shard in range(len(shards)))
 
-    return run
+    return run_each
 
 
 Shards = Callable[[Sequence[Sequence[str]]], tuple[str, ...]]
@@ -88,7 +89,7 @@ Shards = Callable[[Sequence[Sequence[str]]], tuple[str, ...]]
 @pytest.mark.parametrize("lock", [False, True], ids=["table", "lock"])
 def test_an_entry_that_no_shard_measured_is_stale(
     pytester: pytest.Pytester,
-    run_apart: Run,
+    run: Run,
     run_shards: Shards,
     capsys: pytest.CaptureFixture[str],
     stale: str,
@@ -97,7 +98,7 @@ def test_an_entry_that_no_shard_measured_is_stale(
 ) -> None:
     if lock:
         pytester.makepyfile(test_suite=SUITE.replace("range(4)", "[0, 1, 2, 3, 7]"))
-        run_apart("--modelbudget-update")
+        run("--modelbudget-update")
     pytester.makepyfile(test_suite=SUITE)
     pytester.makeconftest(SHARD)
     table = TABLE.format(stale=stale)

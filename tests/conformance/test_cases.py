@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from .case import Case
 from .cases import CASES, FAMILIES
 from .tensors import tensors_of
+
+pytestmark = pytest.mark.usefixtures("not_covered")
 
 
 def test_there_are_enough_cases_and_each_has_its_own_name() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
+
+from pytest_modelbudget.cli.main import main
 
 from .conftest import PLAIN_AND_N2, Run
 
@@ -88,10 +90,10 @@ def test_a_limit_that_nothing_can_hold(run: Run) -> None:
     result.stdout.fnmatch_lines(["*was not measured; the model is no rank of several: give ranks, and inputs"])
 
 
-def test_the_command(run: Run, pytester: pytest.Pytester) -> None:
-    (pytester.path / "sharded.py").write_text("from torch import nn\n" + "\n".join(x[4:] for x in SHARDED.splitlines()))
-    command = [sys.executable, "-m", "pytest_modelbudget", "measure", "sharded:mlp", "--arguments", "device=cpu"]
-    done = subprocess.run([*command, "--ranks=2", "--inputs=4x8"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "comm_bytes 128 B" in done.stdout
-    assert "ranks = 2" in done.stdout
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sharded_mlp.py").write_text(f"from torch import nn\n{dedent(SHARDED)}")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["measure", "sharded_mlp:mlp", "--arguments", "device=cpu", "--ranks=2", "--inputs=4x8"]) == 0
+    said = capsys.readouterr().out
+    assert "comm_bytes 128 B" in said
+    assert "ranks = 2" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
 from contextvars import copy_context
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
@@ -50,6 +52,7 @@ class Task:
         backward: bool = False,
         saves: bool = False,
         ranks: int | None = None,
+        memory: bool = False,
         flops_per_mac: int = 2,
     ) -> None:
         self.model = model
@@ -62,6 +65,7 @@ class Task:
         self._dtype = dtype
         self.saves = saves
         self.ranks = ranks
+        self.memory = memory
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
@@ -138,7 +142,22 @@ class Task:
                 return  # an exported program has no modes
         self.mode = inputs.mode_of(built)  # a model may have a train() of its own
 
-    def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
+    def of_forward(self) -> Task:
+        """Return the task of the forward alone, in the mode of this one."""
+        task = copy(self)
+        task.backward = False
+        task._train = True if self._train is None and self.is_factory else self._train
+        return task
+
+    def forward(
+        self,
+        changes: Changes,
+        built: nn.Module,
+        positional: Any,
+        keyword: Any,
+        ledger: Ledger,
+        lifetimes: Lifetimes | None = None,
+    ) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
         parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL) and not self.ranks]
@@ -151,6 +170,8 @@ class Task:
             ledger.note_module_boundary()
         with seen_by_function_modes():
             out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        if lifetimes is not None:
+            lifetimes.end(input_tensors.tensors_of(out))
         for part in unfinished_parts(out):
             if isinstance(part, Coroutine):
                 part.close()  # nobody is going to await it, and Python warns of that

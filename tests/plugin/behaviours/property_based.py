@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from .models import Net, X
 
-quickly = settings(database=None, max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+# Without shrinking and explaining, of which a failure would take a second.
+quickly = settings(
+    database=None,
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 # expect failed: Net: macs 22.00 K > 1 K
