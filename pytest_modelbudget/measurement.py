@@ -91,6 +91,7 @@ class Measurement(Struct, frozen=True):
     file_bytes: int | None = None
     safetensors_bytes: int | None = None
     peak_bytes: int | None = None
+    saved_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None

@@ -206,6 +206,8 @@ def _memory(measurement: Measurement) -> Iterator[str]:
         whole, *parts = (human(size, "peak_bytes") for size in (weights + peak.peak_bytes, weights, peak.peak_bytes))
         where = f"during {peak.operator} in {peak.module or measurement.name}"
         yield f"memory: {parts[0]} of weights + {parts[1]} of activations ({where}) = {whole} at least, for inference"
+    if measurement.saved_bytes is not None:
+        yield f"training keeps {human(measurement.saved_bytes, 'saved_bytes')} between forward and backward"
 
 
 def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlkit.items.Table:

@@ -99,7 +99,8 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
-    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass.
+    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass, and with
+        ``backward`` also ``saved_bytes``, what autograd keeps between forward and backward.
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
         measurement, without a launcher, and destroyed after it; the model runs on data.
@@ -177,8 +178,10 @@ def _found(task: Task) -> Measurement:
     __tracebackhide__ = True
     if task.memory and task.backward:  # operators are whole only where no gradients are recorded
         forward = _found(task.of_forward())
-        task.memory = False
-        return replace(_found(task), memory=forward.memory, peak_bytes=forward.peak_bytes)
+        task.memory, task.keeps_saved = False, True
+        found = _found(task)
+        saved = task.saved_bytes if found.run is not None else None
+        return replace(found, memory=forward.memory, peak_bytes=forward.peak_bytes, saved_bytes=saved)
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

@@ -150,7 +150,7 @@ def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
     needs = METRICS[problem.metric].needs
     if needs == "file":
         return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
-    if needs == "memory" and measurement.macs is not None:
+    if needs in ("memory", "saved") and measurement.macs is not None:
         where = "a forward that takes gradients, or runs where no operator is seen, cannot be followed"
         return f"use the model_budget fixture or the table; {where}"
     if needs == "ranks":

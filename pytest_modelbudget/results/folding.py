@@ -23,6 +23,7 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     file_bytes: int | None = None
     safetensors_bytes: int | None = None
     peak_bytes: int | None = None
+    saved_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None
@@ -42,6 +43,7 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.file_bytes,
         measurement.safetensors_bytes,
         measurement.peak_bytes,
+        measurement.saved_bytes,
         measurement.memory,
         measurement.ranks,
         measurement.comm_bytes,
@@ -65,6 +67,7 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         file_bytes=folded.file_bytes,
         safetensors_bytes=folded.safetensors_bytes,
         peak_bytes=folded.peak_bytes,
+        saved_bytes=folded.saved_bytes,
         memory=folded.memory,
         ranks=folded.ranks,
         comm_bytes=folded.comm_bytes,

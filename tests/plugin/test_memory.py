@@ -90,3 +90,10 @@ def test_the_command(run: Run, pytester: pytest.Pytester, capsys: pytest.Capture
     assert "memory: 1680 B of weights + 1024 B of activations (during aten::relu in 1) = 2704 B at least" in out
     assert 'peak_bytes = "1.03 KB"' in out
     assert "memory = true" in out
+
+
+def test_a_limit_on_what_is_saved_runs_the_backward(run: Run) -> None:
+    # the input, and the result of the ReLU: 4 x 8 x 4 + 4 x 32 x 4 = 640 bytes
+    result = run(zoo=ZOO, pyproject=f"{TABLE}saved_bytes = 639\n")
+    result.stdout.fnmatch_lines(["E *BudgetExceeded: chain: saved_bytes 640 B > 639 B (+0.16%)"])
+    assert run(pyproject=f"{TABLE}saved_bytes = 640\n").ret == 0

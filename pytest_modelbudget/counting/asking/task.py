@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
+from contextlib import nullcontext
 from contextvars import copy_context
 from copy import copy
 from functools import partial
@@ -15,6 +16,7 @@ from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
+from pytest_modelbudget.counting.memory.saved import SavedTensors
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
@@ -66,6 +68,8 @@ class Task:
         self.saves = saves
         self.ranks = ranks
         self.memory = memory
+        self.keeps_saved = False
+        self.saved_bytes: int | None = None
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
@@ -170,8 +174,11 @@ class Task:
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
             ledger.note_module_boundary()
-        with seen_by_function_modes():
+        saved = SavedTensors(ledger.index) if self.keeps_saved else None
+        with seen_by_function_modes(), saved or nullcontext():
             out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        if saved is not None:
+            self.saved_bytes = saved.nbytes()
         if lifetimes is not None:
             lifetimes.end(input_tensors.tensors_of(out))
         for part in unfinished_parts(out):
