@@ -139,13 +139,15 @@ class Task:
             scripted = [node.module for node in index.nodes if isinstance(node.module, torch.jit.ScriptModule)]
             for module in scripted:  # the attributes of others are put back as all of them are
                 changes.undo_by(partial(setattr, module, "training", module.training))
+            self.mode = "train" if trains else "eval"  # which is told where train() itself raises
             try:
                 with seen_by_function_modes():
                     built.train(trains)
             except NotImplementedError:
                 if self._train is not None:
                     raise
-                return  # an exported program has no modes
+                self.mode = None  # an exported program has no modes
+                return
         self.mode = inputs.mode_of(built)  # a model may have a train() of its own
 
     def of_forward(self) -> Task:
