@@ -79,6 +79,28 @@ class CollectiveCost(Struct, frozen=True, gc=False):
     nbytes: int
 
 
+class Alive(Struct, frozen=True, gc=False):
+    """Activations that are alive at the peak: their bytes, and the operator and module that made them."""
+
+    nbytes: int
+    operator: str
+    module: str
+
+
+class MemoryCost(Struct, frozen=True):
+    """What a forward pass keeps in memory beside its weights.
+
+    ``peak_bytes`` is the largest sum over all operators, reached during ``operator`` in ``module``, where ``alive`` is
+    what is there, the largest first. ``live`` are the bytes during each operator, in order.
+    """
+
+    peak_bytes: int
+    operator: str
+    module: str
+    alive: tuple[Alive, ...]
+    live: tuple[int, ...]
+
+
 class ModuleCost(Struct, frozen=True, gc=False):
     """What one module costs: by itself (``own``) and with everything below it (``total``).
 

@@ -9,8 +9,10 @@ from msgspec import Struct, to_builtins
 from pytest_modelbudget import notebook, outline
 from pytest_modelbudget.costs import (
     WHAT_NAMES_ARE,
+    Alive,
     CollectiveCost,
     Costs,
+    MemoryCost,
     ModuleCost,
     OperatorCost,
     TensorSpec,
@@ -26,10 +28,12 @@ from pytest_modelbudget.metrics import METRICS
 
 __all__ = [
     "WHAT_NAMES_ARE",
+    "Alive",
     "CollectiveCost",
     "Costs",
     "Measurement",
     "MeasurementError",
+    "MemoryCost",
     "Mode",
     "ModuleCost",
     "OperatorCost",
@@ -86,6 +90,9 @@ class Measurement(Struct, frozen=True):
     unplaced: tuple[OperatorCost, ...] = ()
     file_bytes: int | None = None
     safetensors_bytes: int | None = None
+    peak_bytes: int | None = None
+    saved_bytes: int | None = None
+    memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None
     collectives: tuple[CollectiveCost, ...] = ()

@@ -15,15 +15,16 @@ class Metric(NamedTuple):
     ``label`` heads its column and stands before its value; ``units`` may follow a limit, the first is shown after
     every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
     nothing (the weights suffice), a forward pass, or a backward pass too; or that there has to be a file, or the size
-    of one to be computed, or that the model runs as one of several ranks. ``misspellings`` are keys by which people
-    mean it. ``column`` gives it a column in the summary, whether or not it has a limit; ``billions`` accepts ``"7B"``
-    as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
+    of one to be computed, that the model runs as one of several ranks, that its activations are followed, or that it
+    is noted what autograd saves.
+    ``misspellings`` are keys by which people mean it. ``column`` gives it a column in the summary, whether or not it
+    has a limit; ``billions`` accepts ``"7B"`` as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
     """
 
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks"] = "weights"
+    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved"] = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
@@ -33,7 +34,7 @@ class Metric(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether the model has to run for it."""
-        return self.needs in ("forward", "backward", "ranks")
+        return self.needs in ("forward", "backward", "ranks", "memory", "saved")
 
     @property
     def has_parts(self) -> bool:
@@ -109,6 +110,30 @@ class Limits(TypedDict, total=False):
             units=("B", "bytes"),
             example="102.4 MB",
             misspellings=("weights",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    peak_bytes: Annotated[
+        Value,
+        Metric(
+            label="peak",
+            units=("B", "bytes"),
+            example="256 KiB",
+            needs="memory",
+            misspellings=("peak_memory", "activation_bytes", "max_memory"),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    saved_bytes: Annotated[
+        Value,
+        Metric(
+            label="saved bytes",
+            units=("B", "bytes"),
+            example="40 MB",
+            needs="saved",
+            misspellings=("saved_activations",),
             binary=True,
             shows_unit=True,
         ),

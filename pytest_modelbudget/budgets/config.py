@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field, structs
 
-from pytest_modelbudget.budgets.declared import DECLARING, DeclaredModel, declared_model, declaring_keys
+from pytest_modelbudget.budgets.declared import DECLARING, DeclaredModel, declared_entry
 from pytest_modelbudget.budgets.errors import MalformedLimit, TableError
 from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.limits import Limit, parse_limit, shortened
@@ -136,19 +136,18 @@ class _Reader:
 
     def declare(self, at: Keys, data: Mapping[str, object], models: Mapping[str, object]) -> None:
         """Read how the model of an entry is built and called."""
-        keys = declaring_keys(at[-1], models)
-        if isinstance(keys, tuple):
-            self.wrong((*at, *keys[0]), keys[1])
-            return
         source = next((key for key in ("factory", "artifact", "like") if key in data), "factory")
         place = self.place((*at, source), at)
-        declared = declared_model(at[-1], keys, place)
+        declared = declared_entry(at[-1], models, place)
         if isinstance(declared, DeclaredModel):
             self.declared.append(declared)
             return
+        liked = declared_entry(str(data["like"]), models, place) if "like" in data else []
         for where, what in declared:
-            if "like" not in data or where[0] in data:  # others stand in the entry that this one is like
+            if "like" not in data or where[0] in data:
                 self.wrong((*at, *where), what)
+            elif isinstance(liked, DeclaredModel) or (where, what) not in liked:  # else it is told there
+                self.wrong((*at, "like"), f"= {_shown(data['like'])}: {key_path(where)} {what}")
 
     def parts(self, at: Keys, data: object) -> tuple[Rules, ...]:
         """Read the tables for parts of a model, by the names or patterns of modules."""

@@ -16,7 +16,7 @@ from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
 _OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks")
-DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "scaling")
+DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "memory", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
 _GLOB = frozenset("*?[")
@@ -45,10 +45,17 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     dtype: str | None = None
     ranks: int | None = None
     backward: bool = False
+    memory: bool = False
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
-def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object] | Mistake:
+def declared_entry(name: str, models: Mapping[str, object], place: Place) -> DeclaredModel | list[Mistake]:
+    """Return the model that an entry of ``models`` declares, or every mistake in it and in what it is ``like``."""
+    keys = _declaring_keys(name, models)
+    return [keys] if isinstance(keys, tuple) else declared_model(name, keys, place)
+
+
+def _declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object] | Mistake:
     """Return the keys that declare the model of an entry: its own, and those of the entry that it is ``like``."""
     keys: dict[str, object] = {}
     seen: list[str] = []
@@ -64,8 +71,8 @@ def declaring_keys(name: str, models: Mapping[str, object]) -> dict[str, object]
         seen.append(str(like))
         own = {key: value for key, value in entry.items() if key in DECLARING}
         merged, inherited = keys.get("arguments"), own.get("arguments")
-        if "artifact" in keys:
-            own = {key: value for key, value in own.items() if key not in _OF_FACTORY}
+        replaced = _OF_FACTORY if "artifact" in keys else ("artifact",) if "factory" in keys else ()
+        own = {key: value for key, value in own.items() if key not in replaced}
         keys = {**own, **keys}
         if isinstance(merged, Mapping) and isinstance(inherited, Mapping):
             keys["arguments"] = {**inherited, **merged}
@@ -118,11 +125,12 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     method, dtype = data.get("method", "forward"), data.get("dtype", FLOATS[0])
     if not isinstance(method, str) or not method.isidentifier():
         yield ("method",), f'is the name of a method, as in "training_step", not {shortened(method)}'
-    for key in ("train", "backward"):
+    for key in ("train", "backward", "memory"):
         if not isinstance(data.get(key, False), bool):
             yield (key,), f"is true or false, not {shortened(data[key])}"
-    if data.get("backward") is True and "inputs" not in data:
-        yield ("backward",), "needs inputs"
+    for key in ("backward", "memory"):
+        if data.get(key) is True and "inputs" not in data and "artifact" not in data:
+            yield (key,), "needs inputs"
     ranks = data.get("ranks", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         yield ("ranks",), f"is how many ranks there are, as in 2, not {shortened(ranks)}"

@@ -116,7 +116,11 @@ def _reason_for_suffix(metric: str, suffix: str) -> str:
             never = ", and one is never converted into the other" if {metric, other} == {"macs", "flops"} else ""
             return f"{named[0]} is the unit of {other}, not of {metric}{never}"
     if suffix == "B":
-        meant = "write MB or GB" if METRICS[metric].binary else "only parameters are counted in B; write G"
+        meant = (
+            "write bytes as a plain number, or KB, MB or GB"
+            if METRICS[metric].binary
+            else "only parameters are counted in B; write G"
+        )
         return f"B is ambiguous here: {meant}"
     if suffix.upper() in _SI:
         return f"prefixes are case-sensitive: write {suffix.upper()}"

@@ -79,6 +79,7 @@ _DECLARING = {
     "dtype": Literal[FLOATS],
     "ranks": Annotated[int, Meta(ge=1)],
     "backward": bool,
+    "memory": bool,
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }
 _Rules: Any = _table("Rules", _RULES, "Limits for every model, or for a part of one.")

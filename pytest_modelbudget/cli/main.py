@@ -146,6 +146,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", metavar="DTYPE", help="to which the weights are cast, as in bfloat16")
     parser.add_argument("--train", action="store_true", help="measure in train mode instead of eval mode")
+    parser.add_argument("--memory", action="store_true", help="measure the peak memory of activations too")
     parser.add_argument(
         "--ranks", type=int, metavar="N", help="of a factory that shards its model: measure rank 0 of N"
     )

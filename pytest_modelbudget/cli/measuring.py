@@ -12,16 +12,19 @@ from typing import Any
 
 import msgspec
 import tomlkit
+from tabulate import tabulate
 from tomlkit.exceptions import TOMLKitError
 
+from pytest_modelbudget.budgets.declared import declared_model
+from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, write
 from pytest_modelbudget.factories import ARTIFACTS, FactoryError, builder, example_inputs, is_name_of_object
-from pytest_modelbudget.measurement import Measurement, rounded_up
+from pytest_modelbudget.measurement import Measurement, human, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
 from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
-_LIMITED = ("params", "macs", "training_macs")
+_LIMITED = ("params", "macs", "training_macs", "peak_bytes")
 """The metrics of which a new entry limits each that was measured."""
 _KEYWORD = re.compile(r"\s*(?P<key>[^\W\d]\w*)\s*=(?P<value>.*)", re.DOTALL)
 _SAYS_NOTHING = re.compile("(build|create|from|get|load|make)(_.*)?")
@@ -118,6 +121,10 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
 
     inputs = _inputs(options.inputs)
     given: dict[str, Any] = {"inputs": inputs}
+    declared = declared_model(model.name, dict(_keys_without_like(model, options)), Place("the command line"))
+    if isinstance(declared, list):
+        (*at, key), what = declared[0]
+        raise SourceError(f"{model.factory}: {'.'.join([*at, key])} {what}")
     try:
         build: Any = Path(model.factory)
         if not model.factory.endswith(ARTIFACTS):
@@ -132,6 +139,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             name=model.name,
             train=options.train or None,
             dtype=options.dtype,
+            memory=options.memory,
             ranks=options.ranks,
             backward=options.backward,
         )
@@ -141,7 +149,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
         if options.verbose:
             traceback.print_exc()
         hint = "" if options.verbose else " (-v shows where)"
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        reason = ": ".join(filter(None, [type(error).__name__, str(error).partition("\n")[0]]))
         notes: list[str] = getattr(error, "__notes__", [])
         raise SourceError(f"{model.factory}: {'; '.join([reason, *notes])}{hint}") from None
 
@@ -188,16 +196,32 @@ def _shown(measurement: Measurement, model: _Model, options: Namespace) -> str:
     _table(tables, "tool", "modelbudget", "models").add(measurement.name, _entry(measurement, model, options))
     ran = ", ".join(filter(None, [f"{measurement.run} run", measurement.mode]))
     how = ran if measurement.run else "nothing was run: give --inputs"
-    return "\n".join(
-        (f"{measurement.headline()} ({how})", "", measurement.tree(options.depth), "", tomlkit.dumps(tables).strip())
-    )
+    parts = [f"{measurement.headline()} ({how})", *_memory(measurement), measurement.tree(options.depth)]
+    return "\n\n".join([*parts, tomlkit.dumps(tables).strip()])
+
+
+def _memory(measurement: Measurement) -> Iterator[str]:
+    """Yield what inference and training need in memory at least, where that was measured."""
+    if measurement.memory is None:
+        return
+    peak, weights = measurement.memory, measurement.weight_bytes
+    where = f"at the peak, during {peak.operator} in {peak.module or measurement.name}"
+    rows = [
+        ("weights", weights, ""),
+        ("activations", peak.peak_bytes, where),
+        ("inference", weights + peak.peak_bytes, "at least"),
+    ]
+    if measurement.saved_bytes is not None:
+        rows.append(("saved", measurement.saved_bytes, "between forward and backward, beside weights and gradients"))
+    cells = [(name, human(size, "peak_bytes"), what) for name, size, what in rows]
+    yield "\n".join(line.rstrip() for line in tabulate(cells, tablefmt="plain", disable_numparse=True).splitlines())
 
 
 def _entry(measurement: Measurement, model: _Model, options: Namespace) -> tomlkit.items.Table:
     """Return the entry of a model, with limits that it just keeps."""
     entry = tomlkit.table()
     for key, value in _keys(model, options):
-        entry.add(key, _inline(value) if isinstance(value, Mapping) else value)
+        entry.add(key, tomlkit.value(_as_toml(value)))
     for metric in _LIMITED:
         value = getattr(measurement, metric)
         if value is not None:
@@ -212,19 +236,33 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
         own = {key: value for key, value in model.arguments.items() if key not in before or before[key] != value}
         if own:
             yield "arguments", own
-        return
+    else:
+        yield from _keys_without_like(model, options)
+
+
+def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
     yield "artifact" if model.factory.endswith(ARTIFACTS) else "factory", model.factory
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
     given |= {"method": options.method if options.method != "forward" else None}
-    given |= {"train": options.train, "dtype": options.dtype, "ranks": options.ranks, "backward": options.backward}
+    given |= {
+        "train": options.train,
+        "dtype": options.dtype,
+        "ranks": options.ranks,
+        "backward": options.backward,
+        "memory": options.memory,
+    }
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 
 
-def _inline(values: Mapping[str, Any]) -> tomlkit.items.InlineTable:
-    table = tomlkit.inline_table()
-    table.update(values)
-    return table
+def _as_toml(value: Any) -> str:
+    """Return a value of TOML on one line."""
+    if isinstance(value, Mapping):
+        pairs = [f"{tomlkit.key(key).as_string()} = {_as_toml(inner)}" for key, inner in value.items()]
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return str(tomlkit.item(value).as_string())
 
 
 def _table(document: Any, *keys: str) -> Any:

@@ -70,6 +70,7 @@ def measure(
     train: bool | None = None,
     dtype: Any = None,
     backward: bool = False,
+    memory: bool = False,
     ranks: int | None = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
@@ -98,6 +99,8 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
+    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass, and with
+        ``backward`` also ``saved_bytes``, what autograd keeps between forward and backward.
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
         measurement, without a launcher, and destroyed after it; the model runs on data.
@@ -122,6 +125,7 @@ def measure(
         train=train,
         dtype=dtype,
         backward=backward,
+        memory=memory,
         ranks=ranks,
         flops_per_mac=flops_per_mac,
         input_size=input_size,
@@ -146,8 +150,8 @@ def measure_also(
     called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
     given, sized = _given(args, kwargs, inputs, input_size)
     if isinstance(model, Path) and is_file_of_weights(model):
-        if given is not None or sized is not None:
-            raise TypeError(f"{model}: holds weights, and nothing that could be run: give no inputs")
+        if any(one is not None for one in (given, sized, how.get("train"), dtype, ranks)):
+            raise TypeError(f"{model}: holds weights, and nothing to run: give no inputs, train, dtype or ranks")
         return measured_weights(model, called, scale)
     program = program_of(model)
     if program is not None:
@@ -172,6 +176,12 @@ def measure_also(
 
 def _found(task: Task) -> Measurement:
     __tracebackhide__ = True
+    if task.memory and task.backward:  # operators are whole only where no gradients are recorded
+        forward = _found(task.of_forward())
+        task.memory, task.keeps_saved = False, True
+        found = _found(task)
+        saved = task.saved_bytes if found.run is not None else None
+        return replace(found, memory=forward.memory, peak_bytes=forward.peak_bytes, saved_bytes=saved)
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)

@@ -137,7 +137,7 @@ OPTIONAL = (
     ),
     *each(
         "there is no rank without the others",
-        "torch._C._distributed_c10d.FakeWork",
+        "torch._C._distributed_c10d._create_work_from_future",
         "torch.ops._c10d_functional",
         "torch.testing._internal.distributed.fake_pg.FakeStore",
         instead="an error where ranks are asked for",

@@ -123,7 +123,7 @@ def flash_attention_for_cpu(query: torch.Tensor, key: torch.Tensor, value: torch
 # -- process groups ----------------------------------------------------------------------------------------------------
 
 _FAKE_STORE = "torch.testing._internal.distributed.fake_pg.FakeStore"
-_FAKE_WORK = "torch._C._distributed_c10d.FakeWork"
+_WORK_OF_FUTURE = "torch._C._distributed_c10d._create_work_from_future"
 
 
 COLLECTIVES = frozenset(("c10d", "_c10d_functional", "_c10d_functional_autograd", "_dtensor"))
@@ -145,9 +145,11 @@ def new_fake_store() -> Any:
     return look_up(_FAKE_STORE)()
 
 
-def completed_work() -> Any:
-    """Return the handle of a collective that is done, as its operator returns it."""
-    return look_up(_FAKE_WORK)().boxed()
+def completed_work(tensors: list[torch.Tensor]) -> Any:
+    """Return the handle of a collective that is done with ``tensors``, as its operator returns it."""
+    future: torch.futures.Future[list[torch.Tensor]] = torch.futures.Future()
+    future.set_result(tensors)
+    return look_up(_WORK_OF_FUTURE)(future).boxed()
 
 
 # -- dispatch modes and autograd ---------------------------------------------------------------------------------------

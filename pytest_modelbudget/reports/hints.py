@@ -27,8 +27,8 @@ def hints(found: Finding, measurement: Measurement) -> Iterator[str]:
 
 
 def _half_of_last_digit(limit: Limit) -> Fraction:
-    """Return what rounding may have taken away: 0.05 G of a limit that was declared as 4.1 G."""
+    """Return what rounding may have taken away: 0.05 G of a limit that was declared as 4.1 G; never more than 5%."""
     number = limit.text.partition(" ")[0].replace(",", "")
     decimals = len(number.partition(".")[2])
     unit = Fraction(limit.value, 1) / Fraction(number) if limit.value else Fraction(1)
-    return Fraction(1, 2 * 10**decimals) * unit
+    return min(Fraction(1, 2 * 10**decimals) * unit, Fraction(limit.value, 20))

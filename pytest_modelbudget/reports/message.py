@@ -10,7 +10,7 @@ from wcwidth import width as width_of
 from pytest_modelbudget.budgets import Problem, Verdict
 from pytest_modelbudget.budgets.config import ROOT, key_path
 from pytest_modelbudget.budgets.status import Finding, in_words
-from pytest_modelbudget.measurement import Measurement, OperatorCost, exactly, human, signed_percent
+from pytest_modelbudget.measurement import Measurement, MemoryCost, OperatorCost, exactly, human, signed_percent
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.names import grouped, pattern, times, without_numbers
 from pytest_modelbudget.reports.changes import why
@@ -42,6 +42,8 @@ _WIDTH = 76
 """Columns: pytest puts "E   " before each line."""
 _HEADLINE = _WIDTH - len("BudgetExceeded: : ")
 
+_ALIVE = 5
+"""How many tensors at the peak are named."""
 _COLLECTIVES = 8
 """How many modules with collectives are named."""
 _NO_OPERATORS = ("asyncio::", "concurrent::", "multiprocessing::", "python::", "threading::")
@@ -148,6 +150,9 @@ def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
     needs = METRICS[problem.metric].needs
     if needs == "file":
         return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
+    if needs in ("memory", "saved") and measurement.macs is not None:
+        where = "a forward that takes gradients, or runs where no operator is seen, cannot be followed"
+        return f"use the model_budget fixture or the table; {where}"
     if needs == "ranks":
         return "the model is no rank of several: give ranks, and inputs"
     if needs != "saving" and measurement.macs is None:
@@ -268,6 +273,27 @@ def _heaviest(measurement: Measurement, excesses: Sequence[Finding], at: str) ->
             yield f"  {part.rest}"
     if "comm_bytes" in metrics:
         yield from _largest_collectives(measurement)
+    if "peak_bytes" in metrics and measurement.memory is not None:
+        yield from _alive_at_peak(measurement.memory, measurement.name)
+
+
+def _alive_at_peak(memory: MemoryCost, model: str) -> Iterator[str]:
+    """Yield during which operator the peak is reached, and what is alive there, the largest first."""
+    yield f"peak during {memory.operator} in {memory.module or f'{model} itself'}, where these are alive:"
+    rows = [
+        (
+            human(one.nbytes, "peak_bytes"),
+            one.operator if one.operator == "input" else one.module or model,
+            one.operator,
+        )
+        for one in memory.alive[:_ALIVE]
+    ]
+    yield from _aligned(
+        [(size, maker, "" if operator == "input" else f"({operator})") for size, maker, operator in rows]
+    )
+    if len(memory.alive) > _ALIVE:
+        rest = sum(one.nbytes for one in memory.alive[_ALIVE:])
+        yield f"  + {len(memory.alive) - _ALIVE} more with {human(rest, 'peak_bytes')}"
 
 
 def _largest_collectives(measurement: Measurement) -> Iterator[str]:

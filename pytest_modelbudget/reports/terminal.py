@@ -47,7 +47,12 @@ def summary(run: Run, width: int, verbosity: int = 0, encoding: str = "utf-8") -
 def _layouts(models: Sequence[Standing]) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Yield metrics, and whether their limits stand beside them: from what says most to what needs least room."""
     limited = {one.metric for model in models for one in model.findings if one.limit and one.module is None}
-    metrics = tuple(name for name, metric in METRICS.items() if metric.column and (name != "flops" or name in limited))
+    measured = {one.metric for model in models for one in model.findings if one.value is not None}
+    metrics = tuple(
+        name
+        for name, metric in METRICS.items()
+        if (metric.column and (name != "flops" or name in limited)) or (name == "peak_bytes" and name in measured)
+    )
     yield metrics, True
     yield from ((metrics[:kept], False) for kept in range(len(metrics), -1, -1))
 

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from pytest_modelbudget.folding import FoldedModule, fold_modules, unfold_modules
-from pytest_modelbudget.measurement import CollectiveCost, Measurement, Mode, TensorSpec
+from pytest_modelbudget.measurement import CollectiveCost, Measurement, MemoryCost, Mode, TensorSpec
 
 
 class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
@@ -22,6 +22,9 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     mode: Mode | None = None
     file_bytes: int | None = None
     safetensors_bytes: int | None = None
+    peak_bytes: int | None = None
+    saved_bytes: int | None = None
+    memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None
     collectives: tuple[CollectiveCost, ...] = ()
@@ -39,6 +42,9 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.mode,
         measurement.file_bytes,
         measurement.safetensors_bytes,
+        measurement.peak_bytes,
+        measurement.saved_bytes,
+        measurement.memory,
         measurement.ranks,
         measurement.comm_bytes,
         measurement.collectives,
@@ -60,6 +66,9 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         mode=folded.mode,
         file_bytes=folded.file_bytes,
         safetensors_bytes=folded.safetensors_bytes,
+        peak_bytes=folded.peak_bytes,
+        saved_bytes=folded.saved_bytes,
+        memory=folded.memory,
         ranks=folded.ranks,
         comm_bytes=folded.comm_bytes,
         collectives=folded.collectives,

@@ -8,6 +8,7 @@ from pytest_modelbudget.budgets import DeclaredModel, TableError
 from pytest_modelbudget.budgets.config import table_from
 from pytest_modelbudget.budgets.config_file import lines_of, tomllib
 
+EIGHT = "inputs = '1x8'"
 GPT = """
 [tool.modelbudget.models.gpt2]
 factory = "zoo:GPT"
@@ -92,3 +93,27 @@ def test_mistakes(text: str, says: str) -> None:
 def test_a_mistake_is_named_once_where_it_stands() -> None:
     text = f"{GPT.replace('1x8 int64', '1x8 int46')}\n[tool.modelbudget.models.xl]\nlike = 'gpt2'\n"
     assert len(mistakes(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "text", "says"),
+    [
+        ("inputs = '1x{1,2}'\nscaling = { macs = 'linear' }", "inputs = '1x8'", 'like = "base": scaling needs inputs'),
+        ("", "artifact = 'x.safetensors'\nbackward = false", 'like = "base": inputs are for what can be run'),
+    ],
+)
+def test_what_is_wrong_with_two_entries_alone_is_told_too(base: str, text: str, says: str) -> None:
+    base = f"[tool.modelbudget.models.base]\nfactory = 'zoo:GPT'\n{base or EIGHT}\n"
+    found = mistakes(f"{base}[tool.modelbudget.models.net]\nlike = 'base'\n{text}\n")
+    assert [one for one in found if says in one] == found
+
+
+def test_a_pattern_is_like_no_model() -> None:
+    found = mistakes(f"{GPT}\n[tool.modelbudget.models.'xl*']\nlike = 'gpt2'\n")
+    assert "declares one model, and this entry is a pattern" in found[0]
+
+
+def test_a_factory_takes_the_place_of_an_artifact() -> None:
+    text = "[tool.modelbudget.models.old]\nartifact = 'x.pt2'\n[tool.modelbudget.models.net]\nlike = 'old'\n"
+    net = declared(f"{text}factory = 'zoo:GPT'\narguments = {{ name = 'xl' }}\n")["net"]
+    assert (net.factory, net.artifact, net.arguments) == ("zoo:GPT", "", {"name": "xl"})

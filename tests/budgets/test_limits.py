@@ -82,7 +82,7 @@ def test_what_is_a_limit(metric: str, declared: object, value: int, shown: str) 
         ("params", "4.1 GMACs", "MACs is the unit of macs, not of params"),
         ("flops", "8.2 GFLOPS", "a speed"),
         ("macs", "7B", "only parameters are counted in B"),
-        ("weight_bytes", "7B", "write MB or GB"),
+        ("weight_bytes", "7B", "write bytes as a plain number, or KB, MB or GB"),
         ("weight_bytes", "96 Mi", "'Mi' is not a prefix"),
         ("params", "96 MiB", "'MiB' is not a prefix"),
         ("params", "100 MB", "'MB' is not a prefix"),

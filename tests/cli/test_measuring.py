@@ -35,6 +35,9 @@ def unknown():
     class Net(nn.Linear):
         def forward(self, x): return twice(super().forward(x))
     return Net(4, 4)
+
+def unsaid():
+    assert False
 """
 
 
@@ -145,6 +148,17 @@ def test_inputs_and_arguments_are_those_of_the_table(project: Path, capsys: pyte
     assert ('"macs": 192' in texts[0], '"macs": 96' in texts[1], '"mode": "train"' in texts[1]) == (True, True, True)
 
 
+def test_what_is_nested_stands_on_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "cli_models.py").write_text(
+        MODELS + "class Of(Task):\n    def __init__(self, c): super().__init__(*c)\n"
+    )
+    config = '{ factory = "builtins:list", positional = [[8]] }'
+    assert main(["measure", "cli_models:Of", "--positional", config, "--inputs", "x=3x4", "mask=None"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"positional = [{config}]" in lines
+    assert 'inputs = { x = "3x4", mask = "None" }' in lines
+
+
 def test_a_depth(capsys: pytest.CaptureFixture[str]) -> None:
     main(["measure", "cli_models:Task", "--inputs", "3x4", "--depth", "0"])
     assert "+ 2 more modules further below" in capsys.readouterr().out
@@ -177,6 +191,10 @@ def test_a_lower_bound_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> Non
             'ids: give "1x128 int64"',
         ),
         (["cli_models:Task", "--arguments", "width"], "write name=value"),
+        (["gone.pt2", "--arguments", "width=4"], "gone.pt2: arguments belongs to a factory, and this entry has an art"),
+        (["cli_models:Task", "--backward"], "cli_models:Task: backward needs inputs"),
+        (["cli_models:Task", "--inputs", "3x4", "--dtype", "int8"], "cli_models:Task: dtype is one of float32, "),
+        (["cli_models:unsaid", "--inputs", "3x4"], "cli_models:unsaid: AssertionError; while building unsaid"),
         (["cli_models:Task", "--method", "encod"], "Task has no method encod; did you mean encode?"),
     ],
 )

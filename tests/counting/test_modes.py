@@ -122,12 +122,12 @@ def test_an_instance_is_not_cast() -> None:
         measure(GoogLeNet(), inputs=(3, 8), dtype="bfloat16")
 
 
-def test_a_model_that_existed_before_is_cast_for_the_measurement_alone(run: str) -> None:
+def test_a_model_that_existed_before_is_cast_for_the_measurement_alone() -> None:
     model = nn.LSTM(8, 4)
     before = dict(model.named_parameters())
     found = measure(lambda: model, inputs=(2, 3, 8), dtype="bfloat16")
     # gates x (input and hidden products and two biases); 2 steps of 3 rows
-    assert (found.weight_bytes, found.run) == (2 * 4 * (4 * 8 + 4 * 4 + 2 * 4), run)
+    assert found.weight_bytes == 2 * 4 * (4 * 8 + 4 * 4 + 2 * 4)
     assert found.macs == 2 * 3 * 4 * (4 * 8 + 4 * 4)
     after = dict(model.named_parameters())
     assert all(after[name] is weight and weight.dtype is torch.float32 for name, weight in before.items())
@@ -137,3 +137,56 @@ def test_a_model_that_existed_before_is_cast_for_the_measurement_alone(run: str)
 def test_lazy_weights_are_cast_too() -> None:
     found = measure(lambda: nn.LazyLinear(4), inputs=(3, 8), dtype="bfloat16")
     assert (found.weight_bytes, found.macs) == (2 * (8 * 4 + 4), 3 * 8 * 4)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(10, 4), nn.Linear(4, 10, bias=False)
+        self.head.weight = self.words.weight
+        self.weights = [self.head.weight]
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.words(ids) @ self.weights[0].T
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_weights_that_are_tied_or_held_elsewhere_are_cast_as_one(run: str, existed: bool) -> None:
+    model = Tied()
+    found = measure((lambda: model) if existed else Tied, inputs="2x3 int64", dtype="bfloat16")
+    assert (found.params, found.weight_bytes, found.macs) == (40, 80, 2 * 3 * 4 * 10)
+    assert model.words.weight is model.head.weight is model.weights[0]
+    assert model.words.weight.dtype is torch.float32
+
+
+class FromZeros(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight
+
+
+def test_weights_with_known_values_are_cast_without_a_real_run() -> None:
+    by_us = measure(FromZeros, inputs="2x4", dtype="bfloat16")
+    by_itself = measure(lambda: FromZeros().to(torch.bfloat16), inputs="2x4")
+    assert by_us.run == by_itself.run == "shape"
+    assert by_us.weight_bytes == by_itself.weight_bytes == 2 * 4 * 4
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_model_is_cast_too() -> None:
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)))
+    found = measure(lambda: model, inputs="2x4", dtype="bfloat16")
+    assert (found.weight_bytes, found.macs) == (2 * (20 + 8 + 8) + 8, 2 * 4 * 4)
+    assert {weight.dtype for weight in (*model.parameters(), *model.buffers())} == {torch.float32, torch.int64}
+
+
+class InItsOwnMode(GoogLeNet):
+    def train(self, mode: bool = True) -> InItsOwnMode:
+        return self
+
+
+def test_the_mode_is_the_one_in_which_the_model_is() -> None:
+    assert measure(InItsOwnMode, inputs=(3, 8)).mode == "train"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,7 +162,7 @@ def private_names_of_torch(source: str) -> list[str]:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             module = getattr(node, "module", None) or ""
             names = [f"{module}.{alias.name}" if module else alias.name for alias in node.names]
-            found += [name for name in names if name.startswith("torch") and "._" in name]
+            found += [name for name in names if name.startswith("torch") and re.search(r"\._(?!_future__)", name)]
         elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
             first, *_ = [*roots(node), ""]
             if first in ROOTS and node.attr not in OUR_OWN:

@@ -119,6 +119,13 @@ def test_those_who_took_a_papers_flops_are_told(run: Run) -> None:
     other.stdout.no_fnmatch_line("*hint*")
 
 
+def test_those_who_took_a_papers_rounded_figure_are_told(run: Run) -> None:
+    result = run(test_net='def test(model_budget): model_budget(Net(), X, params="22K")')
+    result.stdout.fnmatch_lines(["E *hint: 22,210 is written 22K in papers; a limit that holds is 22.3K"])
+    far = run(test_net='def test(model_budget): model_budget(Net(), X, params="0.02M")')
+    far.stdout.no_fnmatch_line("*in papers*")
+
+
 def test_stop_at_the_first_excess(run: Run) -> None:
     result = run(
         "-x",

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import torch
 
 from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
@@ -21,6 +22,7 @@ _LONGEST_HEADER = 100_000_000  # of the format itself
 _DTYPES = {
     **{"uint64": "U64", "int64": "I64", "float64": "F64", "complex64": "C64", "float32": "F32", "uint32": "U32"},
     **{"int32": "I32", "bfloat16": "BF16", "float16": "F16", "uint16": "U16", "int16": "I16"},
+    **{"float8_e5m2fnuz": "F8_E5M2FNUZ", "float8_e4m3fnuz": "F8_E4M3FNUZ"},
     **{"float8_e8m0fnu": "F8_E8M0", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"},
     **{"int8": "I8", "uint8": "U8", "bool": "BOOL"},
 }
@@ -33,6 +35,17 @@ class Entry(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
     nbytes: int
+
+
+_Size = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Tensor(msgspec.Struct):
+    """A tensor in a header."""
+
+    dtype: str
+    shape: tuple[_Size, ...]
+    data_offsets: tuple[_Size, _Size]
 
 
 def entries_of_file(path: Path) -> tuple[dict[str, Entry], int]:
@@ -58,14 +71,14 @@ def _read_header(path: Path) -> Iterator[tuple[str, Entry]]:
     try:
         if not 2 <= length <= _LONGEST_HEADER or room < 0:
             raise ValueError
-        header = json.loads(_bytes_of(path, 8, length))
+        header = msgspec.json.decode(_bytes_of(path, 8, length), type=dict[str, Any])
         header.pop("__metadata__", None)
-        for name, tensor in header.items():
-            begin, end = tensor["data_offsets"]
-            if not 0 <= begin <= end <= room:
+        for name, tensor in msgspec.convert(header, dict[str, _Tensor]).items():
+            begin, end = tensor.data_offsets
+            if not begin <= end <= room:
                 raise ValueError
-            yield name, Entry(tensor["dtype"], tuple(map(int, tensor["shape"])), end - begin)
-    except (ValueError, KeyError, TypeError, AttributeError):
+            yield name, Entry(tensor.dtype, tensor.shape, end - begin)
+    except (ValueError, RecursionError):
         raise MeasurementError(f"{path}: is no safetensors file") from None
 
 
@@ -79,19 +92,19 @@ def _bytes_of(path: Path, start: int, count: int) -> bytes:
 
 
 def entries_of_state(state: Mapping[str, Any]) -> dict[str, Entry]:
-    """Return the tensors of a ``state_dict``; those that share storage once, under their first name.
+    """Return the tensors of a ``state_dict``; those at one place of a storage once, under their first name.
 
     Raises MeasurementError for what no file can hold.
     """
     found: dict[str, Entry] = {}
-    seen: set[int] = set()
+    seen: set[tuple[Any, ...]] = set()
     for name, value in state.items():
         dtype = _DTYPES.get(str(getattr(value, "dtype", "")).removeprefix("torch."))
         if not isinstance(value, torch.Tensor) or value.layout is not torch.strided or dtype is None:
             raise MeasurementError(f"safetensors_bytes: {name} is no tensor that a safetensors file can hold")
-        identity = storage_identity(storage_of(value))
-        if identity not in seen:
-            seen.add(identity)
+        place = storage_identity(storage_of(value)), value.storage_offset() * value.element_size()
+        if place not in seen:
+            seen.add(place)
             found[name] = Entry(dtype, tuple(value.shape), value.numel() * value.element_size())
     return found
 

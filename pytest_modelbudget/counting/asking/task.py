@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from contextlib import nullcontext
 from contextvars import copy_context
+from copy import copy
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.__future__ import get_overwrite_module_params_on_conversion, set_overwrite_module_params_on_conversion
-from torch.nn.parameter import is_lazy
 
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
-from pytest_modelbudget.counting.modules.index import ModuleIndex
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
+from pytest_modelbudget.counting.memory.saved import SavedTensors
+from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.modules.ledger import ROOT, Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
 from pytest_modelbudget.counting.modules.totals import Request
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
-from pytest_modelbudget.counting.torch_private import own_buffers, own_parameters, seen_by_function_modes
+from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
+from pytest_modelbudget.counting.torch_private import own_buffers, seen_by_function_modes
 from pytest_modelbudget.measurement import Mode
 
 _PARALLEL = nn.parallel.DistributedDataParallel
@@ -51,6 +54,7 @@ class Task:
         backward: bool = False,
         saves: bool = False,
         ranks: int | None = None,
+        memory: bool = False,
         flops_per_mac: int = 2,
     ) -> None:
         self.model = model
@@ -63,6 +67,9 @@ class Task:
         self._dtype = dtype
         self.saves = saves
         self.ranks = ranks
+        self.memory = memory
+        self.keeps_saved = False
+        self.saved_bytes: int | None = None
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
@@ -89,12 +96,13 @@ class Task:
         """Cast the floating-point weights to the dtype that was asked for: the factory's model may be somebody's."""
         if self._dtype is None:
             return
+        weights = [*built.parameters()]
+        storages = StorageSnapshot()
+        changes.undo_by(storages.restore)
+        storages.hold([*weights, *(weight.grad for weight in weights if weight.grad is not None)])
         for module in built.modules():
-            for table in filter(None, (own_parameters(module), own_buffers(module), vars(module))):
-                changes.undo_by(partial(table.update, table.copy()))
-        changes.undo_by(partial(set_overwrite_module_params_on_conversion, get_overwrite_module_params_on_conversion()))
-        # New weights in place of new data of the old ones; of a lazy weight torch would make one without elements.
-        set_overwrite_module_params_on_conversion(not any(map(is_lazy, built.parameters())))
+            for table in (own_buffers(module), vars(module)):
+                changes.undo_by(partial(_put_back, table, [*table.items()]))
         with seen_by_function_modes():
             built.to(getattr(torch, self._dtype))
 
@@ -119,7 +127,9 @@ class Task:
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
         """Put the model into the mode that was asked for; what is built into eval mode, unless it is trained."""
         __tracebackhide__ = True
-        if self._train is None and inputs.mode_of(built) is None:
+        if inputs.mode_of(built) is None:
+            if self._train is not None:
+                raise TypeError(f"train: {class_name(built)} runs as it was exported, and has no modes")
             return
         trains = self.backward or self.method == "training_step" if self.is_factory else built.training
         trains = trains if self._train is None else self._train
@@ -134,12 +144,27 @@ class Task:
                 if self._train is not None:
                     raise
                 return  # an exported program has no modes
-        self.mode = "train" if trains else "eval"
+        self.mode = inputs.mode_of(built)  # a model may have a train() of its own
 
-    def forward(self, changes: Changes, built: nn.Module, positional: Any, keyword: Any, ledger: Ledger) -> None:
+    def of_forward(self) -> Task:
+        """Return the task of the forward alone, in the mode of this one."""
+        task = copy(self)
+        task.backward = False
+        task._train = True if self._train is None and self.is_factory else self._train
+        return task
+
+    def forward(
+        self,
+        changes: Changes,
+        built: nn.Module,
+        positional: Any,
+        keyword: Any,
+        ledger: Ledger,
+        lifetimes: Lifetimes | None = None,
+    ) -> None:
         """Run the model or its method, and backward where that is asked for."""
         __tracebackhide__ = True
-        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL)]
+        parallel = [node.module for node in ledger.index.nodes if isinstance(node.module, _PARALLEL) and not self.ranks]
         for wrapper in parallel:  # whose own forward readies all ranks for a backward pass
             vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
@@ -147,8 +172,13 @@ class Task:
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
             ledger.note_module_boundary()
-        with seen_by_function_modes():
+        saved = SavedTensors(ledger.index) if self.keeps_saved else None
+        with seen_by_function_modes(), saved or nullcontext():
             out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        if saved is not None:
+            self.saved_bytes = saved.nbytes()
+        if lifetimes is not None:
+            lifetimes.end(input_tensors.tensors_of(out))
         for part in unfinished_parts(out):
             if isinstance(part, Coroutine):
                 part.close()  # nobody is going to await it, and Python warns of that
@@ -167,3 +197,8 @@ class Task:
                         torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
                     else:
                         torch.autograd.backward(outputs, ones)
+
+
+def _put_back(table: Any, items: Iterable[tuple[str, Any]]) -> None:
+    for name, value in items:
+        table[name] = value

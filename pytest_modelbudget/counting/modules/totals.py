@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import add
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from msgspec.structs import replace
@@ -44,7 +44,12 @@ def weights_only(index: ModuleIndex, request: Request) -> Measurement:
 
 
 def measurement(
-    index: ModuleIndex, ledger: Ledger, request: Request, run: Literal["shape", "real"], mode: Mode | None
+    index: ModuleIndex,
+    ledger: Ledger,
+    request: Request,
+    run: Literal["shape", "real"],
+    mode: Mode | None,
+    lifetimes: Any = None,
 ) -> Measurement:
     """Return the measurement of a run, for which the model was in ``mode``."""
     if ledger.traced_under and not (ledger.unknown or any(macs for _, macs in ledger.forward.values())):
@@ -63,6 +68,7 @@ def measurement(
     root = _tree(index, macs, training, request)
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
+    memory = None if lifetimes is None else lifetimes.cost(index)
     collectives = tuple(
         CollectiveCost(kind, index.nodes[position].name, calls, nbytes)
         for (position, kind), (calls, nbytes) in sorted(ledger.collectives.items())
@@ -71,6 +77,8 @@ def measurement(
         found,
         mode=mode,
         collectives=collectives,
+        memory=memory,
+        peak_bytes=None if memory is None else memory.peak_bytes,
         unplaced=tuple(operator for operator in found.operators if (operator.module, operator.name) in unplaced),
     )
 

@@ -72,7 +72,7 @@ def _result(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
     if name in _RETURN_AN_ARGUMENT:
         return args[_RETURN_AN_ARGUMENT[name]]
     if func.namespace == "c10d":  # which writes into its first argument
-        found = [completed_work() if "Work" in str(one.type) else args[0] for one in returned]
+        found = [completed_work(tensors_of(args[0])) if "Work" in str(one.type) else args[0] for one in returned]
         return found[0] if len(found) == 1 else tuple(found) or None
     if returned and returned[0].alias_info is not None:
         return kwargs.get("out", args[0])

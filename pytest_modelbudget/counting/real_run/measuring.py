@@ -7,12 +7,14 @@ from torch import nn
 
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.asking.task import Task
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.totals import Request, measurement, weights_only
 from pytest_modelbudget.counting.progress import announce
 from pytest_modelbudget.counting.real_run.collectives import RankRun
+from pytest_modelbudget.counting.real_run.following_memory import MemoryRun
 from pytest_modelbudget.counting.real_run.memory import free_memory
 from pytest_modelbudget.counting.real_run.mode import RealRun
 from pytest_modelbudget.counting.restoring.attributes import AttributeSnapshot, own_classes
@@ -22,6 +24,7 @@ from pytest_modelbudget.counting.restoring.kernels import unfuse_kernels
 from pytest_modelbudget.counting.restoring.process_state import keep_grad_mode, keep_process_state
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.shape_run.bypassing import note_exports
+from pytest_modelbudget.counting.shape_run.composites import can_remember_composites
 from pytest_modelbudget.counting.shape_run.reserved_memory import is_reserved
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import hooks_around
@@ -88,7 +91,8 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
     if task.backward:
         call_inputs = input_tensors.detached(call_inputs)
     ledger, storages, gradient_hooks = Ledger(index), StorageSnapshot(), GradientHooks()
-    run = RealRun(storages) if task.ranks is None else RankRun(storages)
+    lifetimes = _lifetimes(task, index, ledger, call_inputs)
+    run = _mode(task, storages, lifetimes)
     run.ledger = ledger
     hooks = hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((built, task.inputs, *hooks), own_classes(index.classes))
@@ -105,16 +109,31 @@ def _run(task: Task, changes: Changes, built: nn.Module) -> Measurement:
             torch.set_grad_enabled(task.backward or torch.is_grad_enabled())
             set_gradients_aside(changes, held)
             note_exports(changes, storages, gradient_hooks)
+            if isinstance(run, MemoryRun):
+                run.below_autograd.enter(changes)
             changes.enter_mode(run)
             attribute_calls(changes, ledger, task.backward)
             follow_threads(changes, run.in_other_threads, ledger.charge_unseen)
-            task.forward(changes, built, call_inputs[0], call_inputs[1], ledger)
+            task.forward(changes, built, call_inputs[0], call_inputs[1], ledger, lifetimes)
         ledger.join()
         if index.has_lazy_tensors:
             index.count_tensors()
         ledger.settle(holds_the_same=task.ranks is not None)  # what a shard gathers is not its own
         _check_lazy(ledger.index, request, "the forward pass did not reach, so their shapes are not known")
-        return measurement(ledger.index, ledger, request, "real", task.mode)
+        return measurement(ledger.index, ledger, request, "real", task.mode, lifetimes)
+
+
+def _lifetimes(task: Task, index: ModuleIndex, ledger: Ledger, given: input_tensors.Inputs) -> Lifetimes | None:
+    """Return what follows the memory of a run, where operators are whole, and all weights are known before it."""
+    if not task.memory or index.has_lazy_tensors or torch.is_grad_enabled() or task.ranks is not None:
+        return None
+    return Lifetimes(index, input_tensors.tensors_of(given), ledger) if can_remember_composites() else None
+
+
+def _mode(task: Task, storages: StorageSnapshot, lifetimes: Lifetimes | None) -> RealRun:
+    if lifetimes is not None:
+        return MemoryRun(storages, lifetimes)
+    return RealRun(storages) if task.ranks is None else RankRun(storages)
 
 
 def _check_lazy(index: ModuleIndex, request: Request, which: str) -> None:

@@ -31,8 +31,8 @@ _DTYPES = {bool: torch.bool, int: torch.int64, float: torch.float64, complex: to
 Charge = Callable[[str, int | None], None]
 """What is called with the name of an operator and its MACs, or None where it has no formula."""
 
-_FACTS = FactsTable(OperatorFacts)
-_known_facts = _FACTS.known
+FACTS = FactsTable(OperatorFacts)
+_known_facts = FACTS.known
 
 
 class RealRun(DispatchMode):
@@ -80,7 +80,7 @@ class RealRun(DispatchMode):
                     return NotImplemented  # let the subclass unwrap: what it runs inside is counted
                 if func.namespace == "prim":
                     return func(*args, **kwargs)  # it is asked for its device
-        facts = _known_facts.get(id(func)) or _FACTS.facts_of(func)
+        facts = _known_facts.get(id(func)) or FACTS.facts_of(func)
         args = _with_tensors(func, args) if args and type(args[0]) in _DTYPES else args
         # Its parts come back to this mode one by one, and are counted there.
         if facts.is_decomposed:
@@ -107,6 +107,10 @@ class RealRun(DispatchMode):
         else:
             self.ledger.charge(name, macs, operands)
 
+    def for_thread(self) -> RealRun:
+        """Return a mode for another thread of the forward."""
+        return type(self)(self._storages)
+
     def in_other_threads(self, function: Callable[..., Any], ledger: Ledger | None = None) -> Callable[..., Any]:
         """Return a function that another thread is to run so that it is counted, for the module that is running now."""
         outer = ledger or self.ledger
@@ -116,7 +120,7 @@ class RealRun(DispatchMode):
         def counted(*args: Any, **kwargs: Any) -> Any:
             thread = threading.get_ident()
             before = outer.branches.get(thread)
-            mode = type(self)(self._storages)
+            mode = self.for_thread()
             mode.ledger = outer.branch(thread, module)
             try:
                 with mode:

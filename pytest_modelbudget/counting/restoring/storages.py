@@ -78,9 +78,11 @@ class StorageSnapshot:
             self._copies[identity] = (storage, _bytes_of(storage).clone())
 
     def note_exchange(self, tensor: torch.Tensor) -> None:
-        """Remember which data a tensor has before it gets other data, as by assigning ``.data``."""
+        """Remember which data a tensor that existed before has before it gets other data, as by assigning ``.data``."""
         self.note_write(tensor)
-        if id(tensor) not in self._aliases and _has_storage(tensor):
+        if id(tensor) in self._aliases or not _has_storage(tensor):
+            return
+        if storage_identity(storage_of(tensor)) not in self._created:
             self._aliases[id(tensor)] = (tensor, data_of(tensor))
 
     def note_write(self, tensor: torch.Tensor) -> None:

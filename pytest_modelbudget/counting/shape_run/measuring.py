@@ -11,6 +11,7 @@ import torch
 from pytest_modelbudget.counting.asking import input_tensors
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.modules.following import attribute_calls
 from pytest_modelbudget.counting.modules.index import ModuleIndex
 from pytest_modelbudget.counting.modules.ledger import Ledger
@@ -109,22 +110,28 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
     torch.set_grad_enabled(task.backward)
     unfuse_kernels(changes, task.backward)
     built = _built(task, run, changes) if task.is_factory else task.model
-    with run:
-        task.cast(changes, built)
     index = _on_one_device(task, run, changes, ModuleIndex(built))
     run.check_not_stopped("the factory")
     if index.has_lazy_tensors or index.has_scripted_modules():
         raise ShapeRunStop("lazy and scripted modules need a real run")
     task.settle_inputs(index)
     if task.saves:
-        with changes:
-            changes.enter_mode(run)  # hooks of a state_dict may compute
+        with run:  # hooks of a state_dict may compute
             task.note_saved(built)
-    request = task.request(built)
-    changes.subject = request.name
+    changes.subject = task.request(built).name
     task.weight_bytes = sum(node.weight_bytes for node in index.nodes)
-    if task.inputs is None:
-        return weights_only(index, request)
+    return (
+        weights_only(index, task.request(built))
+        if task.inputs is None
+        else _forward(task, run, changes, index, autograd)
+    )
+
+
+def _forward(task: Task, run: ShapeRun, changes: Changes, index: ModuleIndex, autograd: bool) -> Measurement:
+    """Run the model, whose inputs are known, and put back what that changes."""
+    __tracebackhide__ = True
+    assert task.inputs is not None
+    built = index.nodes[0].module
     roots = _existed_before(index) if task.is_factory else [built]
     roots += hooks_around(index.parameters, task.backward)
     attributes = AttributeSnapshot((*roots, task.inputs), own_classes(index.classes))
@@ -141,14 +148,17 @@ def _run(task: Task, run: ShapeRun, changes: Changes, autograd: bool) -> Measure
         lambda x: without_data(x, run.new_tensor, lambda array: ignore([array])), task.inputs
     )
     run.hold(attributes.tensors)
+    if task.memory and not autograd:
+        run.lifetimes = Lifetimes(index, input_tensors.tensors_of((positional, keyword)), ledger)
     with changes:
         _follow(task, run, changes, ledger, attributes, autograd)
         announce("a run on shapes")
-        task.forward(changes, built, positional, keyword, ledger)
+        task.forward(changes, built, positional, keyword, ledger, run.lifetimes)
     run.check_not_stopped("the model")
     run.check_memory_untouched()
     same = not task.is_factory and not attributes.have_changed()
-    return measurement(ledger.settle(holds_the_same=same), ledger, request, "shape", task.mode)
+    index = ledger.settle(holds_the_same=same)
+    return measurement(index, ledger, task.request(built), "shape", task.mode, run.lifetimes)
 
 
 def _follow(
@@ -173,7 +183,10 @@ def _built(task: Task, run: ShapeRun, changes: Changes) -> torch.nn.Module:
         run.registrations.note(changes)
         build_without_weights(changes, run.stop)
         changes.enter_mode(run)
-        return task.build(factory, "building the model without its weights")
+        built = task.build(factory, "building the model without its weights")
+    with run:
+        task.cast(changes, built)
+    return built
 
 
 _device_of = attrgetter("device")

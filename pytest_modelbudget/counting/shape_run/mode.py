@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import torch
 
 from pytest_modelbudget.counting.errors import AutogradNeeded, ShapeRunStop, is_interrupt
+from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.modules.ledger import Ledger, note_traced
 from pytest_modelbudget.counting.operators.facts import Charge, macs_of_call
 from pytest_modelbudget.counting.plain_tensors import PLAIN_TYPES
@@ -54,6 +55,7 @@ class ShapeRun(RunTensors, DispatchMode):
         self.ledger: Ledger | None = None
         self.stopped_by: BaseException | None = None
         self.below_autograd = BelowAutograd()
+        self.lifetimes: Lifetimes | None = None
         self._trace: CompositeTrace | None = None
         self._work = Work()
 
@@ -100,15 +102,20 @@ class ShapeRun(RunTensors, DispatchMode):
 
     def release(self) -> None:
         """Let go of everything the run held: a tensor that lives on is then held by the model or the user."""
-        self.ledger = self.stopped_by = None
+        self.ledger = self.stopped_by = self.lifetimes = None
         self.release_tensors()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer one operator, unseen by function modes."""
+        answer = self._answer if self.lifetimes is None else self._answer_and_note
         if sees_torch_functions():
             with DisableTorchFunction():
-                return self._answer(func, args, kwargs)
-        return self._answer(func, args, kwargs)
+                return answer(func, args, kwargs)
+        return answer(func, args, kwargs)
+
+    def _answer_and_note(self, func: Any, args: Any, kwargs: Any) -> Any:
+        assert self.lifetimes is not None
+        return self.lifetimes.around(self._answer, SHAPE_RUN_FACTS, func, args, kwargs)
 
     def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Answer one operator; whatever it raises voids the run."""

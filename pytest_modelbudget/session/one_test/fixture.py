@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-_ARGUMENTS = ("args", "kwargs", "inputs", "method", "name", "train", "dtype", "backward", "ranks", "input_size")
+_ARGUMENTS = (
+    "args",
+    "kwargs",
+    "inputs",
+    "method",
+    "name",
+    "train",
+    "dtype",
+    "backward",
+    "memory",
+    "ranks",
+    "input_size",
+)
 
 
 class ModelBudget:
@@ -54,6 +66,7 @@ class ModelBudget:
         train: bool | None = None,
         dtype: Any = None,
         backward: bool = False,
+        memory: bool = False,
         ranks: int | None = None,
         input_size: Any = None,
         **limits: Unpack[Limits],
@@ -73,7 +86,7 @@ class ModelBudget:
         given = {"args": args, "kwargs": kwargs, "inputs": inputs, "input_size": input_size}
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
-            call = {**given, "method": method, "train": train, "dtype": dtype, "ranks": ranks}
+            call = {**given, "method": method, "train": train, "dtype": dtype, "memory": memory, "ranks": ranks}
             return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
@@ -158,7 +171,7 @@ class ModelBudget:
         measurement = self._run(model, call, name, needs)
         # A factory has no name before it is built, and the table speaks of names: so it may be run a second time.
         more = {METRICS[metric].needs for metric in budget_of(self._guard.session.table, measurement, rules).wanted}
-        more &= {"saving", *(["backward"] if measurement.macs is not None else [])}
+        more &= {"saving", *(["backward", "memory", "saved"] if measurement.macs is not None else [])}
         return measurement if more <= needs else self._run(model, call, name, needs | more)
 
     def _run(self, model: Any, call: Mapping[str, Any], name: str | None, needs: Collection[str]) -> Measurement:
@@ -168,9 +181,9 @@ class ModelBudget:
             measurement: Measurement = session.engine().measure_also(
                 "saving" in needs,
                 model,
-                **call,
+                **{**call, "memory": call.get("memory", False) or not {"memory", "saved"}.isdisjoint(needs)},
                 name=name,
-                backward="backward" in needs,
+                backward=not {"backward", "saved"}.isdisjoint(needs),
                 flops_per_mac=session.table.flops_per_mac,
             )
         return measurement
@@ -201,7 +214,7 @@ def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[d
 
     Raises BudgetError where the inputs are those of a function that cannot be imported.
     """
-    common = {"method": how.method, "train": how.train, "dtype": how.dtype, "ranks": how.ranks}
+    common = {"method": how.method, "train": how.train, "dtype": how.dtype, "memory": how.memory, "ranks": how.ranks}
     if inputs is None:
         return [common]
     if not inputs.function:

@@ -95,9 +95,10 @@ def test_a_program_is_left_as_it_was(program: ExportedProgram) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in program.state_dict.items())
 
 
-def test_a_program_has_no_modes(program: ExportedProgram) -> None:
-    with pytest.raises(NotImplementedError):
-        measure(program, train=False)
+@pytest.mark.parametrize("train", [True, False])
+def test_a_program_has_no_modes(program: ExportedProgram, train: bool) -> None:
+    with pytest.raises(TypeError, match="train: Net runs as it was exported, and has no modes"):
+        measure(program, train=train)
 
 
 @pytest.mark.parametrize(

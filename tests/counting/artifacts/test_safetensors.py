@@ -18,6 +18,7 @@ from pytest_modelbudget.counting import measure_also
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 
 DTYPES = [getattr(torch, name) for name in ("float32", "float16", "bfloat16", "float64", "int64", "int8", "bool")]
+DTYPES += [torch.float8_e4m3fn, torch.float8_e5m2fnuz, torch.float8_e4m3fnuz]
 
 
 def small() -> nn.Module:
@@ -54,6 +55,12 @@ def test_tensors_that_share_storage_are_one_under_their_first_name() -> None:
 
     alone = save({"head.weight": torch.zeros(4, 4)})
     assert measure_also(True, Tied).safetensors_bytes == measure_also(True, Tied()).safetensors_bytes == len(alone)
+
+
+def test_parts_of_one_storage_are_two_tensors() -> None:
+    whole = torch.zeros(10)
+    state = {"a": whole[:5], "b": whole[5:], "c": whole[:5]}
+    assert size_of_file(entries_of_state(state)) == len(save({"a": whole[:5], "b": whole[5:]}))
 
 
 def test_what_no_file_can_hold() -> None:
@@ -121,6 +128,9 @@ def test_an_index_is_its_shards(tmp_path: Path) -> None:
         (2).to_bytes(8, "little") + b"[]",
         (2**62).to_bytes(8, "little") + b"{}",
         (9).to_bytes(8, "little") + b'{"a": {}}',
+        (59).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}    ' + b"1234",
+        (59).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0.0,4]}}   ' + b"1234",
+        (10**5).to_bytes(8, "little") + b"[" * 10**5,
         (63).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}        ' + b"1234",
     ],
 )
@@ -140,7 +150,9 @@ def test_an_index_that_is_none(text: str, tmp_path: Path) -> None:
 
 def test_weights_are_not_run(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "net.safetensors")
-    with pytest.raises(TypeError, match="holds weights, and nothing that could be run: give no inputs"):
-        measure(tmp_path / "net.safetensors", inputs=(1, 3))
+    asked: list[dict[str, Any]] = [{"inputs": (1, 3)}, {"train": True}, {"dtype": "bfloat16"}, {"ranks": 2}]
+    for one in asked:
+        with pytest.raises(TypeError, match="holds weights, and nothing to run: give no inputs, train, dtype or ranks"):
+            measure(tmp_path / "net.safetensors", **one)
     with pytest.raises(MeasurementError, match="cannot be read: No such file"):
         measure(tmp_path / "other.safetensors")

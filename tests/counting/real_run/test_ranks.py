@@ -56,6 +56,16 @@ def test_fully_sharded_data_parallelism() -> None:
     assert [(one.kind, one.nbytes) for one in step.collectives] == [("all_gather", 1120), ("reduce_scatter", 1120)]
 
 
+# The gradients of 8 x 4 + 4 + 4 + 4 = 44 weights are summed; the means, variances and count are sent before the forward.
+def test_distributed_data_parallelism() -> None:
+    def wrapped() -> nn.Module:
+        return nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)))
+
+    step = measure(wrapped, inputs=(4, 8), ranks=2, backward=True)
+    assert [(one.kind, one.nbytes) for one in step.collectives] == [("all_reduce", 44 * 4), ("broadcast", 8 * 4 + 8)]
+    assert (step.params, step.macs, step.training_macs) == (44, 4 * 8 * 4, 2 * 4 * 8 * 4)
+
+
 class Collective(nn.Module):
     """Runs one collective on its input."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pytest_modelbudget.counting.shape_run.rules.elementwise import broadcast
 from pytest_modelbudget.counting.shape_run.rules.table import (
     are_floating,
     is_contiguous,
@@ -221,14 +222,14 @@ def attention(q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False
     if (*q.shape[:2], q.shape[3]) != (*k.shape[:2], k.shape[3]):
         return None
     b, h, length, e = q.shape
-    stride = (h * length * e, length * e, e, 1) if _heads_first() else (h * length * e, e, h * e, 1)
+    out = broadcast([q]) if _is_like_queries() else intern(q.shape, (h * length * e, e, h * e, 1), 0, q.dtype)
     saved = torch.float64 if q.dtype is torch.float64 else torch.float32
     sums = intern((b, h, length), (length * h, 1, h), 0, saved)
-    return (intern(q.shape, stride, 0, q.dtype), sums)
+    return None if out is None else (out, sums)
 
 
 @cache
-def _heads_first() -> bool:
-    """Return whether this torch lays the result of fused attention out as (B, H, L, E), not as (B, L, H, E)."""
+def _is_like_queries() -> bool:
+    """Return whether this torch lays the result of fused attention out as the queries, and not as (B, L, H, E)."""
     x = torch.zeros(1, 2, 2, 1)
     return bool(flash_attention_for_cpu(x, x, x).is_contiguous())

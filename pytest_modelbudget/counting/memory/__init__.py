@@ -1,0 +1,1 @@
+"""What is alive when: the storages that operators use, and the peak of their bytes."""

@@ -1,0 +1,105 @@
+"""The peak memory of activations under a budget: in the table, the fixture, the command and the baseline."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_modelbudget.cli.main import main
+
+from .conftest import PLAIN_AND_N2, Run
+
+ZOO = """
+    class Chain(nn.Sequential):
+        def __init__(self, width=32):
+            super().__init__(nn.Linear(8, width), nn.ReLU(), nn.Linear(width, 4))
+"""
+TABLE = '[tool.modelbudget.models.chain]\nfactory = "zoo:Chain"\ninputs = "4x8"\n'
+LOCK = "modelbudget.lock.json"
+
+
+@PLAIN_AND_N2
+def test_a_limit_measures_it_and_the_failure_says_what_is_alive(run: Run, mode: list[str]) -> None:
+    # 4 rows of 32 floats go into the ReLU, and as many come out: 2 x 4 x 32 x 4 = 1024 bytes
+    result = run(*mode, zoo=ZOO, pyproject=f'{TABLE}peak_bytes = "1000"\n')
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *BudgetExceeded: chain: peak_bytes 1,024 B > 1,000 B (+2.4%)",
+            "E *peak during aten::relu in 1, where these are alive:",
+            "E *512 B *0 *(aten::linear)",
+            "E *512 B *1 *(aten::relu)",
+            "model *params *MACs *peak *status",
+            "chain *OVER peak 2.4%",
+        ]
+    )
+
+
+def test_it_is_in_the_baseline_where_it_is_asked_for(run: Run, pytester: pytest.Pytester) -> None:
+    run("--modelbudget-update", zoo=ZOO, pyproject=f"{TABLE}memory = true\n")
+    metrics = json.loads((pytester.path / LOCK).read_text())["models"]["chain"][0]["metrics"]
+    assert metrics["peak_bytes"] == 1024
+    wider = run(pyproject=f"{TABLE}memory = true\narguments = {{ width = 33 }}\n")
+    wider.stdout.fnmatch_lines(["chain *GREW *peak 3.1%*"])  # 2 x 4 x 33 x 4
+    assert run(pyproject=TABLE).ret == 0
+
+
+def test_the_fixture_and_what_the_table_asks_of_a_name(run: Run) -> None:
+    result = run(
+        pyproject='[tool.modelbudget.models."n*"]\npeak_bytes = "1 MB"\n',
+        test_it="""
+            def test_limit(model_budget):
+                assert model_budget(Net(), X, peak_bytes="2 KB").peak_bytes == 4 * (200 + 200)
+            def test_asked_for(model_budget):
+                assert model_budget(Net(), X, memory=True).memory.operator == "aten::relu"
+            def test_pattern(model_budget):
+                assert model_budget(net, inputs=(1, 100)).peak_bytes
+            def test_otherwise(model_budget):
+                assert model_budget(Net(), X).peak_bytes is None
+        """,
+    )
+    result.assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (
+            "@pytest.mark.budget(peak_bytes=1)\ndef test_it(): Net()(X)",
+            "*was not measured; use the model_budget fixture or the table*",
+        ),
+        ("def test_it(model_budget): model_budget(Net(), peak_bytes=1)", "*measured without inputs: *"),
+        ("@pytest.mark.budget(peak_bytes=1, module='first')\ndef test_it(): Net()(X)", "*is of the whole model*"),
+    ],
+)
+def test_a_limit_that_cannot_be_checked(run: Run, code: str, says: str) -> None:
+    result = run(test_it=code)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([says])
+
+
+def test_the_command(run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    run(zoo=ZOO)
+    (pytester.path / "models.py").rename(pytester.path / "nets.py")
+    text = (pytester.path / "zoo.py").read_text().replace("from models import *", "from torch import nn")
+    (pytester.path / "mbchains.py").write_text(text)
+    assert main(["measure", "mbchains:Chain", "--inputs", "4x8", "--memory"]) == 0
+    out = capsys.readouterr().out
+    # weights: (8 x 32 + 32 + 32 x 4 + 4) x 4 = 1680 bytes
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    for line in (
+        "weights 1680 B",
+        "activations 1024 B at the peak, during aten::relu in 1",
+        "inference 2704 B at least",
+    ):
+        assert line in lines
+    assert 'peak_bytes = "1.03 KB"' in out
+    assert "memory = true" in out
+
+
+def test_a_limit_on_what_is_saved_runs_the_backward(run: Run) -> None:
+    # the input, and the result of the ReLU: 4 x 8 x 4 + 4 x 32 x 4 = 640 bytes
+    result = run(zoo=ZOO, pyproject=f"{TABLE}saved_bytes = 639\n")
+    result.stdout.fnmatch_lines(["E *BudgetExceeded: chain: saved_bytes 640 B > 639 B (+0.16%)"])
+    assert run(pyproject=f"{TABLE}saved_bytes = 640\n").ret == 0
