@@ -58,6 +58,8 @@ def test_nothing_changes_and_the_model_works_as_before(case: Case, runs: tuple[s
             measure(measured, args, kwargs, backward=backward)
             assert changes(before, snapshot(model, args, kwargs)) == []
     assert output_of(model, args, kwargs) == expected
+    with way("a forward that raises"):
+        check_that_nothing_changes_when_forward_raises(case, runs)
 
 
 def measurements(case: Case, model: nn.Module, runs: tuple[str, ...]) -> Iterator[tuple[str, str, Any, bool]]:
@@ -72,7 +74,7 @@ def measurements(case: Case, model: nn.Module, runs: tuple[str, ...]) -> Iterato
             yield f"a factory, {run}", run, case.build, False
 
 
-def test_nothing_changes_when_forward_raises(case: Case, runs: tuple[str, ...]) -> None:
+def check_that_nothing_changes_when_forward_raises(case: Case, runs: tuple[str, ...]) -> None:
     model, (args, kwargs) = Interrupted(case.model()), case.inputs()
     with_gradients(model, args, kwargs)
     before = snapshot(model, args, kwargs)

@@ -92,6 +92,9 @@ def test_modes_and_devices(case: Case, runs: tuple[str, ...]) -> None:
             model = case.model()
         with way("on meta"):
             assert_right(measure(model, args, kwargs), case, backward=False)
+    if "fast_path" not in case.varies:
+        with way("observed"):
+            check_modes_under_observation(case)
 
 
 def surroundings(case: Case, model: nn.Module, backward: bool) -> Iterator[tuple[str, Any, bool]]:
@@ -108,10 +111,8 @@ def surroundings(case: Case, model: nn.Module, backward: bool) -> Iterator[tuple
             yield f"evaluation, fast path {enabled}", lambda on=enabled: fast_path(model, on), False
 
 
-def test_modes_under_observation(case: Case) -> None:
+def check_modes_under_observation(case: Case) -> None:
     """Here the model itself runs in the mode, with the kernels that it would take."""
-    if "fast_path" in case.varies:
-        pytest.skip(f"varies: {case.varies['fast_path']}")
     model, (args, kwargs) = case.model(), case.inputs()
     for name, mode in MODES.items():
         if name != "inference_mode" or "grad" not in case.varies:

@@ -135,6 +135,7 @@ class Trial:
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(self.folder)
                 patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+                patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # which takes as long as the run itself
                 code = run_program("pytest" if program == "pytest" else "pytest_modelbudget", arguments, written)
             return code, written.read_text(encoding="utf-8")
         assert program in ("python", "git"), f"{program} is no command that pages may show"

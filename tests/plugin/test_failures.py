@@ -138,24 +138,27 @@ def test_stop_at_the_first_excess(run: Run) -> None:
     result.assert_outcomes(failed=1)
 
 
-def test_the_debugger_opens_at_an_excess(run: Run, pytester: pytest.Pytester) -> None:
-    run(test_net="def test(model_budget):\n    mine = 41\n    model_budget(Net(), X, macs=1)")
-    result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"p mine + 1\nq\n")
-    result.stdout.fnmatch_lines(["*Net: macs 22,000 > 1 *", "(Pdb) 42"])
+def test_the_debugger_opens_at_what_was_decided(run: Run, pytester: pytest.Pytester) -> None:
+    run(
+        test_net="""
+        def test_excess(model_budget):
+            mine = 41
+            model_budget(Net(), X, macs=1)
 
+        @pytest.mark.budget(macs=1)
+        def test_mark(): Net()(X)
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "@pytest.mark.budget(macs=1)\ndef test(): Net()(X)",
-        "@pytest.mark.xfail\n@pytest.mark.budget(macs=1)\ndef test(): raise ValueError",
-        "@pytest.mark.xfail\ndef test(model_budget): model_budget(Net(), X, macs='lots')",
-    ],
-)
-def test_the_debugger_opens_at_what_was_decided(run: Run, pytester: pytest.Pytester, source: str) -> None:
-    run(test_net=source)
-    result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"q\n")
-    result.stdout.fnmatch_lines(["E *Budget*", "*entering PDB*", "(Pdb) *"])
+        @pytest.mark.xfail
+        @pytest.mark.budget(macs=1)
+        def test_unmet(): raise ValueError
+
+        @pytest.mark.xfail
+        def test_malformed(model_budget): model_budget(Net(), X, macs="lots")
+        """
+    )
+    result = pytester.run(sys.executable, "-m", "pytest", "--pdb", stdin=b"p mine + 1\nc\nc\nc\nc\n")
+    opened = ["E *Budget*", "*entering PDB*", "(Pdb) *"]
+    result.stdout.fnmatch_lines(["*Net: macs 22,000 > 1 *", "*entering PDB*", "(Pdb) 42", *opened, *opened, *opened])
 
 
 @PLAIN_AND_N2
@@ -205,7 +208,7 @@ def test_a_doctest_can_use_the_fixture(run: Run) -> None:
     result.stdout.no_fnmatch_line("*swallowed*")
 
 
-@PLAIN_AND_N2
+@pytest.mark.parametrize("mode", [[], pytest.param(["-n1"], marks=pytest.mark.workers)])
 def test_the_engine_is_loaded_before_the_test_is_called(pytester: pytest.Pytester, mode: list[str]) -> None:
     """Under hypothesis an example has 200 ms, and loading takes seconds."""
     pytester.makepyfile('import sys\ndef test_a(model_budget): assert "pytest_modelbudget.counting" in sys.modules')

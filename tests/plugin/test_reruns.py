@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def use(plugin: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     folder = FOLDER / plugin
     if not folder.is_dir():
         pytest.skip(f"{plugin} is not in {folder}: `make test` puts it there")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.syspath_prepend(folder)
     return PLUGINS[plugin]
 
 
@@ -78,8 +77,7 @@ def test_the_last_attempt_counts_and_fails_once(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str], plugin: str
 ) -> None:
     options = [*use(plugin, monkeypatch), "--modelbudget-report=json"]
-    run("--collect-only", test_net=TESTS)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *mode, *options)  # where the plugin is found
+    result = run(*mode, *options, test_net=TESTS)
     outcomes = result.parseoutcomes()
     assert (outcomes["failed"], outcomes["passed"]) == (len(FAILED), 2)
     assert outcomes["xfailed"] in (1, 3)  # flaky tries again what is expected to fail
@@ -90,11 +88,8 @@ def test_the_last_attempt_counts_and_fails_once(
 
 
 @PLAIN_AND_N2
-def test_a_malformed_mark_is_an_error_of_each_setup(
-    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: list[str]
-) -> None:
+def test_a_malformed_mark_is_an_error_of_each_setup(run: Run, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
     options = use("pytest-rerunfailures", monkeypatch)
-    run("--collect-only", test_net="@pytest.mark.budget(macs='lots')\ndef test_a(): pass")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *mode, *options)
+    result = run(*mode, *options, test_net="@pytest.mark.budget(macs='lots')\ndef test_a(): pass")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["ERROR test_net.py::test_a - BudgetError: macs = 'lots' at *"])

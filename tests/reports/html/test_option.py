@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from plugin.conftest import Run, imported, run
 from pytest_modelbudget.cli.main import main
 from pytest_modelbudget.reports.html import INSTALL
 from pytest_modelbudget.results.store import write_report
 
 from .samples import everything
 
-Run = Callable[..., pytest.RunResult]
+__all__ = ["imported", "run"]
+
 SUITE = """
 import torch
 
@@ -22,9 +23,8 @@ def test_a(model_budget): model_budget(torch.nn.Linear(4, 2), torch.zeros(1, 4),
 
 
 @pytest.mark.parametrize("mode", [[], pytest.param(["-n2"], marks=pytest.mark.workers)])
-def test_the_option_writes_the_page(pytester: pytest.Pytester, run_apart: Run, mode: list[str]) -> None:
-    pytester.makepyfile(SUITE)
-    result = run_apart(*mode, "--modelbudget-report=html")
+def test_the_option_writes_the_page(pytester: pytest.Pytester, run: Run, mode: list[str]) -> None:
+    result = run(*mode, "--modelbudget-report=html", test_suite=SUITE)
     result.stdout.fnmatch_lines(["html report: modelbudget.html"])
     text = (pytester.path / "modelbudget.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
