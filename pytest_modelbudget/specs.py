@@ -120,7 +120,9 @@ def parse_spec(text: str) -> InputSpec:
     dtype = match["dtype"]
     if dtype is not None and dtype not in DTYPES:
         meant = _ALIASES.get(dtype) or next(iter(get_close_matches(dtype, DTYPES, 1)), None)
-        raise _refusal(text, f"no dtype is called {dtype}; " + (f"did you mean {meant}?" if meant else _valid()))
+        raise _refusal(
+            text, f"no dtype is called {dtype}" + (f" (did you mean {meant}?)" if meant else f"; {_valid()}")
+        )
     spec = InputSpec(_sizes(text, match["sizes"]), dtype, _fill(text, dtype, match["fill"]))
     if any(len(size) not in (1, spec.steps) for size in spec.sizes):
         raise _refusal(text, "its ranges have different lengths")
