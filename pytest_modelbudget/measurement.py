@@ -92,6 +92,7 @@ class Measurement(Struct, frozen=True):
     safetensors_bytes: int | None = None
     peak_bytes: int | None = None
     saved_bytes: int | None = None
+    cache_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None

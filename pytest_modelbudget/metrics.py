@@ -16,7 +16,7 @@ class Metric(NamedTuple):
     every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
     nothing (the weights suffice), a forward pass, or a backward pass too; or that there has to be a file, or the size
     of one to be computed, that the model runs as one of several ranks, that its activations are followed, or that it
-    is noted what autograd saves.
+    is noted what autograd saves; or that it returns a cache.
     ``misspellings`` are keys by which people mean it. ``column`` gives it a column in the summary, whether or not it
     has a limit; ``billions`` accepts ``"7B"`` as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
     """
@@ -24,7 +24,7 @@ class Metric(NamedTuple):
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved"] = "weights"
+    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved", "cache"] = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
@@ -34,7 +34,7 @@ class Metric(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether the model has to run for it."""
-        return self.needs in ("forward", "backward", "ranks", "memory", "saved")
+        return self.needs in ("forward", "backward", "ranks", "memory", "saved", "cache")
 
     @property
     def has_parts(self) -> bool:
@@ -134,6 +134,18 @@ class Limits(TypedDict, total=False):
             example="40 MB",
             needs="saved",
             misspellings=("saved_activations",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
+    cache_bytes: Annotated[
+        Value,
+        Metric(
+            label="cache bytes",
+            units=("B", "bytes"),
+            example="2 GiB",
+            needs="cache",
+            misspellings=("kv_cache_bytes",),
             binary=True,
             shows_unit=True,
         ),

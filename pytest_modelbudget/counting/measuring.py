@@ -99,7 +99,8 @@ def measure(
     :param dtype: a dtype of floating-point weights, ``"bfloat16"``, to which the model that a callable builds is cast.
     :param backward: measure training MACs and FLOPs too: of forward, and of backward of the sum of every output that
         requires grad.
-    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass, and with
+    :param memory: measure ``peak_bytes`` too, the peak of the memory of activations in one forward pass,
+        ``cache_bytes``, those of the model's own cache after the call, and with
         ``backward`` also ``saved_bytes``, what autograd keeps between forward and backward.
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
@@ -181,10 +182,18 @@ def _found(task: Task) -> Measurement:
         task.memory, task.keeps_saved = False, True
         found = _found(task)
         saved = task.saved_bytes if found.run is not None else None
-        return replace(found, memory=forward.memory, peak_bytes=forward.peak_bytes, saved_bytes=saved)
+        return replace(
+            found,
+            memory=forward.memory,
+            peak_bytes=forward.peak_bytes,
+            cache_bytes=forward.cache_bytes,
+            saved_bytes=saved,
+        )
     outcome = _measured_alone(task)
     # Out here, where no context that ends can give an exception another context.
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
+    if task.memory and found.run is not None:
+        found = replace(found, cache_bytes=task.cache_bytes)
     if task.ranks is not None:
         found = replace(found, ranks=task.ranks)
         if found.run is not None:

@@ -150,7 +150,9 @@ def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
     needs = METRICS[problem.metric].needs
     if needs == "file":
         return 'the model is no file: declare artifact = "...", or pass a pathlib.Path'
-    if needs in ("memory", "saved") and measurement.macs is not None:
+    if needs == "cache" and measurement.macs is not None and measurement.peak_bytes is not None:
+        return "no output and no argument called past_key_values or cache holds one"
+    if needs in ("memory", "saved", "cache") and measurement.macs is not None:
         where = "a forward that takes gradients, or runs where no operator is seen, cannot be followed"
         return f"use the model_budget fixture or the table; {where}"
     if needs == "ranks":

@@ -69,7 +69,10 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
         found = FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in)
-        of_file = {metric: self.metrics.get(metric) for metric in needing("file", "saving", "ranks", "memory", "saved")}
+        of_file = {
+            metric: self.metrics.get(metric)
+            for metric in needing("file", "saving", "ranks", "memory", "saved", "cache")
+        }
         return unfold(structs.replace(found, **of_file))
 
     @property

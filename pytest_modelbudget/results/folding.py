@@ -24,6 +24,7 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     safetensors_bytes: int | None = None
     peak_bytes: int | None = None
     saved_bytes: int | None = None
+    cache_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None
@@ -44,6 +45,7 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.safetensors_bytes,
         measurement.peak_bytes,
         measurement.saved_bytes,
+        measurement.cache_bytes,
         measurement.memory,
         measurement.ranks,
         measurement.comm_bytes,
@@ -68,6 +70,7 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         safetensors_bytes=folded.safetensors_bytes,
         peak_bytes=folded.peak_bytes,
         saved_bytes=folded.saved_bytes,
+        cache_bytes=folded.cache_bytes,
         memory=folded.memory,
         ranks=folded.ranks,
         comm_bytes=folded.comm_bytes,

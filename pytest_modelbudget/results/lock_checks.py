@@ -55,7 +55,7 @@ def check_entry(
 ) -> None:
     """Raise ValueError unless the metrics are those that the modules add up to (``sums``), and none is missing."""
     for metric, value in metrics.items():
-        if metric in needing("file", "saving", "ranks", "memory", "saved"):
+        if metric in needing("file", "saving", "ranks", "memory", "saved", "cache"):
             continue
         if sums.get(metric) != value:
             raise ValueError(f'the modules of "{name}" add up to {metric} {sums.get(metric)}, not {value}')

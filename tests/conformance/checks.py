@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from msgspec import structs
+from torch import nn
 
 from pytest_modelbudget.counting import force_real_run
 from pytest_modelbudget.measurement import Costs, Measurement
@@ -23,6 +24,11 @@ def way(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def mode_of(model: nn.Module) -> bool | None:
+    """Return the mode in which to measure a factory of an instance: its own, None where an exported program has none."""
+    return None if "train" in vars(model) else model.training
 
 
 def counts(found: Measurement) -> tuple[int | None, ...]:

@@ -8,7 +8,7 @@ from pytest_modelbudget.counting import force_real_run, measure
 from pytest_modelbudget.counting.shape_run.composites import without_composites
 
 from .case import Case
-from .checks import RUNS, assert_right, way
+from .checks import RUNS, assert_right, mode_of, way
 
 
 def test_by_shapes(case: Case) -> None:
@@ -24,7 +24,7 @@ def test_by_shapes(case: Case) -> None:
         assert (slow.macs, slow.modules, slow.run, slow.unknown) == (found.macs, found.modules, found.run, ())
         assert set(slow.operators) == set(found.operators)
     with way("a factory"):
-        built = measure(case.build, args, kwargs, train=model.training)
+        built = measure(case.build, args, kwargs, train=mode_of(model))
         assert_right(built, case, backward=False)
         assert built.run == ("real" if case.needs_values or case.build_needs_values else "shape")
 
@@ -41,7 +41,7 @@ def test_for_real(case: Case, runs: tuple[str, ...]) -> None:
         assert set(by_shapes.operators) == set(found.operators)
     if "real" in runs:
         with way("a factory"), force_real_run():
-            built = measure(case.build, args, kwargs, train=model.training)
+            built = measure(case.build, args, kwargs, train=mode_of(model))
             assert_right(built, case, backward=False)
             assert built.run == "real"
 
@@ -59,4 +59,4 @@ def test_training(case: Case, runs: tuple[str, ...]) -> None:
             first, second = (measure(model, args, kwargs, backward=True).as_dict() for _ in range(2))
             assert first == second
         with way(f"a factory, {run}"), RUNS[run]():
-            assert_right(measure(case.build, args, kwargs, train=model.training, backward=True), case, backward=True)
+            assert_right(measure(case.build, args, kwargs, train=mode_of(model), backward=True), case, backward=True)

@@ -15,6 +15,7 @@ import ctypes, warnings
 from pytest_modelbudget.counting import measure
 from pytest_modelbudget.counting.shape_run import reserved_memory
 from conformance.cases import CASES
+from conformance.checks import mode_of
 
 warnings.simplefilter("ignore")
 protect = ctypes.CDLL(None).mprotect
@@ -26,7 +27,7 @@ for case in CASES:
     for model in (case.build, instance):
         args, kwargs = case.inputs()
         backward = case.training_macs is not None
-        found = measure(model, args, kwargs, train=instance.training, backward=backward)
+        found = measure(model, args, kwargs, train=mode_of(instance), backward=backward)
         assert (found.macs, found.training_macs) == (case.macs, case.training_macs), case.name
         runs.append(found.run)
 print(runs.count("shape"), len(runs))

@@ -190,3 +190,15 @@ class InItsOwnMode(GoogLeNet):
 
 def test_the_mode_is_the_one_in_which_the_model_is() -> None:
     assert measure(InItsOwnMode, inputs=(3, 8)).mode == "train"
+
+
+class NeverInEvalMode(GoogLeNet):
+    def train(self, mode: bool = True) -> NeverInEvalMode:
+        raise RuntimeError("trains for ever")
+
+
+def test_a_model_that_cannot_be_put_into_the_mode_gets_the_hint() -> None:
+    with pytest.raises(RuntimeError, match="trains for ever") as caught:
+        measure(NeverInEvalMode, inputs=(3, 8))
+    assert "in eval mode; train=True measures in train mode" in caught.value.__notes__
+    assert measure(NeverInEvalMode, inputs=(3, 8), train=True).mode == "train"

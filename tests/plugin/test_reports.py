@@ -96,12 +96,29 @@ def test_what_cannot_be_written_is_refused_before_the_tests(
     assert says in result.stderr.str()
 
 
-def test_a_read_only_file_is_no_place_for_a_report(run: Run, pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--modelbudget-report=json:pyproject.toml"], "pyproject.toml is the table; name another file, json:FILE"),
+        (["--modelbudget-report=json:link.toml"], "link.toml is the table"),
+        (["--modelbudget-report=json:modelbudget.lock.json"], "modelbudget.lock.json is the baseline"),
+        (["--modelbudget-report=json:junit.xml", "--junitxml=junit.xml"], "junit.xml is the JUnit file"),
+        (["--modelbudget-report=json:a", "--modelbudget-report=csv:./a"], "a is that of the json report"),
+        (["--modelbudget-report=json:read_only.json"], "read_only.json cannot be written"),
+    ],
+)
+def test_a_file_of_the_run_is_no_place_for_a_report(
+    run: Run, pytester: pytest.Pytester, options: list[str], says: str
+) -> None:
+    table = "[tool.modelbudget]\n"
+    (pytester.path / "pyproject.toml").touch()
+    (pytester.path / "link.toml").symlink_to(pytester.path / "pyproject.toml")
     (pytester.path / "read_only.json").touch()
     (pytester.path / "read_only.json").chmod(0o444)
-    result = run("--modelbudget-report=json:read_only.json", test_suite=SUITE)
+    result = run(*options, test_suite=SUITE, pyproject=table)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "read_only.json cannot be written" in result.stderr.str()
+    assert says in result.stderr.str()
+    assert (pytester.path / "pyproject.toml").read_text() == table
 
 
 @PLAIN_AND_N2

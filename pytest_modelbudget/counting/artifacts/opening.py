@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 from torch import nn
 from torch.export import ExportedProgram, load
@@ -61,7 +61,7 @@ def program_of(model: Any) -> Program | None:
         raise TypeError(f"{model}: an artifact is a .pt2 file, or a .safetensors file or its index")
     if not model.is_file():
         raise MeasurementError(f"{model}: cannot be read: there is no such file")
-    if not is_zipfile(model):
+    if not _may_be_program(model):
         raise MeasurementError(f"{model}: is no exported program")
     try:
         program = load(model)
@@ -71,6 +71,17 @@ def program_of(model: Any) -> Program | None:
         reason = str(error).partition("\n")[0]
         raise MeasurementError(f"{model}: is no exported program that this torch loads: {reason}") from None
     return Program(_module_of(program), program.example_inputs, name_of_file(model), model.stat().st_size)
+
+
+def _may_be_program(path: Path) -> bool:
+    """Return whether a file is an archive with what marks a program, since torch 2.7 or before it.
+
+    Of another archive torch logs a traceback, and says to look there.
+    """
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as archive:
+        return any(name.endswith(("archive_format", "serialized_exported_program.json")) for name in archive.namelist())
 
 
 def _module_of(program: ExportedProgram) -> nn.Module:

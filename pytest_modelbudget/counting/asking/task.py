@@ -15,6 +15,7 @@ from torch import nn
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
+from pytest_modelbudget.counting.asking.caches import cache_bytes
 from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.memory.saved import SavedTensors
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
@@ -70,6 +71,7 @@ class Task:
         self.memory = memory
         self.keeps_saved = False
         self.saved_bytes: int | None = None
+        self.cache_bytes: int | None = None
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
@@ -137,13 +139,15 @@ class Task:
             scripted = [node.module for node in index.nodes if isinstance(node.module, torch.jit.ScriptModule)]
             for module in scripted:  # the attributes of others are put back as all of them are
                 changes.undo_by(partial(setattr, module, "training", module.training))
+            self.mode = "train" if trains else "eval"  # which is told where train() itself raises
             try:
                 with seen_by_function_modes():
                     built.train(trains)
             except NotImplementedError:
                 if self._train is not None:
                     raise
-                return  # an exported program has no modes
+                self.mode = None  # an exported program has no modes
+                return
         self.mode = inputs.mode_of(built)  # a model may have a train() of its own
 
     def of_forward(self) -> Task:
@@ -172,11 +176,7 @@ class Task:
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
             ledger.note_module_boundary()
-        saved = SavedTensors(ledger.index) if self.keeps_saved else None
-        with seen_by_function_modes(), saved or nullcontext():
-            out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
-        if saved is not None:
-            self.saved_bytes = saved.nbytes()
+        out = self._call(run, positional, keyword, ledger.index)
         if lifetimes is not None:
             lifetimes.end(input_tensors.tensors_of(out))
         for part in unfinished_parts(out):
@@ -197,6 +197,17 @@ class Task:
                         torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
                     else:
                         torch.autograd.backward(outputs, ones)
+
+    def _call(self, run: Any, positional: Any, keyword: Any, index: ModuleIndex) -> Any:
+        __tracebackhide__ = True
+        saved = SavedTensors(index) if self.keeps_saved else None
+        with seen_by_function_modes(), saved or nullcontext():
+            out = copy_context().run(run, *positional, **keyword)  # what it sets there is nobody else's
+        if saved is not None:
+            self.saved_bytes = saved.nbytes()
+        if self.memory:
+            self.cache_bytes = cache_bytes(run, positional, keyword, out)
+        return out
 
 
 def _put_back(table: Any, items: Iterable[tuple[str, Any]]) -> None:

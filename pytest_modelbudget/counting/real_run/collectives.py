@@ -6,6 +6,7 @@ reduce-scatter the input, of an all-reduce the tensor.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ def be_rank_0(changes: Changes, ranks: int) -> None:
             "ranks: a process group is made for the measurement, and this process has one: destroy it before"
         )
     changes.undo_by(lambda: distributed.destroy_process_group() if distributed.is_initialized() else None)
+    changes.replace(sys, "excepthook", sys.excepthook)  # torch puts one around it that names the rank
     distributed.init_process_group("fake", store=new_fake_store(), rank=0, world_size=ranks)
 
 

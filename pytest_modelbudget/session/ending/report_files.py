@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +16,7 @@ from pytest_modelbudget.reports.formats import FORMATS, Format
 from pytest_modelbudget.reports.github import workflow_commands
 from pytest_modelbudget.reports.html import lacks
 from pytest_modelbudget.results import Run
+from pytest_modelbudget.session.files.in_use import lock_path
 from pytest_modelbudget.session.state import Session
 
 OPTION = "--modelbudget-report"
@@ -34,10 +35,11 @@ class Destination:
 def destinations(session: Session) -> list[Destination]:
     """Return the reports that were asked for, each with its file.
 
-    Raises pytest.UsageError for a type that does not exist, and for a place that cannot be written.
+    Raises pytest.UsageError for a type that does not exist, for a place that cannot be written, and for a file that
+    the run reads or writes already.
     """
     config = session.config
-    formats = _formats(config)
+    formats, taken = _formats(config), dict(_files_of_the_run(session))
     found: list[Destination] = []
     for asked_for in config.getoption("modelbudget_report"):
         kind, _, name = asked_for.partition(":")
@@ -55,8 +57,22 @@ def destinations(session: Session) -> list[Destination]:
         except OSError as error:
             reason = f"{path} cannot be written; name a file, {kind}:FILE ({error.strerror})"
             raise pytest.UsageError(f"{OPTION}={asked_for}: {reason}") from None
+        if path.resolve() in taken:
+            owner = taken[path.resolve()]
+            raise pytest.UsageError(f"{OPTION}={asked_for}: {path} is {owner}; name another file, {kind}:FILE")
+        if path.is_file() or not path.exists():  # a device takes as many as it is given
+            taken[path.resolve()] = f"that of the {kind} report"
         found.append(Destination(kind, path, text_of))
     return found
+
+
+def _files_of_the_run(session: Session) -> Iterator[tuple[Path, str]]:
+    config, here = session.config, session.config.invocation_params.dir
+    yield lock_path(config, session.table.baseline).resolve(), "the baseline"
+    yield (here / (config.getoption("modelbudget_config") or config.rootpath / "pyproject.toml")).resolve(), "the table"
+    junit = config.getoption("xmlpath", None)
+    if junit:
+        yield (here / junit).resolve(), "the JUnit file"
 
 
 def write_reports(config: pytest.Config, reports: Iterable[Destination], run: Run) -> tuple[list[str], bool]:

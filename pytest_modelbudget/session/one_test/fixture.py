@@ -171,7 +171,7 @@ class ModelBudget:
         measurement = self._run(model, call, name, needs)
         # A factory has no name before it is built, and the table speaks of names: so it may be run a second time.
         more = {METRICS[metric].needs for metric in budget_of(self._guard.session.table, measurement, rules).wanted}
-        more &= {"saving", *(["backward", "memory", "saved"] if measurement.macs is not None else [])}
+        more &= {"saving", *(["backward", "memory", "saved", "cache"] if measurement.macs is not None else [])}
         return measurement if more <= needs else self._run(model, call, name, needs | more)
 
     def _run(self, model: Any, call: Mapping[str, Any], name: str | None, needs: Collection[str]) -> Measurement:
@@ -181,7 +181,7 @@ class ModelBudget:
             measurement: Measurement = session.engine().measure_also(
                 "saving" in needs,
                 model,
-                **{**call, "memory": call.get("memory", False) or not {"memory", "saved"}.isdisjoint(needs)},
+                **{**call, "memory": call.get("memory", False) or not {"memory", "saved", "cache"}.isdisjoint(needs)},
                 name=name,
                 backward=not {"backward", "saved"}.isdisjoint(needs),
                 flops_per_mac=session.table.flops_per_mac,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -106,12 +108,19 @@ def test_a_program_has_no_modes(program: ExportedProgram, train: bool) -> None:
     [
         ("gone.pt2", None, "cannot be read: there is no such file"),
         ("text.pt2", b"text", "is no exported program$"),
-        ("empty.pt2", b"PK\x05\x06" + bytes(18), "is no exported program that this torch loads: "),
+        ("empty.pt2", b"PK\x05\x06" + bytes(18), "is no exported program$"),
+        ("saved.pt2", {"a": 1}, "is no exported program$"),
+        ("broken.pt2", "archive_format", "is no exported program that this torch loads: "),
     ],
 )
-def test_a_file_that_is_none(name: str, content: bytes | None, says: str, tmp_path: Path) -> None:
-    if content is not None:
+def test_a_file_that_is_none(name: str, content: Any, says: str, tmp_path: Path) -> None:
+    if isinstance(content, bytes):
         (tmp_path / name).write_bytes(content)
+    elif isinstance(content, str):
+        with ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(f"net/{content}", "none")
+    elif content:
+        torch.save(content, tmp_path / name)
     with pytest.raises(MeasurementError, match=says) as caught:
         measure(tmp_path / name)
     assert len(str(caught.value).splitlines()) == 1
