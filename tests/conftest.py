@@ -37,6 +37,8 @@ def plain_surroundings() -> Iterator[None]:
         # Without its cache, every run of pytest would rewrite the assertions of all plugins again.
         monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         monkeypatch.setenv("COLUMNS", "80")
+        # Models this small only wait for a second thread.
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

@@ -27,7 +27,9 @@ MOST_LETTERS_OF_A_COMMENT = 8_000
 @pytest.fixture(scope="module")
 def surfaces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("material") / "surfaces"
-    assert [*write_surfaces(folder)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # which takes half as long as the runs themselves
+        assert [*write_surfaces(folder)]
     return folder
 
 
