@@ -43,7 +43,7 @@ def named_in(value: object) -> str | None:
 
 def builder(
     factory: str, positional: Sequence[Any], arguments: Mapping[str, Any], folder: Path | None
-) -> Callable[[], Any]:
+) -> Callable[..., Any]:
     """Return a function that calls ``factory`` with arguments as a table writes them; ``"None"`` is None.
 
     Everything is imported now, and what the arguments stand for is built at each call. Raises FactoryError for a name
@@ -54,6 +54,15 @@ def builder(
     build = _call(factory, positional, arguments, folder)
     build.__name__ = last_name(factory)
     return build
+
+
+def optimizer_maker(optimizer: str | Mapping[str, Any], folder: Path | None) -> Callable[[Any], Any]:
+    """Return what makes an optimizer of parameters, as ``"torch.optim:AdamW"`` or a table with its arguments does.
+
+    Raises FactoryError for a name that cannot be imported.
+    """
+    table: Mapping[str, Any] = {"factory": optimizer} if isinstance(optimizer, str) else optimizer
+    return builder(table["factory"], table.get("positional", ()), table.get("arguments", {}), folder)
 
 
 def described(factory: str, positional: Sequence[Any], arguments: Mapping[str, Any]) -> str:
@@ -83,13 +92,13 @@ def last_name(name: str) -> str:
 
 def _call(
     factory: str, positional: Sequence[Any], arguments: Mapping[str, Any], folder: Path | None
-) -> Callable[[], Any]:
+) -> Callable[..., Any]:
     function = _function(factory, folder)
     values = [_value(given, folder) for given in positional]
     keywords = {key: _value(given, folder) for key, given in arguments.items()}
 
-    def call() -> Any:
-        return function(*[value() for value in values], **{key: value() for key, value in keywords.items()})
+    def call(*given: Any) -> Any:
+        return function(*given, *[value() for value in values], **{key: value() for key, value in keywords.items()})
 
     return call
 

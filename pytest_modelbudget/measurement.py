@@ -93,6 +93,7 @@ class Measurement(Struct, frozen=True):
     peak_bytes: int | None = None
     saved_bytes: int | None = None
     cache_bytes: int | None = None
+    optimizer_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None

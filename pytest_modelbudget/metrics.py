@@ -16,7 +16,7 @@ class Metric(NamedTuple):
     every value where ``shows_unit`` is set. ``example`` is a limit that works. ``needs`` tells what has to be run:
     nothing (the weights suffice), a forward pass, or a backward pass too; or that there has to be a file, or the size
     of one to be computed, that the model runs as one of several ranks, that its activations are followed, or that it
-    is noted what autograd saves; or that it returns a cache.
+    is noted what autograd saves; that it returns a cache, or that an optimizer makes a step.
     ``misspellings`` are keys by which people mean it. ``column`` gives it a column in the summary, whether or not it
     has a limit; ``billions`` accepts ``"7B"`` as seven billion, and ``binary`` the prefixes ``Ki``, ``Mi``, ...
     """
@@ -24,7 +24,9 @@ class Metric(NamedTuple):
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal["weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved", "cache"] = "weights"
+    needs: Literal[
+        "weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved", "cache", "optimizer"
+    ] = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
@@ -34,7 +36,7 @@ class Metric(NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether the model has to run for it."""
-        return self.needs in ("forward", "backward", "ranks", "memory", "saved", "cache")
+        return self.needs not in ("weights", "file", "saving")
 
     @property
     def has_parts(self) -> bool:
@@ -150,6 +152,18 @@ class Limits(TypedDict, total=False):
             shows_unit=True,
         ),
     ]
+    optimizer_bytes: Annotated[
+        Value,
+        Metric(
+            label="optimizer bytes",
+            units=("B", "bytes"),
+            example="80 MB",
+            needs="optimizer",
+            misspellings=("optimizer_state_bytes",),
+            binary=True,
+            shows_unit=True,
+        ),
+    ]
     file_bytes: Annotated[
         Value,
         Metric(
@@ -193,6 +207,9 @@ METRICS: Mapping[str, Metric] = {
     for name, annotation in Limits.__annotations__.items()
 }
 """Every metric that can be measured and budgeted, by name, in the order in which people see them."""
+
+OF_THE_WHOLE = tuple(name for name, metric in METRICS.items() if not metric.has_parts)
+"""The metrics that are no sum of what the modules of a model cost."""
 
 MARKS = ("budget", "modelbudget")
 """The marks that limit them: ``budget`` is shared with other plugins, ``modelbudget`` is always ours."""

@@ -15,7 +15,7 @@ from pytest_modelbudget.factories import ARTIFACTS, is_name_of_object, named_in
 from pytest_modelbudget.metrics import METRICS, nearest
 from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
 
-_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks")
+_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks", "optimizer")
 DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "memory", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
@@ -46,6 +46,7 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     ranks: int | None = None
     backward: bool = False
     memory: bool = False
+    optimizer: str | Mapping[str, Any] | None = None
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
@@ -128,8 +129,8 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     for key in ("train", "backward", "memory"):
         if not isinstance(data.get(key, False), bool):
             yield (key,), f"is true or false, not {shortened(data[key])}"
-    for key in ("backward", "memory"):
-        if data.get(key) is True and "inputs" not in data and "artifact" not in data:
+    for key in ("backward", "memory", "optimizer"):
+        if data.get(key, False) is not False and "inputs" not in data and "artifact" not in data:
             yield (key,), "needs inputs"
     ranks = data.get("ranks", 1)
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
@@ -137,6 +138,17 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     if dtype not in FLOATS:
         yield ("dtype",), f"is one of {', '.join(FLOATS)}, not {shortened(dtype)}"
     yield from _mistakes_in_call((), data)
+    yield from _mistakes_in_optimizer(data.get("optimizer", "torch.optim:SGD"))
+
+
+def _mistakes_in_optimizer(optimizer: object) -> Iterator[Mistake]:
+    if named_in(optimizer) is not None and isinstance(optimizer, Mapping) and "factory" in optimizer:
+        yield from _mistakes_in_argument(("optimizer",), optimizer)
+    elif not is_name_of_object(optimizer):
+        yield (
+            ("optimizer",),
+            f'is "module:attribute", as in "torch.optim:AdamW", or a table with a factory, not {shortened(optimizer)}',
+        )
 
 
 def _mistakes_in_factory(data: Mapping[str, object]) -> Iterator[Mistake]:

@@ -65,10 +65,9 @@ def _of_metric(name: str, metric: Metric) -> Any:
 _METRICS = {name: _of_metric(name, metric) for name, metric in METRICS.items()}
 _RISE = {"growth": Percent, "floor": Annotated[int, Meta(ge=0)] | str}
 _RULES = {**_METRICS, **_RISE, "message": str}
+_OBJECT = rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$"
 _DECLARING = {
-    "factory": Annotated[
-        str, Meta(pattern=rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$", examples=["acme.models:Net"])
-    ],
+    "factory": Annotated[str, Meta(pattern=_OBJECT, examples=["acme.models:Net"])],
     "artifact": Annotated[str, Meta(pattern=r"\.(pt2|safetensors|safetensors\.index\.json)$", examples=["net.pt2"])],
     "like": str,
     "positional": list[Any],
@@ -80,6 +79,7 @@ _DECLARING = {
     "ranks": Annotated[int, Meta(ge=1)],
     "backward": bool,
     "memory": bool,
+    "optimizer": Annotated[str, Meta(pattern=_OBJECT, examples=["torch.optim:AdamW"])] | dict[str, Any],
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }
 _Rules: Any = _table("Rules", _RULES, "Limits for every model, or for a part of one.")

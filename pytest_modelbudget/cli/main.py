@@ -150,6 +150,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ranks", type=int, metavar="N", help="of a factory that shards its model: measure rank 0 of N"
     )
+    parser.add_argument("--optimizer", metavar="MODULE:CLASS", help="measure its state too, as of torch.optim:AdamW")
     parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
     parser.add_argument("--backward", action="store_true", help="measure training MACs and FLOPs too")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where the model's own code failed")

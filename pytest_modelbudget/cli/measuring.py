@@ -18,13 +18,20 @@ from tomlkit.exceptions import TOMLKitError
 from pytest_modelbudget.budgets.declared import declared_model
 from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.cli.sources import SourceError, write
-from pytest_modelbudget.factories import ARTIFACTS, FactoryError, builder, example_inputs, is_name_of_object
+from pytest_modelbudget.factories import (
+    ARTIFACTS,
+    FactoryError,
+    builder,
+    example_inputs,
+    is_name_of_object,
+    optimizer_maker,
+)
 from pytest_modelbudget.measurement import Measurement, human, rounded_up
 from pytest_modelbudget.reports.comparison import side_by_side
 from pytest_modelbudget.reports.wording import counted
 from pytest_modelbudget.specs import Inputs, SpecError, parse_inputs
 
-_LIMITED = ("params", "macs", "training_macs", "peak_bytes")
+_LIMITED = ("params", "macs", "training_macs", "peak_bytes", "optimizer_bytes")
 """The metrics of which a new entry limits each that was measured."""
 _KEYWORD = re.compile(r"\s*(?P<key>[^\W\d]\w*)\s*=(?P<value>.*)", re.DOTALL)
 _SAYS_NOTHING = re.compile("(build|create|from|get|load|make)(_.*)?")
@@ -141,6 +148,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             dtype=options.dtype,
             memory=options.memory,
             ranks=options.ranks,
+            optimizer=options.optimizer and optimizer_maker(options.optimizer, Path.cwd()),
             backward=options.backward,
         )
     except FactoryError as error:
@@ -212,7 +220,10 @@ def _memory(measurement: Measurement) -> Iterator[str]:
         ("inference", weights + peak.peak_bytes, "at least"),
     ]
     if measurement.saved_bytes is not None:
-        rows.append(("saved", measurement.saved_bytes, "between forward and backward, beside weights and gradients"))
+        kept = measurement.optimizer_bytes or 0
+        rows.append(("saved", measurement.saved_bytes, "between forward and backward"))
+        rows += [("optimizer", kept, "state after one step")] * (measurement.optimizer_bytes is not None)
+        rows.append(("training", weights + measurement.saved_bytes + kept, "at least, and the gradients"))
     cells = [(name, human(size, "peak_bytes"), what) for name, size, what in rows]
     yield "\n".join(line.rstrip() for line in tabulate(cells, tablefmt="plain", disable_numparse=True).splitlines())
 
@@ -251,6 +262,7 @@ def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str,
         "ranks": options.ranks,
         "backward": options.backward,
         "memory": options.memory,
+        "optimizer": options.optimizer,
     }
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 

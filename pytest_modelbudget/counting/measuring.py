@@ -18,6 +18,7 @@ from pytest_modelbudget.counting.artifacts.opening import is_file_of_weights, me
 from pytest_modelbudget.counting.asking import inputs as asking
 from pytest_modelbudget.counting.asking.input_tensors import Inputs as CallInputs
 from pytest_modelbudget.counting.asking.notes_on_errors import add_notes, differing_dtypes
+from pytest_modelbudget.counting.asking.optimizers import optimizer_bytes
 from pytest_modelbudget.counting.asking.task import Task
 from pytest_modelbudget.counting.errors import is_interrupt
 from pytest_modelbudget.counting.real_run.collectives import be_rank_0
@@ -72,6 +73,7 @@ def measure(
     backward: bool = False,
     memory: bool = False,
     ranks: int | None = None,
+    optimizer: Any = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
 ) -> Measurement:
@@ -105,6 +107,9 @@ def measure(
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
         measurement, without a launcher, and destroyed after it; the model runs on data.
+    :param optimizer: a callable that makes an optimizer of parameters, ``torch.optim.AdamW``, or its name,
+        ``"torch.optim:AdamW"``: measure ``optimizer_bytes`` too, the tensors of its state after one step on the weights
+        that get a gradient. It implies ``backward``.
     :param flops_per_mac: 2, or 1 for the convention of most papers, whose "FLOPs" are MACs.
     :param input_size: the older name of ``inputs``.
     :return: exact integers. Without any inputs only params, trainable params and weight bytes.
@@ -128,6 +133,7 @@ def measure(
         backward=backward,
         memory=memory,
         ranks=ranks,
+        optimizer=optimizer,
         flops_per_mac=flops_per_mac,
         input_size=input_size,
     )
@@ -143,6 +149,7 @@ def measure_also(
     name: Any = None,
     dtype: Any = None,
     ranks: Any = None,
+    optimizer: Any = None,
     input_size: Any = None,
     **how: Any,
 ) -> Measurement:
@@ -151,7 +158,7 @@ def measure_also(
     called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
     given, sized = _given(args, kwargs, inputs, input_size)
     if isinstance(model, Path) and is_file_of_weights(model):
-        if any(one is not None for one in (given, sized, how.get("train"), dtype, ranks)):
+        if any(one is not None for one in (given, sized, how.get("train"), dtype, ranks, optimizer)):
             raise TypeError(f"{model}: holds weights, and nothing to run: give no inputs, train, dtype or ranks")
         return measured_weights(model, called, scale)
     program = program_of(model)
@@ -169,6 +176,8 @@ def measure_also(
         flops_per_mac=scale,
         saves=safetensors_bytes,
         ranks=asking.check_ranks(ranks, model),
+        optimizer=asking.check_optimizer(optimizer),
+        backward=how.pop("backward", False) or optimizer is not None,
         **how,
     )
     found = _found(task)
@@ -194,6 +203,8 @@ def _found(task: Task) -> Measurement:
     found = outcome if isinstance(outcome, Measurement) else _fail(outcome, task)
     if task.memory and found.run is not None:
         found = replace(found, cache_bytes=task.cache_bytes)
+    if task.optimizer is not None and found.training_macs is not None:
+        found = replace(found, optimizer_bytes=task.optimizer_bytes)
     if task.ranks is not None:
         found = replace(found, ranks=task.ranks)
         if found.run is not None:
@@ -221,7 +232,10 @@ def _measured_alone(task: Task) -> Measurement | Exception:
                 be_rank_0(changes, task.ranks)
             if dispatch_mode_stack_length():
                 changes.enter(disable_current_modes())
-            return _measure(task, changes)
+            outcome = _measure(task, changes)
+            if task.optimizer is not None and task.trained is not None:
+                task.optimizer_bytes = optimizer_bytes(task.optimizer, task.trained)
+            return outcome
         finally:
             try:
                 changes.take_back()

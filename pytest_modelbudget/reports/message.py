@@ -157,6 +157,8 @@ def _how_to_measure(problem: Problem, measurement: Measurement) -> str:
         return f"use the model_budget fixture or the table; {where}"
     if needs == "ranks":
         return "the model is no rank of several: give ranks, and inputs"
+    if needs == "optimizer":
+        return 'no optimizer is known: give one, as in optimizer = "torch.optim:AdamW", and inputs'
     if needs != "saving" and measurement.macs is None:
         return WITHOUT_INPUTS
     if problem.module and unplaced:

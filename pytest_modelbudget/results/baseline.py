@@ -16,7 +16,7 @@ from msgspec import Struct, field, structs
 
 from pytest_modelbudget.budgets.status import BYTES_OF_A_WEIGHT
 from pytest_modelbudget.measurement import Measurement, Mode
-from pytest_modelbudget.metrics import METRICS, needing
+from pytest_modelbudget.metrics import METRICS, OF_THE_WHOLE, needing
 from pytest_modelbudget.results.folding import FoldedMeasurement, fold, unfold
 from pytest_modelbudget.results.lock_checks import check_entry, check_keys, check_model
 from pytest_modelbudget.results.lock_lines import (
@@ -69,11 +69,8 @@ class LockedModel(Struct, frozen=True, forbid_unknown_fields=True):
         convention = Convention("macs" in self.metrics, "training_macs" in self.metrics, flops_per_mac)
         folded = from_lines(self.modules, convention)
         found = FoldedMeasurement(name, folded, flops_per_mac=flops_per_mac, named=True, mode=self.ran_in)
-        of_file = {
-            metric: self.metrics.get(metric)
-            for metric in needing("file", "saving", "ranks", "memory", "saved", "cache")
-        }
-        return unfold(structs.replace(found, **of_file))
+        of_the_whole = {metric: self.metrics.get(metric) for metric in OF_THE_WHOLE}
+        return unfold(structs.replace(found, **of_the_whole))
 
     @property
     def ran_in(self) -> Mode | None:

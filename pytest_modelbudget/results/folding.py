@@ -25,6 +25,7 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     peak_bytes: int | None = None
     saved_bytes: int | None = None
     cache_bytes: int | None = None
+    optimizer_bytes: int | None = None
     memory: MemoryCost | None = None
     ranks: int | None = None
     comm_bytes: int | None = None
@@ -46,6 +47,7 @@ def fold(measurement: Measurement) -> FoldedMeasurement:
         measurement.peak_bytes,
         measurement.saved_bytes,
         measurement.cache_bytes,
+        measurement.optimizer_bytes,
         measurement.memory,
         measurement.ranks,
         measurement.comm_bytes,
@@ -71,6 +73,7 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
         peak_bytes=folded.peak_bytes,
         saved_bytes=folded.saved_bytes,
         cache_bytes=folded.cache_bytes,
+        optimizer_bytes=folded.optimizer_bytes,
         memory=folded.memory,
         ranks=folded.ranks,
         comm_bytes=folded.comm_bytes,

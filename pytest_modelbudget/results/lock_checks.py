@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from pytest_modelbudget.measurement import WHAT_NAMES_ARE, is_printable
-from pytest_modelbudget.metrics import needing
+from pytest_modelbudget.metrics import OF_THE_WHOLE, needing
 from pytest_modelbudget.results.lock_lines import ModuleLine
 
 _STATED: Final = ("params", "macs", "training_macs")
@@ -55,7 +55,7 @@ def check_entry(
 ) -> None:
     """Raise ValueError unless the metrics are those that the modules add up to (``sums``), and none is missing."""
     for metric, value in metrics.items():
-        if metric in needing("file", "saving", "ranks", "memory", "saved", "cache"):
+        if metric in OF_THE_WHOLE:
             continue
         if sums.get(metric) != value:
             raise ValueError(f'the modules of "{name}" add up to {metric} {sums.get(metric)}, not {value}')

@@ -45,7 +45,8 @@ class Measured:
 
 def budget_of(table: Table, measurement: Measurement, rules: Sequence[Rules]) -> Budget:
     """Return the budget for a measurement: the limits of the table, and those of marks and call."""
-    lacking = [metric for metric in needing("file", "ranks", "cache") if getattr(measurement, metric) is None]
+    optional = needing("file", "ranks", "cache", "optimizer")
+    lacking = [metric for metric in optional if getattr(measurement, metric) is None]
     return budget_for(table, (_named(measurement, rules).name, measurement.name), rules, lacking)
 
 

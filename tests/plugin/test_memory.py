@@ -103,3 +103,58 @@ def test_a_limit_on_what_is_saved_runs_the_backward(run: Run) -> None:
     result = run(zoo=ZOO, pyproject=f"{TABLE}saved_bytes = 639\n")
     result.stdout.fnmatch_lines(["E *BudgetExceeded: chain: saved_bytes 640 B > 639 B (+0.16%)"])
     assert run(pyproject=f"{TABLE}saved_bytes = 640\n").ret == 0
+
+
+# AdamW keeps two moments for each of 420 weights, and four steps: 2 x 420 x 4 + 4 x 4 = 3376 bytes
+OPTIMIZERS = {
+    "name": 'optimizer = "torch.optim:AdamW"\n',
+    "table": 'optimizer = { factory = "torch.optim:AdamW", arguments = { lr = 0.01 } }\n',
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_declared_optimizer(run: Run, pytester: pytest.Pytester, optimizer: str) -> None:
+    result = run("--modelbudget-update", zoo=ZOO, pyproject=f'{TABLE}{optimizer}optimizer_bytes = "3_300"\n')
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *BudgetExceeded: chain: optimizer_bytes 3,376 B > 3,300 B (+2.3%)"])
+    result = run("--modelbudget-update", pyproject=f'{TABLE}{optimizer}optimizer_bytes = "3_376"\n')
+    result.assert_outcomes(passed=1)
+    metrics = json.loads((pytester.path / LOCK).read_text())["models"]["chain"][0]["metrics"]
+    assert metrics["optimizer_bytes"] == 3376
+    assert run(pyproject=TABLE).ret == 0
+
+
+def test_mistakes_with_an_optimizer(run: Run) -> None:
+    without = run(zoo=ZOO, pyproject=f'{TABLE}optimizer_bytes = "3 kB"\n')
+    without.stdout.fnmatch_lines(["E *optimizer_bytes is limited*no optimizer is known: give one*"])
+    for_all = '[tool.modelbudget.default]\noptimizer_bytes = "3 kB"\n'
+    assert run(pyproject=f"{TABLE}{for_all}").ret == 0
+    missing = run(pyproject=f'{TABLE}optimizer = "torch.optim:Adamm"\n')
+    missing.stdout.fnmatch_lines(["E *torch.optim has no Adamm; did you mean Adam?"])
+    for wrong, says in {
+        "optimizer = true": "optimizer is *torch.optim:AdamW*, or a table with a factory, not True",
+        "optimizer = {}": "optimizer is *torch.optim:AdamW*, or a table with a factory, not {}",
+        'optimizer = { factory = "AdamW" }': 'optimizer.factory is "module:attribute"*',
+    }.items():
+        run(pyproject=f"{TABLE}{wrong}\n").stderr.fnmatch_lines([f"*{says}*"])
+
+
+def test_the_fixture_and_the_command_take_an_optimizer(
+    run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(
+        zoo=ZOO,
+        test_it="""
+            from zoo import Chain
+            def test_within(model_budget):
+                model_budget(Chain, inputs=(4, 8), optimizer=torch.optim.AdamW, optimizer_bytes=3376)
+            def test_over(model_budget):
+                model_budget(Chain(), torch.zeros(4, 8), optimizer="torch.optim:AdamW", optimizer_bytes=3375)
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    assert main(["measure", "zoo:Chain", "--inputs", "4x8", "--memory", "--optimizer", "torch.optim:AdamW"]) == 0
+    shown = capsys.readouterr().out
+    assert "optimizer    3376 B  state after one step" in shown
+    assert "training     5696 B  at least, and the gradients" in shown  # 1680 + 640 + 3376
+    assert 'optimizer = "torch.optim:AdamW"' in shown

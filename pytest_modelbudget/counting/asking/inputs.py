@@ -19,7 +19,7 @@ from pytest_modelbudget.counting.asking.input_tensors import Inputs, map_tensors
 from pytest_modelbudget.counting.containers import attributes_in
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
 from pytest_modelbudget.counting.torch_private import compiled_original
-from pytest_modelbudget.factories import is_name_of_object
+from pytest_modelbudget.factories import is_name_of_object, optimizer_maker
 from pytest_modelbudget.measurement import WHAT_NAMES_ARE, Mode, is_printable
 from pytest_modelbudget.specs import FLOATS, InputSpec, SpecError
 
@@ -76,6 +76,16 @@ def check_ranks(ranks: Any, model: Any) -> int | None:
     if isinstance(model, nn.Module):
         raise TypeError("ranks are there only while the model is built and run: pass a factory that shards it")
     return ranks
+
+
+def check_optimizer(optimizer: Any) -> Callable[[Any], Any] | None:
+    """Return what makes an optimizer of parameters, if one was given. Raises ``TypeError``."""
+    if isinstance(optimizer, (str, Mapping)):
+        return optimizer_maker(optimizer, None)
+    if optimizer is not None and not callable(optimizer):
+        raise TypeError(f"optimizer is a callable of parameters, as in torch.optim.AdamW, not {optimizer!r}")
+    made: Callable[[Any], Any] | None = optimizer
+    return made
 
 
 def check_dtype(dtype: Any, model: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import nullcontext
 from contextvars import copy_context
 from copy import copy
@@ -16,6 +16,7 @@ from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
 from pytest_modelbudget.counting.asking.caches import cache_bytes
+from pytest_modelbudget.counting.asking.optimizers import Weights
 from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.memory.saved import SavedTensors
 from pytest_modelbudget.counting.modules.index import ModuleIndex, class_name
@@ -56,6 +57,7 @@ class Task:
         saves: bool = False,
         ranks: int | None = None,
         memory: bool = False,
+        optimizer: Callable[[Any], Any] | None = None,
         flops_per_mac: int = 2,
     ) -> None:
         self.model = model
@@ -72,6 +74,9 @@ class Task:
         self.keeps_saved = False
         self.saved_bytes: int | None = None
         self.cache_bytes: int | None = None
+        self.optimizer = optimizer
+        self.optimizer_bytes: int | None = None
+        self.trained: Weights | None = None
         self.safetensors_bytes: int | None = None
         self.mode: Mode | None = None
         self.dtype_of_weights: torch.dtype | None = None
@@ -153,7 +158,7 @@ class Task:
     def of_forward(self) -> Task:
         """Return the task of the forward alone, in the mode of this one."""
         task = copy(self)
-        task.backward = False
+        task.backward, task.optimizer = False, None
         task._train = True if self._train is None and self.is_factory else self._train
         return task
 
@@ -197,6 +202,7 @@ class Task:
                         torch.autograd.grad(outputs, leaves, ones, allow_unused=True)
                     else:
                         torch.autograd.backward(outputs, ones)
+                self.trained = _trained(built, leaves)
 
     def _call(self, run: Any, positional: Any, keyword: Any, index: ModuleIndex) -> Any:
         __tracebackhide__ = True
@@ -208,6 +214,14 @@ class Task:
         if self.memory:
             self.cache_bytes = cache_bytes(run, positional, keyword, out)
         return out
+
+
+def _trained(built: nn.Module, leaves: Iterable[torch.Tensor]) -> Weights:
+    """Return the sizes and dtypes of the weights that got a gradient: on this rank, of sharded ones."""
+    reached = {id(leaf) for leaf in leaves}
+    weights = [one for one in built.parameters() if id(one) in reached or (one.requires_grad and one.grad is not None)]
+    local = [getattr(weight, "to_local", lambda weight=weight: weight)() for weight in weights]
+    return [(weight.shape, weight.dtype) for weight in local]
 
 
 def _put_back(table: Any, items: Iterable[tuple[str, Any]]) -> None:

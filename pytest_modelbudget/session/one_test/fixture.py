@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelbudget.budgets import BudgetError, DeclaredModel, Exponent, Rules, rules_of_call, scaling_of_call
-from pytest_modelbudget.factories import FactoryError, example_inputs
+from pytest_modelbudget.factories import FactoryError, example_inputs, optimizer_maker
 from pytest_modelbudget.measurement import Measurement
 from pytest_modelbudget.metrics import METRICS, Limits, Value, needing
 from pytest_modelbudget.results.measured import budget_of
@@ -40,6 +40,7 @@ _ARGUMENTS = (
     "backward",
     "memory",
     "ranks",
+    "optimizer",
     "input_size",
 )
 
@@ -68,6 +69,7 @@ class ModelBudget:
         backward: bool = False,
         memory: bool = False,
         ranks: int | None = None,
+        optimizer: Any = None,
         input_size: Any = None,
         **limits: Unpack[Limits],
     ) -> Measurement:
@@ -87,6 +89,7 @@ class ModelBudget:
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
             call = {**given, "method": method, "train": train, "dtype": dtype, "memory": memory, "ranks": ranks}
+            call |= {"optimizer": optimizer}
             return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
@@ -214,7 +217,12 @@ def _calls_of(how: DeclaredModel, inputs: Inputs | None, folder: Path) -> list[d
 
     Raises BudgetError where the inputs are those of a function that cannot be imported.
     """
-    common = {"method": how.method, "train": how.train, "dtype": how.dtype, "memory": how.memory, "ranks": how.ranks}
+    keys = ("method", "train", "dtype", "memory", "ranks")
+    common: dict[str, Any] = {key: getattr(how, key) for key in keys}
+    try:
+        common["optimizer"] = how.optimizer and optimizer_maker(how.optimizer, folder)
+    except FactoryError as error:
+        raise BudgetError(str(error)) from None
     if inputs is None:
         return [common]
     if not inputs.function:
