@@ -112,6 +112,14 @@ class Inputs(Struct, frozen=True, omit_defaults=True):
         return tuple(map(mapped, self.positional)), {key: mapped(value) for key, value in self.keyword.items()}
 
 
+def cache_sizes(value: object) -> tuple[int, ...]:
+    """Return how many tokens are cached: 4096, or several, ``"{1024,2048,4096}"``. Raises SpecError."""
+    spec = parse_spec(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    if spec is None or spec.dtype is not None or len(spec.sizes) != 1 or 0 in spec.sizes[0]:
+        raise SpecError('is how many tokens are cached, as in 4096 or "{1024,2048,4096}"')
+    return spec.sizes[0]
+
+
 def parse_spec(text: str) -> InputSpec:
     """Return what ``text`` says, as in ``"2x8x64 bfloat16"`` or ``"1x8 int64 = 63"``. Raises SpecError."""
     match = _SPEC.fullmatch(text.strip())

@@ -13,9 +13,9 @@ from pytest_modelbudget.budgets.places import Place
 from pytest_modelbudget.budgets.scaling import Exponent, parse_exponent
 from pytest_modelbudget.factories import ARTIFACTS, is_name_of_object, named_in
 from pytest_modelbudget.metrics import METRICS, nearest
-from pytest_modelbudget.specs import FLOATS, Inputs, SpecError, parse_inputs
+from pytest_modelbudget.specs import FLOATS, SpecError, cache_sizes, parse_inputs
 
-_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks", "optimizer")
+_OF_FACTORY = ("factory", "positional", "arguments", "train", "dtype", "ranks", "optimizer", "cache")
 DECLARING = (*_OF_FACTORY, "artifact", "like", "inputs", "method", "backward", "memory", "scaling")
 """The keys of an entry that say how its model is built and called."""
 
@@ -47,6 +47,7 @@ class DeclaredModel(Struct, frozen=True, omit_defaults=True):
     backward: bool = False
     memory: bool = False
     optimizer: str | Mapping[str, Any] | None = None
+    cache: int | str | None = None
     scaling: Mapping[str, Exponent] = field(default_factory=dict)
 
 
@@ -91,7 +92,13 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
             inputs = parse_inputs(data["inputs"])
         except SpecError as error:
             mistakes.append((("inputs",), f"= {shortened(data['inputs'])}: {error}"))
-    scaling, more = _scaling(data.get("scaling", {}), inputs, place)
+    steps = inputs.steps if inputs else 1
+    if "cache" in data:
+        try:
+            steps = max(steps, _steps_of_cache(data, steps))
+        except SpecError as error:
+            mistakes.append((("cache",), f"= {shortened(data['cache'])}: {error}"))
+    scaling, more = _scaling(data.get("scaling", {}), steps, place)
     mistakes += more
     if mistakes:
         return mistakes
@@ -100,11 +107,21 @@ def declared_model(name: str, data: Mapping[str, object], place: Place) -> Decla
     return DeclaredModel(name, place, **given)
 
 
-def _scaling(data: object, inputs: Inputs | None, place: Place) -> tuple[dict[str, Exponent], list[Mistake]]:
+def _steps_of_cache(data: Mapping[str, object], steps_of_inputs: int) -> int:
+    """Return how many sizes of the cache are measured. Raises SpecError."""
+    sizes = cache_sizes(data["cache"])
+    if len(sizes) > 1 and steps_of_inputs > 1:
+        raise SpecError("the inputs have a range already")
+    if data.get("backward") or "optimizer" in data:
+        raise SpecError("a decode step has no backward pass")
+    return len(sizes)
+
+
+def _scaling(data: object, steps: int, place: Place) -> tuple[dict[str, Exponent], list[Mistake]]:
     if not isinstance(data, Mapping):
         return {}, [(("scaling",), f'is a table such as {{ macs = "linear" }}, not {shortened(data)}')]
     found, mistakes = dict[str, Exponent](), list[Mistake]()
-    if data and (inputs is None or inputs.steps < 2):
+    if data and steps < 2:
         mistakes.append((("scaling",), 'needs inputs with a range of sizes, as in "1x{128,256,512} int64"'))
     for metric, value in data.items():
         if metric not in METRICS:
@@ -129,7 +146,7 @@ def _mistakes(name: str, data: Mapping[str, object]) -> Iterator[Mistake]:
     for key in ("train", "backward", "memory"):
         if not isinstance(data.get(key, False), bool):
             yield (key,), f"is true or false, not {shortened(data[key])}"
-    for key in ("backward", "memory", "optimizer"):
+    for key in ("backward", "memory", "optimizer", "cache"):
         if data.get(key, False) is not False and "inputs" not in data and "artifact" not in data:
             yield (key,), "needs inputs"
     ranks = data.get("ranks", 1)

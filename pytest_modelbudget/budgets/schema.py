@@ -79,6 +79,7 @@ _DECLARING = {
     "ranks": Annotated[int, Meta(ge=1)],
     "backward": bool,
     "memory": bool,
+    "cache": Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=rf"^ *{_SIZE} *$", examples=["{1024,2048}"])],
     "optimizer": Annotated[str, Meta(pattern=_OBJECT, examples=["torch.optim:AdamW"])] | dict[str, Any],
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }

@@ -150,6 +150,9 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ranks", type=int, metavar="N", help="of a factory that shards its model: measure rank 0 of N"
     )
+    parser.add_argument(
+        "--cache", type=int, metavar="N", help="of a language model: measure a decode step at N cached tokens"
+    )
     parser.add_argument("--optimizer", metavar="MODULE:CLASS", help="measure its state too, as of torch.optim:AdamW")
     parser.add_argument("--method", default="forward", metavar="NAME", help="to run instead of forward")
     parser.add_argument("--backward", action="store_true", help="measure training MACs and FLOPs too")

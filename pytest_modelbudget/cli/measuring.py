@@ -150,6 +150,7 @@ def _measure(model: _Model, options: Namespace) -> Measurement:
             ranks=options.ranks,
             optimizer=options.optimizer and optimizer_maker(options.optimizer, Path.cwd()),
             backward=options.backward,
+            cache=options.cache,
         )
     except FactoryError as error:
         raise SourceError(str(error)) from None
@@ -263,6 +264,7 @@ def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str,
         "backward": options.backward,
         "memory": options.memory,
         "optimizer": options.optimizer,
+        "cache": options.cache,
     }
     yield from ((key, value) for key, value in given.items() if value or (key == "inputs" and value is not None))
 

@@ -37,6 +37,8 @@ from pytest_modelbudget.factories import example_inputs
 from pytest_modelbudget.measurement import Measurement, MeasurementError
 from pytest_modelbudget.specs import Inputs
 
+_OF_A_RUN = ("train", "dtype", "ranks", "cache", "optimizer")
+
 _one_at_a_time = threading.RLock()
 
 
@@ -73,6 +75,7 @@ def measure(
     backward: bool = False,
     memory: bool = False,
     ranks: int | None = None,
+    cache: int | None = None,
     optimizer: Any = None,
     flops_per_mac: int = 2,
     input_size: Any = None,
@@ -107,6 +110,8 @@ def measure(
     :param ranks: how many ranks there are, for a callable that makes a mesh of them and shards the model. Every number
         is that of rank 0, and ``comm_bytes`` are those of its collectives. The process group is made for the
         measurement, without a launcher, and destroyed after it; the model runs on data.
+    :param cache: of a language model: measure one decode step, whose token ids are the inputs, when that many tokens
+        are cached. A first call with ``use_cache=True`` fills the cache, and is not counted. It implies ``memory``.
     :param optimizer: a callable that makes an optimizer of parameters, ``torch.optim.AdamW``, or its name,
         ``"torch.optim:AdamW"``: measure ``optimizer_bytes`` too, the tensors of its state after one step on the weights
         that get a gradient. It implies ``backward``.
@@ -133,6 +138,7 @@ def measure(
         backward=backward,
         memory=memory,
         ranks=ranks,
+        cache=cache,
         optimizer=optimizer,
         flops_per_mac=flops_per_mac,
         input_size=input_size,
@@ -147,41 +153,60 @@ def measure_also(
     *,
     inputs: Any = None,
     name: Any = None,
-    dtype: Any = None,
-    ranks: Any = None,
-    optimizer: Any = None,
+    flops_per_mac: Any = 2,
     input_size: Any = None,
     **how: Any,
 ) -> Measurement:
     """Measure as :func:`measure` does, and perhaps ``safetensors_bytes``, for which the model's state is read."""
     __tracebackhide__ = True
-    called, scale = asking.check_name(name), asking.check_convention(how.pop("flops_per_mac", 2))
+    called, scale = asking.check_name(name), asking.check_convention(flops_per_mac)
     given, sized = _given(args, kwargs, inputs, input_size)
     if isinstance(model, Path) and is_file_of_weights(model):
-        if any(one is not None for one in (given, sized, how.get("train"), dtype, ranks, optimizer)):
-            raise TypeError(f"{model}: holds weights, and nothing to run: give no inputs, train, dtype or ranks")
+        if any(how.get(key) is not None for key in _OF_A_RUN) or given is not None or sized is not None:
+            raise TypeError(f"{model}: holds weights, and nothing to run: give no inputs, {', '.join(_OF_A_RUN)}")
         return measured_weights(model, called, scale)
     program = program_of(model)
     if program is not None:
         model, called = program.module, called or program.name
         given = program.inputs if given is None and sized is None else given
-    task = Task(
+    task = _task(model, given, sized, name=called, flops_per_mac=scale, saves=safetensors_bytes, **how)
+    found = _found(task)
+    return found if program is None else replace(found, file_bytes=program.file_bytes)
+
+
+def _task(
+    model: Any,
+    given: CallInputs | None,
+    sized: Inputs | None,
+    *,
+    method: Any = "forward",
+    train: Any = None,
+    dtype: Any = None,
+    backward: bool = False,
+    memory: bool = False,
+    ranks: Any = None,
+    cache: Any = None,
+    optimizer: Any = None,
+    **checked: Any,
+) -> Task:
+    """Return what was asked for. Raises ``TypeError`` for arguments of the wrong kind."""
+    __tracebackhide__ = True
+    backward = backward or optimizer is not None
+    has_inputs = given is not None or sized is not None
+    return Task(
         asking.check_model(model),
         given,
         sized,
-        method=asking.check_method(how.pop("method", "forward")),
-        name=called,
-        train=asking.check_train(how.pop("train", None)),
+        method=asking.check_method(method),
+        train=asking.check_train(train),
         dtype=asking.check_dtype(dtype, model),
-        flops_per_mac=scale,
-        saves=safetensors_bytes,
         ranks=asking.check_ranks(ranks, model),
+        cache=asking.check_cache(cache, backward=backward, has_inputs=has_inputs),
         optimizer=asking.check_optimizer(optimizer),
-        backward=how.pop("backward", False) or optimizer is not None,
-        **how,
+        backward=backward,
+        memory=memory or cache is not None,
+        **checked,
     )
-    found = _found(task)
-    return found if program is None else replace(found, file_bytes=program.file_bytes)
 
 
 def _found(task: Task) -> Measurement:

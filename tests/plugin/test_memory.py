@@ -158,3 +158,68 @@ def test_the_fixture_and_the_command_take_an_optimizer(
     assert "optimizer    3376 B  state after one step" in shown
     assert "training     5696 B  at least, and the gradients" in shown  # 1680 + 640 + 3376
     assert 'optimizer = "torch.optim:AdamW"' in shown
+
+
+LANGUAGE_MODEL = """
+[tool.modelbudget.models.decode]
+factory = "transformers:LlamaForCausalLM"
+positional = [{ factory = "transformers:LlamaConfig", arguments = { vocab_size = 99, hidden_size = 32, \
+intermediate_size = 36, num_hidden_layers = 2, num_attention_heads = 4, num_key_value_heads = 2, head_dim = 8 } }]
+inputs = "1x1 int64"
+"""
+
+
+def test_a_decode_step_of_a_declared_model(run: Run, pytester: pytest.Pytester) -> None:
+    # keys and values of 2 layers with 2 heads of width 8, of 15 tokens and the one of the step
+    limit = f'cache_bytes = "{2 * 2 * 2 * 8 * 16 * 4}"\n'
+    result = run("--modelbudget-update", pyproject=f"{LANGUAGE_MODEL}cache = 15\n{limit}")
+    result.assert_outcomes(passed=1)
+    entry = json.loads((pytester.path / LOCK).read_text())["models"]["decode"][0]
+    assert entry["inputs"] == ["args[0] 1x1 int64", "cache 15 tokens"]
+    run(pyproject=f"{LANGUAGE_MODEL}cache = 15\n{limit}").assert_outcomes(passed=1)
+    over = run(pyproject=f"{LANGUAGE_MODEL}cache = 16\n{limit}")
+    over.stdout.fnmatch_lines(["E *BudgetExceeded: decode: cache_bytes *", "E *counted: *cache 16 tokens*"])
+
+
+@PLAIN_AND_N2
+def test_the_growth_of_a_cache(run: Run, mode: list[str]) -> None:
+    ranged = f'{LANGUAGE_MODEL}cache = "{{31,63,127}}"\n'  # and the token of the step: 32, 64 and 128
+    linear = run(*mode, pyproject=f'{ranged}scaling = {{ cache_bytes = 1.0, macs = "linear" }}\n')
+    linear.assert_outcomes(passed=1)
+    constant = run(*mode, pyproject=f'{ranged}scaling = {{ cache_bytes = "constant" }}\n')
+    constant.assert_outcomes(failed=1)
+    constant.stdout.fnmatch_lines(["E *decode: too steep: cache bytes grow as n^0.98, constant allowed"])
+
+
+def test_mistakes_with_a_cache(run: Run) -> None:
+    for wrong, says in {
+        "cache = 0": "cache = 0: is how many tokens are cached, as in 4096 or *",
+        'cache = "4k"': "cache = *: '4k' is no input spec*",
+        'cache = "1x4"': "cache = *: is how many tokens are cached, as in 4096 or *",
+        "cache = 4\nbackward = true": "cache = 4: a decode step has no backward pass",
+        "scaling = { macs = 1.0 }\ncache = 4": "scaling needs *a range of sizes*",
+    }.items():
+        result = run(pyproject=f"{LANGUAGE_MODEL}{wrong}\n")
+        result.stderr.fnmatch_lines([f"*{says}"])
+    both = LANGUAGE_MODEL.replace("1x1", "{1,2}x1")
+    run(pyproject=f'{both}cache = "{{4,8}}"\n').stderr.fnmatch_lines(["*the inputs have a range already*"])
+    none = run(zoo=ZOO, pyproject=TABLE.replace("4x8", "4x8 int64") + "cache = 4\n")
+    none.assert_outcomes(failed=1)
+
+
+def test_the_command_measures_a_decode_step(pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    del pytester  # a folder of its own
+    arguments = [
+        "vocab_size=99",
+        "hidden_size=32",
+        "intermediate_size=36",
+        "num_hidden_layers=2",
+        "num_attention_heads=4",
+    ]
+    config = ", ".join(arguments).replace("=", " = ")
+    given = f'{{ factory = "transformers:LlamaConfig", arguments = {{ {config} }} }}'
+    command = ["measure", "transformers:LlamaForCausalLM", "--positional", given, "--inputs", "1x1 int64"]
+    assert main([*command, "--cache", "15"]) == 0
+    shown = capsys.readouterr().out
+    assert "cache_bytes 8192 B" in shown  # keys and values x 2 layers x 4 heads x 16 tokens x 8 x 4
+    assert "cache = 15" in shown

@@ -6,10 +6,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
+
 from pytest_modelbudget.counting.asking.input_tensors import tensors_of
 from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
+from pytest_modelbudget.measurement import MeasurementError
 
 _NAMES = ("past_key_values", "cache")
+_TOKENS = ("decoder_input_ids", "input_ids")
 _MODULE = "transformers.cache_utils"
 
 
@@ -29,10 +33,37 @@ def cache_bytes(
     return sum(found.values()) if found else None
 
 
+def filled_cache(
+    run: Callable[..., Any], positional: tuple[Any, ...], keyword: Mapping[str, Any], tokens: int
+) -> dict[str, Any]:
+    """Return the caches that a call on ``tokens`` token ids returns, by the names under which the next one takes them.
+
+    The ids take the place of those of one step. Raises :class:`MeasurementError` where there are none, or no cache.
+    """
+    name = next((name for name in _TOKENS if name in keyword), None)
+    step = keyword[name] if name else positional[0] if positional else None
+    if not isinstance(step, torch.Tensor) or step.dim() != 2 or step.is_floating_point():
+        raise MeasurementError('cache is filled by token ids: give those of one step, as in inputs="1x1 int64"')
+    ids = torch.zeros(step.shape[0], tokens, dtype=step.dtype, device=step.device)
+    if name:
+        out = run(*positional, **{**keyword, name: ids, "use_cache": True})
+    else:
+        out = run(ids, *positional[1:], **{**keyword, "use_cache": True})
+    found = {name if name in _NAMES else _NAMES[0]: value for name, value in _named_caches(_outputs(out))}
+    if not found:
+        raise MeasurementError(f"cache: the model returned none, as {' or '.join(_NAMES)}")
+    return found
+
+
 def _caches(named: Iterator[tuple[str, Any]]) -> Iterator[Any]:
+    return (value for _, value in _named_caches(named))
+
+
+def _named_caches(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     for name, value in named:
-        if name in _NAMES or any(kind.__module__ == _MODULE for kind in type(value).__mro__):
-            yield value
+        is_cache = name in _NAMES or any(kind.__module__ == _MODULE for kind in type(value).__mro__)
+        if is_cache and value is not None:
+            yield name, value
 
 
 def _arguments(

@@ -78,6 +78,19 @@ def check_ranks(ranks: Any, model: Any) -> int | None:
     return ranks
 
 
+def check_cache(cache: Any, *, backward: bool, has_inputs: bool) -> int | None:
+    """Return how many tokens are cached before one decode step, if that was said. Raises ``TypeError``."""
+    if cache is None:
+        return None
+    if not isinstance(cache, int) or isinstance(cache, bool) or cache < 1:
+        raise TypeError(f"cache is how many tokens are cached, as in cache=4096, not {cache!r}")
+    if backward:
+        raise TypeError("cache: a decode step has no backward pass")
+    if not has_inputs:
+        raise TypeError('cache: give the inputs of one step, as in inputs="1x1 int64"')
+    return cache
+
+
 def check_optimizer(optimizer: Any) -> Callable[[Any], Any] | None:
     """Return what makes an optimizer of parameters, if one was given. Raises ``TypeError``."""
     if isinstance(optimizer, (str, Mapping)):

@@ -15,7 +15,7 @@ from torch import nn
 from pytest_modelbudget import specs
 from pytest_modelbudget.counting.artifacts.safetensors import entries_of_state, size_of_file
 from pytest_modelbudget.counting.asking import input_tensors, inputs
-from pytest_modelbudget.counting.asking.caches import cache_bytes
+from pytest_modelbudget.counting.asking.caches import cache_bytes, filled_cache
 from pytest_modelbudget.counting.asking.optimizers import Weights
 from pytest_modelbudget.counting.memory.lifetimes import Lifetimes
 from pytest_modelbudget.counting.memory.saved import SavedTensors
@@ -28,7 +28,7 @@ from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.gradients import leaves_of, set_gradients_aside
 from pytest_modelbudget.counting.restoring.storages import StorageSnapshot
 from pytest_modelbudget.counting.torch_private import own_buffers, seen_by_function_modes
-from pytest_modelbudget.measurement import Mode
+from pytest_modelbudget.measurement import Mode, TensorSpec
 
 _PARALLEL = nn.parallel.DistributedDataParallel
 
@@ -58,6 +58,7 @@ class Task:
         ranks: int | None = None,
         memory: bool = False,
         optimizer: Callable[[Any], Any] | None = None,
+        cache: int | None = None,
         flops_per_mac: int = 2,
     ) -> None:
         self.model = model
@@ -75,6 +76,7 @@ class Task:
         self.saved_bytes: int | None = None
         self.cache_bytes: int | None = None
         self.optimizer = optimizer
+        self._cache = cache
         self.optimizer_bytes: int | None = None
         self.trained: Weights | None = None
         self.safetensors_bytes: int | None = None
@@ -129,6 +131,8 @@ class Task:
         self.built_class = inputs.model_class(built)
         name, named = inputs.model_name(self.model, built, self.name)
         given = input_tensors.input_specs(self.inputs)
+        if self._cache is not None:
+            given += (TensorSpec("cache", (self._cache,), "tokens"),)
         return Request(name, named, given, self.backward, self.flops_per_mac)
 
     def _set_mode(self, changes: Changes, built: nn.Module, index: ModuleIndex) -> None:
@@ -178,6 +182,8 @@ class Task:
             vars(wrapper)["forward"] = wrapper.module  # until the run puts all attributes back
         self._set_mode(changes, built, ledger.index)
         run = inputs.method_of(built, self.method)
+        if self._cache is not None:
+            keyword = keyword | self._filled_cache(run, positional, keyword, ledger, lifetimes)
         ledger.index.nodes[ROOT].calls += run is not built
         if self.backward:
             ledger.note_module_boundary()
@@ -203,6 +209,19 @@ class Task:
                     else:
                         torch.autograd.backward(outputs, ones)
                 self.trained = _trained(built, leaves)
+
+    def _filled_cache(
+        self, run: Any, positional: Any, keyword: Any, ledger: Ledger, lifetimes: Lifetimes | None
+    ) -> dict[str, Any]:
+        """Return the cache before a decode step; the call that fills it costs nothing."""
+        __tracebackhide__ = True
+        assert self._cache is not None
+        with seen_by_function_modes():
+            found = copy_context().run(filled_cache, run, positional, keyword, self._cache)
+        ledger.forget()
+        if lifetimes is not None:
+            lifetimes.begin(input_tensors.tensors_of((positional, keyword, [*found.values()])))
+        return found
 
     def _call(self, run: Any, positional: Any, keyword: Any, index: ModuleIndex) -> Any:
         __tracebackhide__ = True

@@ -68,11 +68,15 @@ class Lifetimes:
         self._ledger = ledger
         self._weights = frozenset(map(id, weights))
         self._storages_of_weights = _storages(weights, frozenset()).keys()
+        self._depth = 0
+        self.are_known = True
+        self.begin(inputs)
+
+    def begin(self, inputs: Iterable[torch.Tensor]) -> None:
+        """Begin with what is given, and forget what has run until now."""
         self._known: dict[int, _Storage] = {}
         self._all: list[_Storage] = []
         self._operators: list[tuple[str, int]] = [(_INPUT, 0)]
-        self._depth = 0
-        self.are_known = True
         for identity, storage in _storages([*inputs], self._weights).items():
             if identity not in self._storages_of_weights:
                 self._add(identity, storage, 0)

@@ -102,6 +102,14 @@ class Ledger:
         """Add one call of something that no mode sees, to the module that is running."""
         self.charge_unknown(self.running[-1], name)
 
+    def forget(self) -> None:
+        """Forget what has run until now."""
+        for tally in (self.forward, self.unknown, self.collectives):
+            tally.clear()
+        self.unplaced.clear()
+        for node in self.index.nodes:
+            node.calls, node.outputs = 0, None
+
     def add(self, other: Ledger) -> None:
         """Add what another ledger of the same index holds."""
         self.unplaced |= other.unplaced

@@ -19,7 +19,7 @@ from pytest_modelbudget.session.one_test.guard import guard_of
 from pytest_modelbudget.session.one_test.progress import narrated
 from pytest_modelbudget.session.one_test.record import Record
 from pytest_modelbudget.session.one_test.source_lines import place_of_call
-from pytest_modelbudget.specs import Inputs, parse_inputs
+from pytest_modelbudget.specs import Inputs, cache_sizes, parse_inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,7 @@ _ARGUMENTS = (
     "memory",
     "ranks",
     "optimizer",
+    "cache",
     "input_size",
 )
 
@@ -69,6 +70,7 @@ class ModelBudget:
         backward: bool = False,
         memory: bool = False,
         ranks: int | None = None,
+        cache: int | None = None,
         optimizer: Any = None,
         input_size: Any = None,
         **limits: Unpack[Limits],
@@ -89,7 +91,7 @@ class ModelBudget:
         with _Recorded(self._guard.record):
             rules = self._rules_of_call(limits, name)
             call = {**given, "method": method, "train": train, "dtype": dtype, "memory": memory, "ranks": ranks}
-            call |= {"optimizer": optimizer}
+            call |= {"optimizer": optimizer, "cache": cache}
             return self._judge(model, [call], name, rules, backward)[0]
 
     def scaling(
@@ -125,8 +127,11 @@ class ModelBudget:
         with _Recorded(self._guard.record):
             rules = self._rules_of_call({}, how.name)
             inputs = None if how.inputs is None else parse_inputs(how.inputs)
-            sizes = inputs.sizes if inputs else ()
-            self._judge(model, _calls_of(how, inputs, folder), how.name, rules, how.backward, how.scaling, sizes)
+            cached = [] if how.cache is None else cache_sizes(how.cache)
+            calls = _calls_of(how, inputs, folder)
+            calls = [{**call, "cache": tokens} for call in calls for tokens in cached] or calls
+            sizes = inputs.sizes if inputs and inputs.sizes else cached if len(cached) > 1 else ()
+            self._judge(model, calls, how.name, rules, how.backward, how.scaling, sizes)
 
     def __repr__(self) -> str:
         return "<model_budget>"

@@ -152,7 +152,7 @@ def test_weights_are_not_run(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "net.safetensors")
     asked: list[dict[str, Any]] = [{"inputs": (1, 3)}, {"train": True}, {"dtype": "bfloat16"}, {"ranks": 2}]
     for one in asked:
-        with pytest.raises(TypeError, match="holds weights, and nothing to run: give no inputs, train, dtype or ranks"):
+        with pytest.raises(TypeError, match="holds weights, and nothing to run: give no inputs, train, dtype, ranks"):
             measure(tmp_path / "net.safetensors", **one)
     with pytest.raises(MeasurementError, match="cannot be read: No such file"):
         measure(tmp_path / "other.safetensors")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
-from pytest_modelbudget import measure
+from pytest_modelbudget import MeasurementError, measure
 from pytest_modelbudget.counting.measuring import force_real_run
 
 CONFIG = LlamaConfig(
@@ -73,3 +73,63 @@ class Remembers(nn.Module):
 def test_outputs_and_arguments_of_that_name(kind: str, nbytes: int | None) -> None:
     given = (torch.zeros(4), {}) if kind == "argument" else (torch.zeros(4),)
     assert measure(Remembers(kind), given, memory=True).cache_bytes == nbytes
+
+
+# One step at 15 cached tokens: of each layer q and out 32 x 32, k and v 32 x 16, and three products of 32 x 36; the
+# head 32 x 99; and the scores of 4 heads of width 8 with 16 keys, twice.
+STEP = 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 36 + 2 * 4 * 8 * 16) + 32 * 99
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("real", [False, True], ids=["shape", "real"])
+def test_one_decode_step(real: bool, by_name: bool) -> None:
+    inputs: Any = {"input_ids": "1x1 int64"} if by_name else "1x1 int64"
+    if real:
+        with force_real_run():
+            found = measure(llama, inputs=inputs, cache=15)
+    else:
+        found = measure(llama, inputs=inputs, cache=15)
+        assert found == measure(llama, inputs=inputs, cache=15)
+        assert measure(llama(), inputs=inputs, cache=15).macs == found.macs
+    assert found.macs == STEP
+    assert found.cache_bytes == 2 * 2 * 1 * 2 * 16 * 8 * 4
+    assert found.modules.calls == 1
+    assert str(found.inputs[-1]) == "cache 15 tokens"
+    assert found.peak_bytes is not None
+
+
+def test_the_step_is_as_if_the_cache_had_been_given() -> None:
+    cache = DynamicCache(config=CONFIG)
+    for layer in range(2):
+        cache.update(torch.zeros(1, 2, 15, 8), torch.zeros(1, 2, 15, 8), layer)
+    given = {"input_ids": torch.zeros(1, 1, dtype=torch.int64), "past_key_values": cache}
+    by_hand = measure(llama, kwargs=given, memory=True)
+    found = measure(llama, inputs={"input_ids": "1x1 int64"}, cache=15)
+    assert (found.macs, found.peak_bytes, found.cache_bytes) == (by_hand.macs, by_hand.peak_bytes, by_hand.cache_bytes)
+    assert found.modules == by_hand.modules
+
+
+class NoCache(nn.Module):
+    def forward(self, x: torch.Tensor, use_cache: bool = False) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "error", "says"),
+    [
+        (NoCache, "1x1 int64", MeasurementError, "the model returned none, as past_key_values or cache"),
+        (NoCache, "1x1", MeasurementError, 'as in inputs="1x1 int64"'),
+        (NoCache, None, TypeError, "cache: give the inputs of one step"),
+    ],
+)
+def test_what_is_no_decode_step(model: Any, inputs: Any, error: Any, says: str) -> None:
+    with pytest.raises(error, match=says):
+        measure(model, inputs=inputs, cache=4)
+
+
+@pytest.mark.parametrize("cache", [0, True, "4", 1.5])
+def test_what_is_no_number_of_tokens(cache: Any) -> None:
+    with pytest.raises(TypeError, match="cache is how many tokens"):
+        measure(llama, inputs="1x1 int64", cache=cache)
+    with pytest.raises(TypeError, match="no backward pass"):
+        measure(llama, inputs="1x1 int64", cache=4, backward=True)
