@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ def pytest_modelbudget_formulas() -> Mapping[str, Callable[..., int]]:  # type: 
     Each is called as ``f(*args, out_shape, **kwargs)`` with every tensor replaced by its shape, and returns MACs, as
     with ``@pytest_modelbudget.formula("my_ops::fused_linear")``. They are registered once, before the first
     measurement of the run.
+    """
+
+
+def pytest_modelbudget_caches() -> Iterable[str]:  # type: ignore[empty-body]
+    """Return further names of outputs and arguments that hold a model's cache: ``["cache_params"]``.
+
+    ``past_key_values`` and ``cache`` are known. A cache that the first call of a decode step has filled is passed to
+    the next one under its name.
     """
 
 

@@ -105,21 +105,24 @@ class Session:
             self.config.workeroutput["modelbudget_collected"] = sent  # type: ignore[attr-defined]
 
     def engine(self) -> ModuleType:
-        """Return the package that measures, once the formulas of the project are registered.
+        """Return the package that measures, once it knows the formulas and the names of caches of the project.
 
-        Raises BudgetError where a hook fails, or returns something else than a dict.
+        Raises BudgetError where a hook fails, or returns what it should not.
         """
         from pytest_modelbudget import counting
         from pytest_modelbudget.budgets import BudgetError
 
         if not self.knows_formulas:
-            try:
-                for formulas in self.config.hook.pytest_modelbudget_formulas():
-                    for operator, formula in dict(formulas).items():
-                        counting.formula(operator)(formula)
-            except Exception as error:
-                message = f"the hook pytest_modelbudget_formulas failed: {type(error).__name__}: {error}"
-                raise BudgetError(message) from error
+            hooks = {
+                "pytest_modelbudget_formulas": counting.add_formulas,
+                "pytest_modelbudget_caches": counting.add_names_of_caches,
+            }
+            for name, add in hooks.items():
+                try:
+                    for found in getattr(self.config.hook, name)():
+                        add(found)
+                except Exception as error:
+                    raise BudgetError(f"the hook {name} failed: {type(error).__name__}: {error}") from error
             self.knows_formulas = True
         return counting
 

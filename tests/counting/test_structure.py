@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "real_run": RUN | {"memory", "shape_run"},
     "observing": {"asking", "containers", "modules", "real_run", "restoring", "threads"} | SHARED,
     "measuring": {"artifacts", "asking", "real_run", "restoring", "shape_run", "user_code"} | SHARED,
-    "__init__": {"measuring", "observing", "operators"},
+    "__init__": {"asking", "measuring", "observing", "operators"},
 }
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path

@@ -223,3 +223,25 @@ def test_the_command_measures_a_decode_step(pytester: pytest.Pytester, capsys: p
     shown = capsys.readouterr().out
     assert "cache_bytes 8192 B" in shown  # keys and values x 2 layers x 4 heads x 16 tokens x 8 x 4
     assert "cache = 15" in shown
+
+
+STATES = """
+    class States(nn.Module):
+        def forward(self, x, use_cache=False, states=None):
+            new = x.float().repeat(1, 2) if states is None else states + 1
+            return {"y": x, "states": new}
+"""
+DECLARED = '[tool.modelbudget.models.states]\nfactory = "zoo:States"\ninputs = "1x1 int64"\ncache = 4\n'
+
+
+def test_a_hook_names_caches_of_other_models(run: Run, pytester: pytest.Pytester) -> None:
+    run(zoo=STATES, pyproject=DECLARED).stdout.fnmatch_lines(["E *cache: the model returned none*"])
+    hook = "def pytest_modelbudget_caches():\n    return {}\n"
+    pytester.makeconftest(hook.format('["states"]'))
+    limited = run(pyproject=f"{DECLARED}cache_bytes = 31\n")  # 2 x 4 floats, which the step does not change
+    limited.stdout.fnmatch_lines(["E *BudgetExceeded: states: cache_bytes 32 B > 31 B*"])
+    pytester.makeconftest(hook.format("[3]"))
+    wrong = run(pyproject=DECLARED)
+    wrong.stdout.fnmatch_lines(
+        ["E *the hook pytest_modelbudget_caches failed: TypeError: a cache is known by the name*"]
+    )

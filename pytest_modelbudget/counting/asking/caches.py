@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,21 +12,30 @@ from pytest_modelbudget.counting.asking.input_tensors import tensors_of
 from pytest_modelbudget.counting.torch_private import storage_identity, storage_of
 from pytest_modelbudget.measurement import MeasurementError
 
-_NAMES = ("past_key_values", "cache")
+_names = ["past_key_values", "cache"]
 _TOKENS = ("decoder_input_ids", "input_ids")
 _MODULE = "transformers.cache_utils"
+
+
+def add_names(names: Iterable[str]) -> None:
+    """Take outputs and arguments of these names for caches too. Raises ``TypeError`` for anything but names."""
+    found = [names] if isinstance(names, str) else [*names]
+    if not all(isinstance(name, str) for name in found):
+        raise TypeError(f"a cache is known by the name of an output or argument, not by {found!r}")
+    _names.extend(name for name in found if name not in _names)
 
 
 def cache_bytes(
     run: Callable[..., Any], positional: tuple[Any, ...], keyword: Mapping[str, Any], out: Any
 ) -> int | None:
-    """Return the bytes of the distinct storages of the caches that a call returned or was given; None without any.
+    """Return the bytes of the distinct storages of the caches that a call returned, or was given; None without any.
 
     A cache is what an output or an argument called ``past_key_values`` or ``cache`` holds, or an object of one of
     transformers' classes of caches. Of a static cache it is what that has allocated.
     """
     found: dict[int, int] = {}
-    for value in (*_caches(_arguments(run, positional, keyword)), *_caches(_outputs(out))):
+    # What is returned may be another than what was given, which holds the tokens of before.
+    for value in [*_caches(_outputs(out))] or _caches(_arguments(run, positional, keyword)):
         for tensor in tensors_of(value):
             storage = storage_of(tensor)
             found[storage_identity(storage)] = storage.nbytes()
@@ -49,9 +58,9 @@ def filled_cache(
         out = run(*positional, **{**keyword, name: ids, "use_cache": True})
     else:
         out = run(ids, *positional[1:], **{**keyword, "use_cache": True})
-    found = {name if name in _NAMES else _NAMES[0]: value for name, value in _named_caches(_outputs(out))}
+    found = {name if name in _names else _names[0]: value for name, value in _named_caches(_outputs(out))}
     if not found:
-        raise MeasurementError(f"cache: the model returned none, as {' or '.join(_NAMES)}")
+        raise MeasurementError(f"cache: the model returned none, as {' or '.join(_names)}")
     return found
 
 
@@ -61,7 +70,7 @@ def _caches(named: Iterator[tuple[str, Any]]) -> Iterator[Any]:
 
 def _named_caches(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     for name, value in named:
-        is_cache = name in _NAMES or any(kind.__module__ == _MODULE for kind in type(value).__mro__)
+        is_cache = name in _names or any(kind.__module__ == _MODULE for kind in type(value).__mro__)
         if is_cache and value is not None:
             yield name, value
 

@@ -7,7 +7,7 @@ users theirs with :func:`formula`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,6 +83,12 @@ def formula(name: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def add_formulas(formulas: Mapping[str, Callable[..., int]]) -> None:
+    """Register formulas by the names of their operators. Raises as :func:`formula`, and for anything but a dict."""
+    for operator, function in dict(formulas).items():
+        formula(operator)(function)
 
 
 def on_change(forget: Callable[[], None]) -> None:
