@@ -283,7 +283,7 @@ def _heaviest(measurement: Measurement, excesses: Sequence[Finding], at: str) ->
 
 def _alive_at_peak(memory: MemoryCost, model: str) -> Iterator[str]:
     """Yield during which operator the peak is reached, and what is alive there, the largest first."""
-    yield f"peak during {memory.operator} in {memory.module or f'{model} itself'}, where these are alive:"
+    yield f"alive at the peak ({memory.operator} in {memory.module or model}):"
     rows = [
         (
             human(one.nbytes, "peak_bytes"),

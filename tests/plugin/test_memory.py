@@ -27,7 +27,7 @@ def test_a_limit_measures_it_and_the_failure_says_what_is_alive(run: Run, mode: 
     result.stdout.fnmatch_lines(
         [
             "E *BudgetExceeded: chain: peak_bytes 1,024 B > 1,000 B (+2.4%)",
-            "E *peak during aten::relu in 1, where these are alive:",
+            "E *alive at the peak (aten::relu in 1):",
             "E *512 B *0 *(aten::linear)",
             "E *512 B *1 *(aten::relu)",
             "model *params *MACs *peak *status",
