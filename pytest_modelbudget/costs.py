@@ -91,7 +91,8 @@ class MemoryCost(Struct, frozen=True):
     """What a forward pass keeps in memory beside its weights.
 
     ``peak_bytes`` is the largest sum over all operators, reached during ``operator`` in ``module``, where ``alive`` is
-    what is there, the largest first. ``live`` are the bytes during each operator, in order.
+    what is there, the largest first. ``live`` are the bytes during each operator, in order; where there are too many
+    operators, the most during each ``stretch`` of so many, the last of which may be shorter.
     """
 
     peak_bytes: int
@@ -99,6 +100,7 @@ class MemoryCost(Struct, frozen=True):
     module: str
     alive: tuple[Alive, ...]
     live: tuple[int, ...]
+    stretch: int = 1
 
 
 class ModuleCost(Struct, frozen=True, gc=False):

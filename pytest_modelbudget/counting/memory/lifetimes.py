@@ -22,6 +22,8 @@ from pytest_modelbudget.counting.torch_private import storage_identity, storage_
 from pytest_modelbudget.measurement import Alive, MemoryCost
 
 _INPUT = "input"
+_MOST_POINTS = 400
+"""So many points of the curve are kept."""
 _STRIDED, _SEQUENCES = torch.strided, (list, tuple)
 _UNSEEN = (
     "asyncio::",
@@ -137,7 +139,15 @@ class Lifetimes:
 
         operator, module = self._operators[at]
         found = tuple(Alive(one.nbytes, one.maker[0], name(one.maker[1])) for one in alive)
-        return MemoryCost(peak, operator if live else "", name(module), found, tuple(live))
+        return MemoryCost(peak, operator if live else "", name(module), found, *_bounded(live))
+
+
+def _bounded(live: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Return the largest of each stretch, and how long those are; the peak stays among them."""
+    stretch = -(-len(live) // _MOST_POINTS) or 1
+    if stretch == 1:
+        return tuple(live), 1
+    return tuple(max(live[start : start + stretch]) for start in range(0, len(live), stretch)), stretch
 
 
 def _storages(values: Sequence[Any], weights: frozenset[int]) -> dict[int, torch.UntypedStorage]:

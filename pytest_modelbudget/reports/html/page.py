@@ -31,7 +31,7 @@ from pytest_modelbudget.reports.wording import circumstances, counted_how
 from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, how_many, standings
 
-_SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "table", "changes", "sections", "page")
+_SCRIPTS: Final = ("numbers", "elements", "model", "icicle", "memory", "table", "changes", "sections", "page")
 
 
 @dataclass(frozen=True, slots=True)

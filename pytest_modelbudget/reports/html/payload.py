@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pytest_modelbudget.measurement import MemoryCost
 from pytest_modelbudget.names import pattern
 from pytest_modelbudget.outline import sizes
 from pytest_modelbudget.reports.html.nodes import Node, decoded, names, nodes
@@ -50,6 +51,7 @@ def columns(model: ModelResult) -> dict[str, Any]:
         "ran": _operators(found, operators, lambda node: node.module.operators),
         "unknown": _operators(found, operators, lambda node: node.module.unknown),
         **_growth(found, model.differences),
+        "memory": _memory(measured.memory),
         "classes": list(classes),
         "operators": list(operators),
         "shapes": list(shapes),
@@ -87,6 +89,18 @@ def _operators(found: Sequence[Node], known: _Names, of: Callable[[Node], Iterab
                 costs.append(_exact(training))
             shown.append([place, known(name), calls, *costs])
     return shown
+
+
+def _memory(memory: MemoryCost | None) -> dict[str, Any] | None:
+    """Return the curve of the bytes that are alive, and where its peak is; None where nothing is."""
+    if memory is None or not memory.peak_bytes:
+        return None
+    return {
+        "live": [_exact(nbytes) for nbytes in memory.live],
+        "stretch": memory.stretch,
+        "operator": memory.operator,
+        "module": memory.module,
+    }
 
 
 def _growth(found: Sequence[Node], differences: Sequence[Difference]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from pytest_modelbudget import measure
 from pytest_modelbudget.counting.asking.input_tensors import tensors_of
 from pytest_modelbudget.counting.measuring import force_real_run
+from pytest_modelbudget.results.folding import fold, unfold
 
 
 class Residual(nn.Module):
@@ -126,7 +127,7 @@ def test_derived_by_hand(name: str) -> None:
         assert found.memory.peak_bytes == peak == max(found.memory.live, default=0), way
         if way in ("a factory", "in train mode", "an instance"):
             with force_real_run():
-                assert (run().peak_bytes, run().memory.alive) == (peak, found.memory.alive), f"{way}, for real"
+                assert (run().peak_bytes, run().memory) == (peak, found.memory), f"{way}, for real"
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "lstm"])
@@ -145,6 +146,30 @@ def test_who_is_alive_at_the_peak() -> None:
         (128, "aten::relu", ""),
     ]
     assert memory.live == (256, 384, 384, 384)  # a, relu, b, add
+
+
+def test_the_curve_of_what_is_alive() -> None:
+    # 4 x 8 floats go in; 128 + 512, then 512 + 512, then 512 + 64
+    memory = measure(chain, inputs=(4, 8), memory=True).memory
+    assert memory is not None
+    assert (memory.live, memory.stretch) == ((640, 1024, 576), 1)
+    with force_real_run():
+        assert measure(chain, inputs=(4, 8), memory=True).memory == memory
+
+
+def test_a_long_curve_has_the_most_of_each_stretch() -> None:
+    def long(before: int, after: int) -> nn.Module:
+        return nn.Sequential(*[nn.ReLU() for _ in range(before)], chain(), *[nn.ReLU() for _ in range(after)])
+
+    exact = measure(long(97, 300), inputs=(4, 8), memory=True)
+    assert exact.memory is not None
+    assert (len(exact.memory.live), exact.memory.stretch, exact.memory.live.index(1024)) == (400, 1, 98)
+    # 128 go into each of 500 and come out, then the chain; 64 go into each of 300 and come out
+    found = measure(long(500, 300), inputs=(4, 8), memory=True)
+    assert found.memory is not None
+    assert found.memory.live == (256,) * 166 + (640, 1024) + (128,) * 100
+    assert (found.memory.stretch, found.peak_bytes) == (3, 1024)
+    assert unfold(fold(found)) == found
 
 
 def test_outputs_live_to_the_end_and_inputs_to_their_last_use() -> None:

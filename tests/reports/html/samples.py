@@ -10,7 +10,7 @@ from msgspec import structs
 from pytest_modelbudget.budgets import Baseline, Place, Rules, Table, budget_for, judge, judge_scaling, parse_limit
 from pytest_modelbudget.budgets.growth import parse_growth
 from pytest_modelbudget.budgets.scaling import parse_exponent
-from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost, OperatorCost, TensorSpec
+from pytest_modelbudget.measurement import Alive, Costs, Measurement, MemoryCost, ModuleCost, OperatorCost, TensorSpec
 from pytest_modelbudget.results import About, ModelResult, Result, Run, Stale
 from pytest_modelbudget.results.difference import differences
 
@@ -147,6 +147,16 @@ def trained() -> ModelResult:
     tree = parent("", "Net", *[ModuleCost(name, "Linear", 1, own, own) for name in ("two", "one", "none")],
                   own=Costs(macs=0, flops=0, training_macs=0, training_flops=0))  # fmt: skip
     return judged(measured("trained", tree, operators=ran), {"params": "1K"})
+
+
+def remembered(name: str = "chain", module: str = "1", stretch: int = 1) -> ModelResult:
+    """Return Linear(8, 32), ReLU, Linear(32, 4) on 4 rows, whose memory was measured."""
+    tree = parent(
+        "", "Sequential", leaf("0", "Linear", 288, 1024), leaf("1", "ReLU", 0, 0), leaf("2", "Linear", 132, 512)
+    )
+    alive = (Alive(512, "aten::linear", "0"), Alive(512, "aten::relu", "1"))
+    memory = MemoryCost(1024, "aten::relu", module, alive, (640, 1024, 576), stretch)
+    return judged(measured(name, tree, peak_bytes=1024, memory=memory), {"peak_bytes": "2 KB"})
 
 
 def scaled(times: int = 4) -> ModelResult:

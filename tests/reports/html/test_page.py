@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from pytest_modelbudget.budgets import Problem
+from pytest_modelbudget.measurement import MemoryCost
 from pytest_modelbudget.names import ranges
 from pytest_modelbudget.reports.html import lacks, of_run
 from pytest_modelbudget.reports.html.bars import STATES, bars, table
@@ -24,7 +25,19 @@ from pytest_modelbudget.results import ModelResult, Run
 from pytest_modelbudget.results.run import FailedTest
 from pytest_modelbudget.results.standings import Standing, standings
 
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained, transformer
+from .samples import (
+    HOSTILE,
+    everything,
+    judged,
+    large,
+    leaf,
+    measured,
+    parent,
+    remembered,
+    scaled,
+    trained,
+    transformer,
+)
 
 RUN = everything()
 STANDINGS = standings(RUN)
@@ -220,6 +233,15 @@ def test_what_a_page_is_given_adds_up_exactly(model: ModelResult) -> None:
             model.measurement, metric
         )
     assert json.loads(zlib.decompress(b64decode(payload(model))))["classes"] == data["classes"]
+
+
+def test_the_curve_of_memory_is_given_where_it_was_measured() -> None:
+    chain = remembered()
+    curve = {"live": [640, 1024, 576], "stretch": 1, "operator": "aten::relu", "module": "1"}
+    assert columns(chain)["memory"] == curve
+    assert columns(BY_NAME["exactly"])["memory"] is None
+    nothing = measured("nothing", leaf("", "Identity", 0, 0), peak_bytes=0, memory=MemoryCost(0, "", "", (), ()))
+    assert columns(judged(nothing))["memory"] is None
 
 
 def test_growth_is_given_to_the_modules_that_grew() -> None:

@@ -39,7 +39,7 @@ function unpacked(data) {
     fill(rows, `growth of ${metric}`, (row) => amounts.get(row.place) || 0n);
   }
   const operators = { ran: operatorsOf(data, data.ran, own), unknown: operatorsOf(data, data.unknown, own) };
-  return { name: data.name, shapes: data.shapes, rows, metrics, grown, differences, ...operators };
+  return { name: data.name, shapes: data.shapes, memory: data.memory, rows, metrics, grown, differences, ...operators };
 }
 
 function numbers(told, known) {

@@ -1,4 +1,4 @@
-// What is shown of one model: the icicle, its modules, its operators, and what changed since the baseline.
+// What is shown of one model: the icicle, its memory, its modules, its operators, and what changed since the baseline.
 
 // FLOPs follow from MACs, and mostly all params are trainable.
 function isTelling(metric) {
@@ -31,7 +31,7 @@ function sections(model) {
   parts.push(element("h2", {}, "Where it is"));
   if (shown.length) parts.push(element("div", { class: "controls" }, switcher), crumbs, chart, kindsOf(model));
   else parts.push(element("p", { class: "quiet" }, "Nothing in this model costs anything."));
-  parts.push(...changes(model));
+  parts.push(...memoryCurve(model), ...changes(model));
   parts.push(element("h2", {}, "Modules"), ...modules.parts);
   parts.push(element("h2", {}, "Operators"), ...operatorTable(model));
   return { parts, draw };
