@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "memory": {"modules", "operators"} | SHARED,
     "shape_run": RUN | {"memory", "signals"},
     "real_run": RUN | {"memory", "shape_run"},
-    "observing": {"asking", "containers", "modules", "real_run", "restoring", "threads"} | SHARED,
+    "observing": {"asking", "containers", "measuring", "modules", "real_run", "restoring", "threads"} | SHARED,
     "measuring": {"artifacts", "asking", "real_run", "restoring", "shape_run", "user_code"} | SHARED,
     "__init__": {"asking", "measuring", "observing", "operators"},
 }

@@ -62,11 +62,55 @@ def test_the_fixture_and_what_the_table_asks_of_a_name(run: Run) -> None:
     result.assert_outcomes(passed=4)
 
 
+@PLAIN_AND_N2
+def test_a_mark_that_observes(run: Run, mode: list[str]) -> None:
+    result = run(
+        *mode,
+        zoo=ZOO,
+        test_it="""
+            from zoo import Chain
+            # 2 x 4 x 32 x 4 = 1024 bytes for 4 rows, and twice that for 8, which is the costliest call
+            @pytest.mark.budget(peak_bytes=2048, macs="1M")
+            def test_within():
+                model = Chain()
+                for rows in (4, 8, 2): model(torch.zeros(rows, 8))
+            @pytest.mark.budget(peak_bytes=2047)
+            def test_over():
+                model = Chain()
+                for rows in (4, 8, 2): model(torch.zeros(rows, 8)).sum().backward()
+            @pytest.mark.budget(macs="1M")
+            def test_is_not_asked_for(): Chain()(torch.zeros(4, 8))
+        """,
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["E *BudgetExceeded: Chain: peak_bytes 2,048 B > 2,047 B*", "E *alive at the peak (aten::relu in 1):"]
+    )
+
+
+def test_a_cache_that_the_test_fills(run: Run) -> None:
+    run(
+        test_it="""
+            class Remembers(nn.Linear):
+                def forward(self, x, cache):
+                    cache.append(super().forward(x))  # 2 floats
+                    return x
+            @pytest.mark.budget(cache_bytes=24)
+            def test_fills():
+                model, cache = Remembers(2, 2), []
+                for tokens in (1, 2, 3): model(torch.zeros(2), cache=cache)
+                assert len(cache) == 3
+        """
+    ).assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [
         (
-            "@pytest.mark.budget(peak_bytes=1)\ndef test_it(): Net()(X)",
+            "@pytest.mark.budget(peak_bytes=1)\ndef test_it():\n    x = X.clone().requires_grad_()\n"
+            "    class Force(Net):\n        def forward(self, x):\n"
+            "            return torch.autograd.grad(super().forward(x).sum(), x)[0]\n    Force()(x)",
             "*was not measured; use the model_budget fixture or the table*",
         ),
         ("def test_it(model_budget): model_budget(Net(), peak_bytes=1)", "*measured without inputs: *"),

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from types import FrameType
 
+from msgspec.structs import replace
 from torch import nn
 
 from pytest_modelbudget.counting.asking.inputs import mode_of, model_class
@@ -24,13 +25,20 @@ from pytest_modelbudget.measurement import Measurement, TensorSpec
 
 
 class Call:
-    """One call that is being counted, in the ledger of its model."""
+    """One call that is being counted, in the ledger of its model; ``memory`` is a measurement of its memory."""
 
-    def __init__(self, model: nn.Module, inputs: tuple[TensorSpec, ...], index: ModuleIndex | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: tuple[TensorSpec, ...],
+        index: ModuleIndex | None = None,
+        memory: Measurement | None = None,
+    ) -> None:
         self.model = model
         self._mode = mode_of(model)
         self.inputs = inputs
         self.ledger = Ledger(index or ModuleIndex(model))
+        self._memory = memory
 
     @property
     def index(self) -> ModuleIndex:
@@ -52,7 +60,11 @@ class Call:
     def result(self, flops_per_mac: int) -> Measurement:
         """Return what the call cost."""
         request = Request(model_class(self.model), False, self.inputs, False, flops_per_mac)
-        return measurement(self.index, self.ledger, request, "real", self._mode)
+        found = measurement(self.index, self.ledger, request, "real", self._mode)
+        known = self._memory
+        if known is None:
+            return found
+        return replace(found, memory=known.memory, peak_bytes=known.peak_bytes, cache_bytes=known.cache_bytes)
 
 
 class MethodCall(Call):

@@ -16,6 +16,7 @@ from typing import Any
 from torch import nn
 
 from pytest_modelbudget.counting.asking.inputs import model_class
+from pytest_modelbudget.counting.measuring import measure
 from pytest_modelbudget.counting.modules.following import call_between, follow_calls
 from pytest_modelbudget.counting.modules.ledger import Ledger
 from pytest_modelbudget.counting.modules.outputs import name_of_unfinished, unfinished_parts
@@ -33,22 +34,24 @@ from pytest_modelbudget.counting.restoring.changes import Changes
 from pytest_modelbudget.counting.restoring.kernels import switch_opt_einsum_off
 from pytest_modelbudget.counting.threads import follow_threads
 from pytest_modelbudget.counting.torch_private import graph_task_id
-from pytest_modelbudget.measurement import MeasurementError
+from pytest_modelbudget.measurement import Measurement, MeasurementError
 
 _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
+def observe(*, flops_per_mac: int = 2, memory: bool = False) -> Iterator[Observation]:
     """Count what the modules that are called inside cost, on real data, as they run.
 
     Nothing is replaced: fused kernels stay, and compiled modules run eagerly. A module called in a thread that the
-    model did not start is a fault. Raises ``RuntimeError`` where another thread is observing.
+    model did not start is a fault. With ``memory`` each call of a model is measured once more, before it begins, for
+    what is alive can be followed only where composite operators are whole. Raises ``RuntimeError`` where another thread
+    is observing.
     """
     if not _one_at_a_time.acquire(blocking=False):
         raise RuntimeError("another thread is observing: tests that observe models cannot run in parallel threads")
     seen = Observation()
-    observer = _Observer(seen, flops_per_mac)
+    observer = _Observer(seen, flops_per_mac, memory)
     try:
         with Changes() as changes:
             run_compiled_code_eagerly(changes)
@@ -65,10 +68,12 @@ def observe(*, flops_per_mac: int = 2) -> Iterator[Observation]:
 class _Observer:
     """Follows the module calls of one thread and of those that it starts, and the operators outside of them."""
 
-    def __init__(self, seen: Observation, flops_per_mac: int) -> None:
+    def __init__(self, seen: Observation, flops_per_mac: int, memory: bool) -> None:
         self.mode = RealRun(charge_outside=self._outside, note_outside=self._note_outside)
         self._seen = seen
         self._flops_per_mac = flops_per_mac
+        self._wants_memory = memory
+        self._is_measuring = False
         self._thread = threading.get_ident()
         self._depth = 0
         self._call: Call | None = None
@@ -77,6 +82,8 @@ class _Observer:
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         """Start a call of a model or of a part of one, or go one module deeper in it."""
+        if self._is_measuring:
+            return False
         # Under a fake or tracing mode nothing is computed, so that there is nothing to count.
         modes = self.mode.foreign_modes()
         if modes:
@@ -225,11 +232,23 @@ class _Observer:
             return False
         method = self._method = self.methods.outermost(running, module)
         if method is None or method.model is module:
-            self._call = Call(module, specs_of_any((args, kwargs)))
+            self._call = Call(module, specs_of_any((args, kwargs)), memory=self._memory_of(module, args, kwargs))
         else:
             self._call = method
         self.mode.ledger = self._call.ledger
         return True
+
+    def _memory_of(self, module: nn.Module, args: Any, kwargs: Any) -> Measurement | None:
+        """Measure the memory of a call that is about to begin; None where that is not asked for, or cannot be."""
+        if not self._wants_memory:
+            return None
+        self._is_measuring = True
+        try:
+            return measure(module, args, kwargs, memory=True)
+        except Exception:  # the limit is an error then, and what the model raises is going to be raised by the call
+            return None
+        finally:
+            self._is_measuring = False
 
     def _keep(self, call: Call) -> None:
         try:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, Exponent, Rules
 from pytest_modelbudget.measurement import Measurement
+from pytest_modelbudget.metrics import needing
 from pytest_modelbudget.reports.message import failure
 from pytest_modelbudget.results import Result, TestResult, encode
 from pytest_modelbudget.results.measured import judged
@@ -98,8 +99,15 @@ class Guard:
             counting = self.session.engine()
         except BudgetError as error:
             self.fail(error)
-        with counting.observe(flops_per_mac=self.session.table.flops_per_mac) as self._observation:
+        convention, memory = self.session.table.flops_per_mac, self._limits_memory()
+        with counting.observe(flops_per_mac=convention, memory=memory) as self._observation:
             yield
+
+    def _limits_memory(self) -> bool:
+        table = self.session.table
+        rules = (*self.contract.rules, table.default, *table.models.values())
+        limited = {metric for declared in rules for metric, limit in declared.limits.items() if limit}
+        return not limited.isdisjoint(needing("memory", "cache"))
 
     def end(self, phase: Phase, raised: BaseException | None) -> None:
         """Raise what the test has to fail with at the end of a phase, instead of what it raised.
