@@ -8,6 +8,7 @@ from fractions import Fraction
 from pytest_modelbudget.budgets import Limit
 from pytest_modelbudget.budgets.status import Finding
 from pytest_modelbudget.measurement import Measurement, rounded_up
+from pytest_modelbudget.metrics import METRICS
 
 
 def hints(found: Finding, measurement: Measurement) -> Iterator[str]:
@@ -17,7 +18,7 @@ def hints(found: Finding, measurement: Measurement) -> Iterator[str]:
     if limit is None or value is None or not found.over:
         return
     figure, rounded = limit.text.replace(" ", "").replace(",", "_"), limit.value + _half_of_last_digit(limit)
-    if value <= rounded and not figure.isdecimal():
+    if value <= rounded and METRICS[found.metric].has_parts and not figure.isdecimal():
         digits = sum(letter.isdecimal() for letter in figure.lstrip("0."))
         holds = rounded_up(value, found.metric, digits + 1)
         yield f"hint: {value:,} is written {figure} in papers; a limit that holds is {holds}"
