@@ -19,7 +19,7 @@ def pytest_modelbudget_formulas() -> Mapping[str, Callable[..., int]]:  # type: 
 
 
 def pytest_modelbudget_caches() -> Iterable[str]:  # type: ignore[empty-body]
-    """Return further names of outputs and arguments that hold a model's cache: ``["cache_params"]``.
+    """Return further names of outputs and arguments that hold a model's cache: ``["state"]``.
 
     ``past_key_values`` and ``cache`` are known. A cache that the first call of a decode step has filled is passed to
     the next one under its name.

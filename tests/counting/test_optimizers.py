@@ -100,3 +100,21 @@ def test_what_the_optimizer_raises() -> None:
         measure(chain, inputs=(4, 8), optimizer=partial(torch.optim.AdamW, lr=-1.0))
     with pytest.raises(TypeError, match="optimizer is a callable of parameters"):
         measure(chain, inputs=(4, 8), optimizer=3)
+
+
+def test_an_optimizer_of_the_weights_of_a_model_makes_no_step() -> None:
+    model = chain()
+    model(torch.ones(1, 8)).sum().backward()
+    before = [weight.detach().clone() for weight in model.parameters()]
+    with pytest.raises(MeasurementError, match="it holds other parameters than those that it was called with"):
+        measure(model, inputs=(4, 8), optimizer=lambda _: torch.optim.SGD(model.parameters(), lr=1.0))
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_an_optimizer_that_computes_with_numpy() -> None:
+    class Numpy(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            for weight in self.param_groups[0]["params"]:
+                self.state[weight]["moment"] = torch.from_numpy(weight.grad.numpy() * 0.9)
+
+    assert measure(chain, inputs=(4, 8), optimizer=Numpy).optimizer_bytes == WEIGHTS * 4

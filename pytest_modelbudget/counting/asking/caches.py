@@ -54,13 +54,12 @@ def filled_cache(
     if not isinstance(step, torch.Tensor) or step.dim() != 2 or step.is_floating_point():
         raise MeasurementError('cache is filled by token ids: give those of one step, as in inputs="1x1 int64"')
     ids = torch.zeros(step.shape[0], tokens, dtype=step.dtype, device=step.device)
-    if name:
-        out = run(*positional, **{**keyword, name: ids, "use_cache": True})
-    else:
-        out = run(ids, *positional[1:], **{**keyword, "use_cache": True})
-    found = {name if name in _names else _names[0]: value for name, value in _named_caches(_outputs(out))}
+    keyword = {**keyword, "use_cache": True} if _takes(run, "use_cache") else keyword
+    out = run(*positional, **{**keyword, name: ids}) if name else run(ids, *positional[1:], **keyword)
+    found = {name or _names[0]: value for name, value in _named_caches(_outputs(out))}
     if not found:
-        raise MeasurementError(f"cache: the model returned none, as {' or '.join(_names)}")
+        known = " or ".join(_names)
+        raise MeasurementError(f"cache: the model returned none, as {known}; pytest_modelbudget_caches adds names")
     return found
 
 
@@ -79,11 +78,19 @@ def _arguments(
     run: Callable[..., Any], positional: tuple[Any, ...], keyword: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
     yield from keyword.items()
+    yield from zip([*_parameters(run), *[""] * len(positional)], positional, strict=False)
+
+
+def _parameters(run: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
-        names = [*inspect.signature(getattr(run, "forward", run)).parameters]
+        return inspect.signature(getattr(run, "forward", run)).parameters
     except (TypeError, ValueError):
-        names = []
-    yield from zip([*names, *[""] * len(positional)], positional, strict=False)
+        return {}
+
+
+def _takes(run: Callable[..., Any], name: str) -> bool:
+    found = _parameters(run)
+    return name in found or not found or any(one.kind is one.VAR_KEYWORD for one in found.values())
 
 
 def _outputs(out: Any) -> Iterator[tuple[str, Any]]:

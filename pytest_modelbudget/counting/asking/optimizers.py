@@ -25,7 +25,7 @@ def optimizer_bytes(optimizer: Callable[[list[nn.Parameter]], Any], weights: Wei
         with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
             try:
                 return _after_a_step(optimizer, weights, "meta")
-            except (RuntimeError, NotImplementedError):  # some, as Adafactor, ask a weight for its values
+            except (RuntimeError, TypeError):  # some, as Adafactor, ask a weight for its values
                 return _after_a_step(optimizer, weights, "cpu")
     except Exception as error:
         raise MeasurementError(f"the optimizer failed: {type(error).__name__}: {error}") from error
@@ -36,6 +36,9 @@ def _after_a_step(optimizer: Callable[[list[nn.Parameter]], Any], weights: Weigh
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     made = optimizer(parameters)
+    given = {*map(id, parameters)}
+    if any(id(one) not in given for group in getattr(made, "param_groups", ()) for one in group["params"]):
+        raise ValueError("it holds other parameters than those that it was called with")
     made.step()
     kept = {id(tensor): tensor for state in made.state.values() for tensor in tensors_of(state)}
     return sum(tensor.nbytes for tensor in kept.values())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM, StaticCache
 
 from pytest_modelbudget import MeasurementError, measure
 from pytest_modelbudget.counting.measuring import force_real_run
@@ -107,6 +107,41 @@ def test_the_step_is_as_if_the_cache_had_been_given() -> None:
     found = measure(llama, inputs={"input_ids": "1x1 int64"}, cache=15)
     assert (found.macs, found.peak_bytes, found.cache_bytes) == (by_hand.macs, by_hand.peak_bytes, by_hand.cache_bytes)
     assert found.modules == by_hand.modules
+
+
+# Of each of 2 layers in 32 x 128, four taps of 64 channels at both their places in five columns, x 64 x (2 + 2 x 16),
+# dt 2 x 64, y 64 x 16, and out 64 x 32; and the head.
+MAMBA = 2 * (32 * 128 + 64 * 4 * 2 + 64 * 34 + 2 * 64 + 64 * 16 + 64 * 32) + 32 * 99
+
+
+@pytest.mark.parametrize("real", [False, True], ids=["shape", "real"])
+def test_a_cache_is_given_back_by_the_name_under_which_it_was_returned(real: bool) -> None:
+    config = MambaConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2)
+
+    def mamba() -> nn.Module:
+        return MambaForCausalLM(config)
+
+    if real:
+        with force_real_run():
+            found = measure(mamba, inputs="1x1 int64", cache=15)
+    else:
+        found = measure(mamba, inputs="1x1 int64", cache=15)
+    assert found.macs == MAMBA
+
+
+def test_a_model_that_always_returns_its_cache() -> None:
+    class Always(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(9, 8)
+
+        def forward(self, ids: torch.Tensor, cache: torch.Tensor | None = None) -> Any:
+            new = self.table(ids)
+            keys = new if cache is None else torch.cat([cache, new], 1)
+            return {"scores": new @ keys.mT, "cache": keys}
+
+    found = measure(Always, inputs="2x1 int64", cache=15)
+    assert (found.macs, found.cache_bytes) == (2 * 16 * 8, 2 * 16 * 8 * 4)
 
 
 class NoCache(nn.Module):
