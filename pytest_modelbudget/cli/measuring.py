@@ -220,6 +220,8 @@ def _memory(measurement: Measurement) -> Iterator[str]:
         ("activations", peak.peak_bytes, where),
         ("inference", weights + peak.peak_bytes, "at least"),
     ]
+    if measurement.cache_bytes is not None:
+        rows.insert(2, ("cache", measurement.cache_bytes, "of the activations, when the call has ended"))
     if measurement.saved_bytes is not None:
         kept = measurement.optimizer_bytes or 0
         rows.append(("saved", measurement.saved_bytes, "between forward and backward"))

@@ -266,6 +266,7 @@ def test_the_command_measures_a_decode_step(pytester: pytest.Pytester, capsys: p
     assert main([*command, "--cache", "15"]) == 0
     shown = capsys.readouterr().out
     assert "cache_bytes 8192 B" in shown  # keys and values x 2 layers x 4 heads x 16 tokens x 8 x 4
+    assert "cache        8192 B    of the activations, when the call has ended" in shown
     assert "cache = 15" in shown
 
 
