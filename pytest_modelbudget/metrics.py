@@ -9,6 +9,9 @@ from typing import Annotated, Literal, NamedTuple, TypedDict
 # No postponed annotations here: the annotations of Limits are the table.
 
 
+Needs = Literal["weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved", "cache", "optimizer"]
+
+
 class Metric(NamedTuple):
     """What is to be known of a metric.
 
@@ -24,9 +27,7 @@ class Metric(NamedTuple):
     label: str
     units: tuple[str, ...]
     example: str
-    needs: Literal[
-        "weights", "forward", "backward", "file", "saving", "ranks", "memory", "saved", "cache", "optimizer"
-    ] = "weights"
+    needs: Needs = "weights"
     misspellings: tuple[str, ...] = ()
     column: bool = False
     billions: bool = False
@@ -58,6 +59,10 @@ Value = int | str | None
 """A limit as people write it: an exact int, a string such as ``"4.1G"``, or None to lift an inherited limit."""
 
 _PARAMETERS = ("params", "param", "parameters")
+
+
+def _in_bytes(label: str, example: str, needs: Needs, *misspellings: str) -> Metric:
+    return Metric(label, ("B", "bytes"), example, needs, misspellings, binary=True, shows_unit=True)
 
 
 class Limits(TypedDict, total=False):
@@ -105,101 +110,16 @@ class Limits(TypedDict, total=False):
     training_flops: Annotated[
         Value, Metric(label="training FLOPs", units=("FLOPs", "FLOP"), example="24.6G", needs="backward")
     ]
-    weight_bytes: Annotated[
-        Value,
-        Metric(
-            label="weight bytes",
-            units=("B", "bytes"),
-            example="102.4 MB",
-            misspellings=("weights",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
+    weight_bytes: Annotated[Value, _in_bytes("weight bytes", "102.4 MB", "weights", "weights")]
     peak_bytes: Annotated[
-        Value,
-        Metric(
-            label="peak",
-            units=("B", "bytes"),
-            example="256 KiB",
-            needs="memory",
-            misspellings=("peak_memory", "activation_bytes", "max_memory"),
-            binary=True,
-            shows_unit=True,
-        ),
+        Value, _in_bytes("peak", "256 KiB", "memory", "peak_memory", "activation_bytes", "max_memory")
     ]
-    saved_bytes: Annotated[
-        Value,
-        Metric(
-            label="saved bytes",
-            units=("B", "bytes"),
-            example="40 MB",
-            needs="saved",
-            misspellings=("saved_activations",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
-    cache_bytes: Annotated[
-        Value,
-        Metric(
-            label="cache bytes",
-            units=("B", "bytes"),
-            example="2 GiB",
-            needs="cache",
-            misspellings=("kv_cache_bytes",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
-    optimizer_bytes: Annotated[
-        Value,
-        Metric(
-            label="optimizer bytes",
-            units=("B", "bytes"),
-            example="80 MB",
-            needs="optimizer",
-            misspellings=("optimizer_state_bytes",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
-    file_bytes: Annotated[
-        Value,
-        Metric(
-            label="file bytes",
-            units=("B", "bytes"),
-            example="50 MB",
-            needs="file",
-            misspellings=("file_size",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
-    safetensors_bytes: Annotated[
-        Value,
-        Metric(
-            label="safetensors bytes",
-            units=("B", "bytes"),
-            example="50 MB",
-            needs="saving",
-            misspellings=("checkpoint_bytes",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
-    comm_bytes: Annotated[
-        Value,
-        Metric(
-            label="comm bytes",
-            units=("B", "bytes"),
-            example="20 MB",
-            needs="ranks",
-            misspellings=("communication_bytes",),
-            binary=True,
-            shows_unit=True,
-        ),
-    ]
+    saved_bytes: Annotated[Value, _in_bytes("saved bytes", "40 MB", "saved", "saved_activations")]
+    cache_bytes: Annotated[Value, _in_bytes("cache bytes", "2 GiB", "cache", "kv_cache_bytes")]
+    optimizer_bytes: Annotated[Value, _in_bytes("optimizer bytes", "80 MB", "optimizer", "optimizer_state_bytes")]
+    file_bytes: Annotated[Value, _in_bytes("file bytes", "50 MB", "file", "file_size")]
+    safetensors_bytes: Annotated[Value, _in_bytes("safetensors bytes", "50 MB", "saving", "checkpoint_bytes")]
+    comm_bytes: Annotated[Value, _in_bytes("comm bytes", "20 MB", "ranks", "communication_bytes")]
 
 
 METRICS: Mapping[str, Metric] = {

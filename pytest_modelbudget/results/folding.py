@@ -32,26 +32,16 @@ class FoldedMeasurement(Struct, frozen=True, omit_defaults=True):
     collectives: tuple[CollectiveCost, ...] = ()
 
 
+_KEPT = tuple(name for name in FoldedMeasurement.__struct_fields__ if name not in ("name", "modules"))
+"""What a measurement and a folded one have in common, beside the name."""
+
+
 def fold(measurement: Measurement) -> FoldedMeasurement:
     """Return ``measurement`` with its identical siblings folded."""
     return FoldedMeasurement(
         measurement.name,
         fold_modules(measurement.modules, measurement.operators, measurement.unknown, aliases=True),
-        measurement.inputs,
-        measurement.flops_per_mac,
-        measurement.run,
-        measurement.named,
-        measurement.mode,
-        measurement.file_bytes,
-        measurement.safetensors_bytes,
-        measurement.peak_bytes,
-        measurement.saved_bytes,
-        measurement.cache_bytes,
-        measurement.optimizer_bytes,
-        measurement.memory,
-        measurement.ranks,
-        measurement.comm_bytes,
-        measurement.collectives,
+        **{name: getattr(measurement, name) for name in _KEPT},
     )
 
 
@@ -61,22 +51,8 @@ def unfold(folded: FoldedMeasurement) -> Measurement:
     return Measurement(
         name=folded.name,
         modules=root,
-        inputs=folded.inputs,
-        flops_per_mac=folded.flops_per_mac,
         operators=tuple(operators),
         unknown=tuple(unknown),
-        run=folded.run,
-        named=folded.named,
-        mode=folded.mode,
-        file_bytes=folded.file_bytes,
-        safetensors_bytes=folded.safetensors_bytes,
-        peak_bytes=folded.peak_bytes,
-        saved_bytes=folded.saved_bytes,
-        cache_bytes=folded.cache_bytes,
-        optimizer_bytes=folded.optimizer_bytes,
-        memory=folded.memory,
-        ranks=folded.ranks,
-        comm_bytes=folded.comm_bytes,
-        collectives=folded.collectives,
+        **{name: getattr(folded, name) for name in _KEPT},
         **structs.asdict(root.total),
     )
