@@ -288,14 +288,18 @@ class Follows(TorchDispatchMode):
         )
 
 
+UNKNOWN = {"jetmoe"}  # its experts need values, and in its real run no peak is known
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.name)
 def test_another_computation_agrees(architecture: Architecture) -> None:
     build = factory(architecture, tiny=True)
     inputs = architecture.inputs(architecture.config(tiny=True))
     found = measure(build, kwargs=inputs, memory=True)
+    assert (found.peak_bytes is None) == (architecture.name in UNKNOWN)
     if found.peak_bytes is None:
-        pytest.skip("its memory is not known")
+        return
     torch.manual_seed(0)
     model, follows = build().eval(), Follows()
     given = {key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in inputs.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,3 +83,9 @@ def open_page(browser: Browser, file: Path) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert [one for one in complaints if one.partition("#")[0] not in (file.as_uri(), "data:,")] == []
+
+
+def complaints_of_axe(page: Page) -> list[Any]:
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then(found => found.violations)")
+    return [(one["id"], one["impact"], [node["html"] for node in one["nodes"]][:3]) for one in found]

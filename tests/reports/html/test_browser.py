@@ -17,8 +17,8 @@ from pytest_modelbudget.reports.html.payload import columns
 from pytest_modelbudget.results import About, ModelResult, Run
 from pytest_modelbudget.results.standings import standings
 
-from .conftest import Open
-from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, remembered, scaled, trained
+from .conftest import Open, complaints_of_axe
+from .samples import HOSTILE, everything, judged, large, leaf, measured, parent, scaled, trained
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -271,36 +271,6 @@ def test_what_changed_since_the_baseline(open_page: Open) -> None:
     assert "layers.4 Block: gone, -786.9 K" in card(page, "lean").locator(".changes").first.text_content()
 
 
-def test_the_curve_of_memory_marks_its_peak(open_page: Open, tmp_path: Path) -> None:
-    page = open_page(width=390)
-    file = tmp_path / "memory.html"
-    file.write_text(of_run(Run((remembered(), remembered("long", "", 3), scaled()))), encoding="utf-8")
-    page.goto(file.as_uri())
-    chain, long, without = (page.locator(f"#{name}") for name in ("chain", "long", "small"))
-    for one in (chain, long, without):
-        if one.get_attribute("open") is None:
-            one.locator("> summary").click()
-        one.locator(".icicle .box").first.wait_for()
-    label = "1,024 B at the peak, during aten::relu in 1"
-    curve = chain.get_by_role("img", name=label)
-    assert curve.is_visible()
-    assert curve.locator("path").get_attribute("d") == "M0 100V37.50H1V0.00H2V43.75H3V100Z"
-    assert curve.locator("circle").get_attribute("cx") == "50%"
-    assert chain.locator("figcaption").inner_text().endswith(f"in order: {label}")
-    assert long.locator("figcaption").inner_text() == (
-        "Activations that are alive during every 3 operators, the most of each, in order: "
-        "1,024 B at the peak, during aten::relu in long itself"
-    )
-    assert without.locator(".memory").count() == 0
-    assert without.get_by_role("heading", name="Memory").count() == 0
-    page.emulate_media(media="print")
-    assert curve.is_visible()
-    page.emulate_media(media="screen")
-    assert complaints_of_axe(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    open_page.complaints.remove(file.as_uri())  # type: ignore[attr-defined]
-
-
 def test_many_changes_begin_with_the_largest(open_page: Open, tmp_path: Path) -> None:
     page = open_page()
     long = tmp_path / "long.html"
@@ -508,12 +478,6 @@ def test_axe_finds_nothing_serious(open_page: Open, tmp_path: Path, options: dic
     assert page.get_by_role("img", name="MACs grow as n^2.00, linear allowed: ").is_visible()
     assert complaints_of_axe(page) == []
     open_page.complaints.remove(file.as_uri())  # type: ignore[attr-defined]
-
-
-def complaints_of_axe(page: Page) -> list[Any]:
-    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run().then(found => found.violations)")
-    return [(one["id"], one["impact"], [node["html"] for node in one["nodes"]][:3]) for one in found]
 
 
 def test_numbers_are_worded_as_everywhere(open_page: Open) -> None:
