@@ -39,17 +39,14 @@ nitpicky = True
 # Types of torch and of the inner parts have no page here, and no network is needed to build.
 nitpick_ignore_regex = [("py:.*", r"(?!pytest_modelbudget\.).*|pytest_modelbudget\.(budgets|costs|counting)\..*")]
 
-_SITE = "https://pytest-modelbudget.github.io/pytest-modelbudget/"
-_PICTURES = "https://raw.githubusercontent.com/pytest-modelbudget/pytest-modelbudget/main/docs/"
-
 
 def _of_this_site(_: Sphinx, __: Path, ___: str, content: list[str]) -> None:
-    """Make the links of the README, which are whole for GitHub and PyPI, links within the site."""
-    content[0] = re.sub(re.escape(_SITE) + r"(?!example)([\w/-]+)\.html", r"\1.md", content[0]).replace(_PICTURES, "")
+    """Make the links and pictures of the README, which start at the root of the repository, start here."""
+    content[0] = re.sub(r'(\]\(|src=")docs/', r"\1", content[0])
 
 
 def _example(app: Sphinx, error: Exception | None) -> None:
-    """Write the page that the README links: that of a run of the example project, as it is now."""
+    """Write the page that the start page links: that of a run of the example project, as it is now."""
     if error is None and app.builder.format == "html":
         run_pytest(f"--modelbudget-report=html:{app.outdir / 'example.html'}")
 
