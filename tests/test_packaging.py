@@ -1,16 +1,23 @@
-"""What PyPI shows."""
+"""What is published: sdist, wheel, what PyPI shows of them, and which versions they work with."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
+import shutil
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from ruamel.yaml import YAML
+
+from tools.release import notes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,23 +25,78 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
 
 
-def test_the_links_of_the_readme_work_on_pypi_too() -> None:
-    links = re.findall(r"\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]: *(\S+)", README.read_text(encoding="utf-8"), re.MULTILINE)
-    targets = [inline or reference for inline, reference in links]
-    assert targets
-    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
+    """The wheel that is built of the sdist."""
+    folder = tmp_path_factory.mktemp("built")
+    hatchling("sdist", ROOT, folder)
+    (sdist,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, folder)
+    hatchling("wheel", folder / sdist.name.removesuffix(".tar.gz"), folder)
+    return ZipFile(next(folder.glob("*.whl")))
 
 
-def test_every_file_of_the_package_is_in_the_wheel() -> None:
+def hatchling(target: str, project: Path, to: Path) -> None:
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", target, "-d", to], cwd=project, check=True)
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: ZipFile) -> None:
     package = ROOT / "pytest_modelbudget"
+    files = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.is_file()}
+    built = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert built == {name for name in files if not name.endswith(".pyc")}
+
+
+def test_every_link_of_the_readme_leads_from_pypi_to_a_file_of_that_version(wheel: ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    text = wheel.read(name).decode()
+    found = re.findall(r"\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]: *(\S+)|src=\"([^\"]+)", text, re.MULTILINE)
+    links = [next(filter(None, groups)) for groups in found]
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    ours = [link for link in links if f"/v{version('pytest-modelbudget')}/" in link]
+    lost = [link for link in ours if not (ROOT / link.partition("/v")[2].partition("/")[2].partition("#")[0]).exists()]
+    assert len(ours) > 20
+    assert lost == []
+
+
+CHANGES = "# Changelog\n\n## 0.2.0 (2026-12-01)\n\nNew.\n\n### More\n\nAll.\n\n## 0.1.0 (unreleased)\n\nFirst.\n"
+
+
+def test_what_a_release_says_is_its_section_of_the_changelog() -> None:
+    assert notes("0.2.0", CHANGES, "v0.2.0") == "New.\n\n### More\n\nAll.\n"
+    assert notes("0.1.0", CHANGES, None) == "First.\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "tag", "says"),
+    [
+        ("0.2.0", "v0.2.1", "the tag is v0.2.1, and pyproject.toml says 0.2.0: tag v0.2.0"),
+        ("0.2.0", "0.2.0", "the tag is 0.2.0, and pyproject.toml says 0.2.0: tag v0.2.0"),
+        ("0.3.0", "v0.3.0", "the changelog has no section on 0.3.0"),
+        ("0.1.0", "v0.1.0", r"the changelog says '0.1.0 \(unreleased\)': give it the day, 0.1.0 \(YYYY-MM-DD\)"),
+    ],
+)
+def test_what_may_not_be_released(number: str, tag: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        notes(number, CHANGES, tag)
+
+
+def test_conda_forge_asks_for_the_same() -> None:
+    recipe = YAML(typ="safe").load(ROOT / "tools" / "recipe.yaml")
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = table["tool"]["setuptools"]["package-data"]["pytest_modelbudget"]
-    shipped = {path for pattern in patterns for path in package.glob(pattern)}
-    found = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
-    assert found == shipped
+    ours = {str(Requirement(text.partition(";")[0])) for text in table["project"]["dependencies"]}
+    theirs = {str(Requirement(text.replace("pytorch", "torch"))) for text in recipe["requirements"]["run"][1:]}
+    assert theirs == ours
+    assert [text.replace(" ", "") for text in recipe["requirements"]["host"][2:]] == table["build-system"]["requires"]
+    assert recipe["about"]["summary"] == table["project"]["description"]
+
+
+def test_ruff_is_the_same_before_a_commit() -> None:
+    hooks = YAML(typ="safe").load(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
+    (pin,) = re.findall(r"^ruff==.+$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {*itertools.chain(*(hook["additional_dependencies"] for hook in hooks))} == {pin}
 
 
 RELEASES = ("3.10.0", "3.10.12", "3.11.0", "3.11.2", "3.12.0", "3.12.3", "3.13.0", "3.14.0", "3.14.1")
