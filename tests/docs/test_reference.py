@@ -17,6 +17,7 @@ from pytest_modelbudget.budgets.rules import SELECTORS
 from pytest_modelbudget.cli.main import _parser
 from pytest_modelbudget.metrics import METRICS
 from pytest_modelbudget.reports.formats import FORMATS
+from pytest_modelbudget.results import baseline, store
 
 from .pages import ROOT
 
@@ -98,3 +99,11 @@ def test_hooks() -> None:
     hooks = [name for name, _ in inspect.getmembers(hookspecs, inspect.isfunction)]
     assert re.findall(r"^## (.+)$", page("hooks.md"), re.MULTILINE) == hooks
     assert all(f"hookspecs.{name}" in page("api.rst") for name in hooks)
+
+
+def test_what_is_public() -> None:
+    text = page("stability.md")
+    assert keys(text, "What is public") >= {*pytest_modelbudget.__all__}
+    schemas = {row[0].strip("`"): row[1:3] for row in rows(text, "Files")[1:]}
+    readable = [[str(schema), f"1, {schema}"] for schema in (baseline.SCHEMA, store.SCHEMA)]
+    assert [schemas["modelbudget.lock.json"], schemas["JSON report"]] == readable
