@@ -1,4 +1,4 @@
-"""Workflows and action: valid by their published schemas, safe by zizmor, and the action's own steps really run."""
+"""What GitHub reads: valid by its published schemas, safe by zizmor, and the action's own steps really run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from warm import run_program
 
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / ".github" / "actions" / "modelbudget" / "action.yml"
+DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 WORKFLOWS = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("example_project/.github/workflows/*.yml")]
-
-pytestmark = pytest.mark.skipif(not ACTION.exists(), reason="the sdist leaves the workflows out")
 
 
 def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -26,15 +25,24 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("schema", ["vendor.github-workflows", "vendor.github-actions"])
-def test_the_files_are_valid_by_their_schemas(schema: str) -> None:
-    files = [ACTION] if schema.endswith("actions") else WORKFLOWS
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    {
+        "vendor.github-workflows": WORKFLOWS,
+        "vendor.github-actions": [ACTION],
+        "vendor.github-issue-forms": [*ROOT.glob(".github/ISSUE_TEMPLATE/*-*.yml")],
+        "vendor.github-issue-config": [ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"],
+        "vendor.dependabot": [DEPENDABOT],
+        "vendor.citation-file-format": [ROOT / "CITATION.cff"],
+    }.items(),
+)
+def test_the_files_are_valid_by_their_schemas(schema: str, files: list[Path]) -> None:
     done = tool("check-jsonschema", "--builtin-schema", schema, *files)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_files_are_safe() -> None:
-    done = tool("zizmor", "--offline", "--no-progress", "--min-severity=low", ACTION, *WORKFLOWS)
+    done = tool("zizmor", "--offline", "--no-progress", "--min-severity=low", ACTION, DEPENDABOT, *WORKFLOWS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

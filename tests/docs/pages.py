@@ -22,8 +22,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES_WITH_BLOCKS = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES_WITH_BLOCKS = [page for page in PAGES if page.name not in ("CONTRIBUTING.md", "CHANGELOG.md")]
 
 _COMMENT = re.compile(r"<!--\s*(?P<verb>[a-z ]+?)(?:: *(?P<argument>[^\n]*?))?\s*(?:\n(?P<text>.*?))?-->\s*", re.DOTALL)
 _OF_THE_NEXT = ("file", "output", "output of", "in")
