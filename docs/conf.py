@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from html import escape
 from importlib.metadata import version as installed
 from pathlib import Path
+from textwrap import shorten
+from typing import Any
 from urllib.parse import urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -33,7 +37,6 @@ copybutton_prompt_text = "$ "  # what stands behind it is copied, and no output
 html_baseurl = ogp_site_url = "https://pytest-modelbudget.github.io/pytest-modelbudget/"
 _ROOT = urlsplit(html_baseurl).path
 
-ogp_description_length = 150  # the first sentences, and no cells of a table
 ogp_image = f"{html_baseurl}_static/card.png"  # `make pictures`
 ogp_image_alt = "pytest-modelbudget: a test that fails, and says which model is over its budget, by how much and where"
 ogp_custom_meta_tags = [
@@ -87,7 +90,16 @@ def _example(app: Sphinx, error: Exception | None) -> None:
         run_pytest(f"--modelbudget-report=html:{app.outdir / 'example.html'}")
 
 
+def _describe(_: Sphinx, __: str, ___: str, context: dict[str, Any], page: nodes.document | None) -> None:
+    """Describe a page by its first paragraph; sphinxext.opengraph would go on with the cells of a table."""
+    if page:
+        text = escape(shorten(next(page.findall(nodes.paragraph)).astext(), 200, placeholder=" ..."))
+        context["meta"] = {**(context["meta"] or {}), "og:description": text}
+        context["metatags"] += f'<meta name="description" content="{text}" />\n'
+
+
 def setup(app: Sphinx) -> None:
-    """Connect what the README needs."""
+    """Connect what the README and the extensions need."""
     app.connect("include-read", _of_this_site)
+    app.connect("html-page-context", _describe, priority=400)
     app.connect("build-finished", _example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import shutil
@@ -66,7 +67,9 @@ def test_a_page_says_its_version_and_what_others_may_show_of_it(built: Path) -> 
         assert (shown["og:url"], shown["og:image"]) == (SITE + name, f"{SITE}_static/card.png")
         assert shown["twitter:card"] == "summary_large_image"
         assert f"<h1>{shown['og:title']}<a " in re.sub(r"</?(code|span)\b.*?>", "", text)
-        assert ",," not in shown["og:description"], "sentences, and no cells of a table"
+        assert shown["og:description"] == shown["description"]
+        words = html.unescape(shown["description"].removesuffix(" ..."))
+        assert words in " ".join(html.unescape(re.sub("<.*?>", "", text.partition("<h1>")[2])).split())
         descriptions.add(shown["og:description"])
     assert len(descriptions) == len(pages) > 10
     card = (built / "_static" / "card.png").read_bytes()
