@@ -40,7 +40,7 @@ example: $(EXAMPLE)/installed
 	cd example_project && ../$(EXAMPLE)/bin/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)
 	@echo "Every format of report: example_project/reports/"
 
-# What the Pages workflow publishes.
+# What the Pages workflow publishes as one version.
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs
 	@echo "The documentation: build/docs/index.html"
@@ -50,7 +50,7 @@ material: $(INSTALLED)
 	$(BIN)/python -m tools.material
 	@echo "Every surface: build/material/"
 
-# Of the README, from a run of the example project: a terminal, and the page in Chromium.
+# Of the README and the site, from real runs: a comment, the page and a failure, drawn by Chromium.
 pictures: $(INSTALLED)
 	$(BIN)/python -m tools.pictures
 

@@ -5,19 +5,37 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from warm import run_program
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 pytest_plugins = ["pytester"]
 
 UNSET = ("BUILD_NUMBER", "CI", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS", "TF_BUILD")
+
+REQUIRED = "MODELBUDGET_BROWSER"
+"""Set to ``required``, this makes a failure of a browser that is missing."""
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +72,23 @@ def run_apart(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return pytest.RunResult(code, output, said, time.perf_counter() - begin)
 
     return run
+
+
+# Not for the session: playwright's loop would be in the way of tests that run one of their own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        reason = "chromium is not installed (Debian: apt-get install chromium)"
+        if os.environ.get(REQUIRED) == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        yield browser
+        browser.close()
 
 
 def pytest_collection_finish() -> None:

@@ -171,6 +171,54 @@ def test_a_missing_report_fails_the_step(tmp_path: Path) -> None:
     assert outputs["stderr"] == "modelbudget: modelbudget.json: cannot be read: No such file or directory\n"
 
 
+PAGES = ROOT / ".github" / "workflows" / "pages.yml"
+
+
+def publish(folder: Path, branch: Path, tag: str, **environment: str) -> tuple[int, dict[str, str]]:
+    """Run the step that adds a version to the branch, in a clone of its own; GitHub is a folder here."""
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    (folder / "built").mkdir()
+    (folder / "built" / "index.html").write_text(tag)
+    step = YAML(typ="safe").load(PAGES.read_text())["jobs"]["publish"]["steps"][-1]
+    step["env"].update(GITHUB_REPOSITORY="a/b", GITHUB_ACTOR="a", GITHUB_SHA="abc", GITHUB_REF_NAME=tag, **environment)
+    address = "https://x-access-token:t@github.com/a/b.git"
+    step["env"].update(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0=f"url.{branch}.insteadOf", GIT_CONFIG_VALUE_0=address)
+    return run_step(folder, step, {"github.token": "t"})
+
+
+def on_branch(branch: Path, path: str) -> str:
+    command = ["git", "-C", str(branch), "show", f"gh-pages:{path}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_each_run_adds_its_version_to_the_site(tmp_path: Path) -> None:
+    branch = tmp_path / "branch.git"
+    subprocess.run(["git", "init", "-q", "--bare", branch], check=True)
+    for count, tag in enumerate(("main", "v0.1.0", "v0.2.0", "main", "main")):
+        code, outputs = publish(tmp_path / str(count), branch, tag)
+        assert code == 0, outputs["stderr"]
+    found = {path: on_branch(branch, f"{path}index.html") for path in ("", "main/", "0.1.0/", "0.2.0/")}
+    assert found == {"": "v0.2.0", "main/": "main", "0.1.0/": "v0.1.0", "0.2.0/": "v0.2.0"}
+    count = subprocess.run(["git", "-C", branch, "rev-list", "--count", "gh-pages"], capture_output=True, text=True)
+    assert count.stdout == "5\n", "what was there once can be had again"
+
+
+def test_a_run_that_another_one_has_overtaken_fails_and_loses_nothing(tmp_path: Path) -> None:
+    branch, hooks = tmp_path / "branch.git", tmp_path / "template" / "hooks"
+    subprocess.run(["git", "init", "-q", "--bare", branch], check=True)
+    assert publish(tmp_path / "first", branch, "main")[0] == 0
+    assert publish(tmp_path / "other", branch, "v0.1.0")[0] == 0
+    subprocess.run(["git", "-C", branch, "update-ref", "refs/heads/gh-pages", "gh-pages~"], check=True)
+    hooks.mkdir(parents=True)  # of the late run: the other one pushes between its commit and its push
+    push = f"unset $(git rev-parse --local-env-vars)\ngit -C {tmp_path}/other/site push -q {branch} gh-pages"
+    (hooks / "post-commit").write_text(f"#!/bin/sh\n{push}\n")
+    (hooks / "post-commit").chmod(0o755)
+    code, outputs = publish(tmp_path / "late", branch, "v0.2.0", GIT_TEMPLATE_DIR=str(hooks.parent))
+    assert code != 0
+    assert "rejected" in outputs["stderr"]
+    assert on_branch(branch, "0.1.0/index.html") == "v0.1.0"
+
+
 FORKS = ROOT / "example_project" / ".github" / "workflows" / "budgets-from-forks.yml"
 
 

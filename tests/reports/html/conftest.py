@@ -1,9 +1,7 @@
-"""A real browser, where there is one; nothing is installed here."""
+"""The page of a run, in a real browser."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -18,37 +16,7 @@ from .samples import everything
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-REQUIRED = "MODELBUDGET_BROWSER"
-"""Set to ``required``, this makes a failure of a browser that is missing."""
-
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 Open = Callable[..., "Page"]
-
-
-# Not for the session: playwright's loop would be in the way of tests that run one of their own.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        reason = "chromium is not installed (Debian: apt-get install chromium)"
-        if os.environ.get(REQUIRED) == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
