@@ -29,7 +29,8 @@ class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
     ``trainable_params`` is left out where it equals ``params``. FLOPs follow from MACs and the convention of the file.
     Operators are not kept, for which of them run is a matter of the machine (its attention and recurrent kernels); what
-    they cost is not. ``unknown`` are those without a formula: their calls and MACs.
+    they cost is not; ``operators`` of the first lock files are passed over. ``unknown`` are those without a formula:
+    their calls and MACs.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModuleLine(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     unknown: Mapping[str, tuple[Count, ...]] = {}
     aliases: tuple[str, ...] = ()
     at: tuple[Count, ...] = ()
+    operators: object = None
 
 
 def to_lines(module: FoldedModule, path: str = "") -> Iterator[ModuleLine]:
