@@ -87,7 +87,7 @@ def test_a_life(run: Run, pytester: pytest.Pytester, mode: list[str]) -> None:
     assert run(*mode).ret == pytest.ExitCode.OK
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_a_life_with_workers(run: Run, pytester: pytest.Pytester) -> None:
     first = run("-n2", "--modelbudget-update", test_net=net())
     first.stdout.fnmatch_lines([f"{LOCK}: 1 added; 1 entry"])
