@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code; what nobody expected is 2 too, for 1 says that a model grew."""
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):  # people read text in their own encoding, programs all else in UTF-8
-        encoding = sys.stdout.encoding if getattr(options, "format", "") == "text" else "utf-8"
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+        encoding, newline = (sys.stdout.encoding, None) if getattr(options, "format", "") == "text" else ("utf-8", "")
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline=newline)
     try:
         code: int = options.run(options)
         print(end="", flush=True)  # which does nothing where standard output is closed

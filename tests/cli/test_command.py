@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -64,6 +65,19 @@ def test_text_is_in_the_encoding_of_the_screen(tmp_path: Path) -> None:
     done = modelbudget("compare", "a.json", "b.json", folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, b"")
     assert rb"gr\xf6\xdfe" in done.stdout
+
+
+@pytest.mark.parametrize(("kind", "end"), [("csv", b"\r\n"), ("metrics", b"\n")])
+def test_a_report_has_the_line_ends_of_its_format_on_every_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, end: bytes
+) -> None:
+    (tmp_path / "r.json").write_text(write_report(Run(unused=("test_a.py::test_a",))), encoding="utf-8")
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="cp1252", newline="\r\n"))  # of Windows
+    main(["show", str(tmp_path / "r.json"), "--format", kind])
+    text = output.getvalue()
+    assert text
+    assert text == end.join(text.splitlines()) + end
 
 
 def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
