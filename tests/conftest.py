@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,6 +54,24 @@ def run_apart(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
         return pytest.RunResult(code, output, said, time.perf_counter() - begin)
 
     return run
+
+
+LACKING = {
+    "WinError 1314": "Windows lets only those make symbolic links who have the privilege",
+    "NoQEngine": "this build of torch has no engine for quantized layers, as that for macOS",
+}
+"""What an error says where a machine lacks what a test needs, and what to say instead."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except Exception as error:
+        for says, reason in LACKING.items():
+            if says in str(error):
+                pytest.skip(reason)
+        raise
 
 
 def pytest_collection_finish() -> None:
