@@ -11,9 +11,6 @@ unexport PYTHONDONTWRITEBYTECODE
 # Plugins that run tests again, each in a folder of its own: installed, they would be part of every run of the suite.
 RERUNS := pytest-rerunfailures==16.7 flaky==3.8.1 pytest-retry==1.7.0
 
-# What `make quick` leaves to `make test`, beside the tests marked workers and coverage.
-LONG := $(addprefix tests/conformance/test_,architectures.py footprint.py invariance.py) tests/docs/test_blocks.py
-
 # What `make example` writes: type and file.
 REPORTS := json:reports/modelbudget.json markdown:reports/modelbudget.md html:reports/modelbudget.html \
 	csv:reports/modelbudget.csv metrics:reports/metrics.txt codequality:reports/gl-code-quality-report.json \
@@ -34,7 +31,7 @@ quick: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not workers" $(LONG:%=--ignore=%)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow"
 
 example: $(EXAMPLE)/installed
 	cd example_project && ../$(EXAMPLE)/bin/python -m pytest --junitxml=reports/junit.xml $(REPORTS:%=--modelbudget-report=%)

@@ -1,4 +1,4 @@
-"""Write text files whole or not at all."""
+"""Text files: written whole or not at all, and named alike on every system."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+
+def shown_from(folder: Path, path: Path | str) -> str:
+    """Return a path as reports, node ids and people name it: relative to a folder, with slashes.
+
+    One on another drive of Windows is shown whole.
+    """
+    with suppress(ValueError):
+        path = os.path.relpath(path, folder)
+    return Path(path).as_posix()
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -42,6 +53,8 @@ def check_writable(path: Path) -> None:
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         _temporary(target).unlink()
+        if target.exists():
+            target.rename(target)  # Windows refuses while another program has it open
 
 
 def _temporary(target: Path) -> Path:

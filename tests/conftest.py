@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +89,24 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
         browser.close()
+
+
+LACKING = {
+    "WinError 1314": "Windows lets only those make symbolic links who have the privilege",
+    "NoQEngine": "this build of torch has no engine for quantized layers, as that for macOS",
+}
+"""What an error says where a machine lacks what a test needs, and what to say instead."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except Exception as error:
+        for says, reason in LACKING.items():
+            if says in str(error) and sys.platform != "linux":
+                pytest.skip(reason)
+        raise
 
 
 def pytest_collection_finish() -> None:

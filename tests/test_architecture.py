@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import pytest_modelbudget
@@ -15,9 +16,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_imports_keep_the_contracts_in_pyproject() -> None:
-    linter = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    linter = shutil.which("lint-imports", path=sysconfig.get_path("scripts"))
     assert linter, "import-linter is not installed"
-    done = subprocess.run([linter, "--no-cache"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}  # it draws lines that cp1252 does not have
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=PACKAGE.parent, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import stat
 import threading
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from pytest_modelbudget.files import check_writable, write_whole
+from pytest_modelbudget import files
+from pytest_modelbudget.files import check_writable, shown_from, write_whole
 
 
 def entries(folder: Path) -> list[str]:
@@ -20,10 +22,40 @@ def test_a_file_keeps_its_mode_and_its_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.touch()
     path.chmod(0o640)
+    mode = path.stat().st_mode
     check_writable(path)
     write_whole(path, "one\r\ntwo\n")
-    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"one\r\ntwo\n", 0o640)
+    assert (path.read_bytes(), path.stat().st_mode) == (b"one\r\ntwo\n", mode)
     assert entries(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (r"C:\work\reports\a.json", "reports/a.json"),
+        (r"c:\Work\a.json", "a.json"),
+        (r"C:\a.json", "../a.json"),
+        (r"D:\out\a.json", "D:/out/a.json"),
+    ],
+)
+def test_a_path_of_windows_is_shown_with_slashes(path: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "Path", PureWindowsPath)
+    monkeypatch.setattr(os.path, "relpath", ntpath.relpath)
+    assert shown_from(PureWindowsPath(r"C:\work"), path) == shown  # type: ignore[arg-type]
+
+
+def test_a_file_that_another_program_has_open_on_windows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_use(self: Path, target: Path) -> None:
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    monkeypatch.setattr(Path, "rename", in_use)
+    check_writable(tmp_path / "a.csv")
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(PermissionError, match="used by another"):
+        check_writable(tmp_path / "a.csv")
+    assert entries(tmp_path) == ["a.csv"]
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -40,6 +72,7 @@ def test_a_device_stays_one() -> None:
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes among files")
 def test_a_pipe_is_written_into(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -16,11 +16,14 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
+if TYPE_CHECKING:  # which Windows does not have
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+# Libraries of macOS start threads when they are imported, and may crash in a process that is forked then.
+CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 _INTERPRETER = (sys.prefix, sys.base_prefix)
 
@@ -33,7 +36,9 @@ def run_program(program: str, arguments: list[str], written: Path, errors: Path 
     with written.open("wb") as output, (errors or Path(os.devnull)).open("wb") as other:
         stdout, stderr = output.fileno(), (other if errors else output).fileno()
         if not CAN_FORK:
-            return subprocess.run([sys.executable, "-m", program, *arguments], stdout=stdout, stderr=stderr).returncode
+            environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+            command = [sys.executable, "-m", program, *arguments]
+            return subprocess.run(command, stdout=stdout, stderr=stderr, env=environment).returncode
         process = start(_be, program, arguments, descriptors={1: stdout, 2: stderr})
     process.join()
     assert process.exitcode is not None

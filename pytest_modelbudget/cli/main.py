@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -31,22 +32,25 @@ from pytest_modelbudget.results.comparing import Comparison, compare
 from pytest_modelbudget.results.comparing import of_run as measured_in
 from pytest_modelbudget.results.store import write_report
 
+_PIPE_CLOSED = (errno.EPIPE, errno.EINVAL)
+"""What a system says of a pipe that nobody reads; the second is the word of Windows."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code; what nobody expected is 2 too, for 1 says that a model grew."""
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):  # people read text in their own encoding, programs all else in UTF-8
-        encoding = sys.stdout.encoding if getattr(options, "format", "") == "text" else "utf-8"
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+        encoding, newline = (sys.stdout.encoding, None) if getattr(options, "format", "") == "text" else ("utf-8", "")
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace", newline=newline)
     try:
         code: int = options.run(options)
         print(end="", flush=True)  # which does nothing where standard output is closed
-    except BrokenPipeError:  # whoever read has seen enough
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # Python flushes it when it ends
-        return 2
     except SourceError as error:
         return _cannot(str(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _PIPE_CLOSED:  # whoever read has seen enough
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # flushed at the end
+            return 2
         if getattr(options, "verbose", False):
             traceback.print_exc()
         return _cannot(f"{type(error).__name__}: {error}")

@@ -255,7 +255,10 @@ def _keys(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def _keys_without_like(model: _Model, options: Namespace) -> Iterator[tuple[str, Any]]:
-    yield "artifact" if model.factory.endswith(ARTIFACTS) else "factory", model.factory
+    if model.factory.endswith(ARTIFACTS):
+        yield "artifact", Path(model.factory).as_posix()
+    else:
+        yield "factory", model.factory
     inputs = _as_in_a_table(options.inputs) if options.inputs else None
     given = {"positional": [*map(_value, options.positional)], "arguments": model.arguments, "inputs": inputs}
     given |= {"method": options.method if options.method != "forward" else None}

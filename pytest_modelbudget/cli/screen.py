@@ -14,6 +14,10 @@ _CODES = {"red": 31, "green": 32, "yellow": 33}
 def show(lines: Iterable[Line]) -> None:
     """Print lines, with the colours of their statuses."""
     coloured = _wants_colours()
+    if coloured and sys.platform == "win32":
+        import colorama  # type: ignore[import-untyped]  # pytest brings it
+
+        colorama.just_fix_windows_console()
     for line in lines:
         status = f"\033[{_CODES[line.colour]}m{line.status}\033[0m" if coloured and line.colour else line.status
         print(f"{line.text}{status}".rstrip())

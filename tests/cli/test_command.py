@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from pytest_modelbudget.results.store import write_report
 
 from .test_compare import lock, net
 
-LATIN = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
+LATIN = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
 
 def modelbudget(*arguments: str, folder: Path, **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -66,6 +68,19 @@ def test_text_is_in_the_encoding_of_the_screen(tmp_path: Path) -> None:
     assert rb"gr\xf6\xdfe" in done.stdout
 
 
+@pytest.mark.parametrize(("kind", "end"), [("csv", b"\r\n"), ("metrics", b"\n")])
+def test_a_report_has_the_line_ends_of_its_format_on_every_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, end: bytes
+) -> None:
+    (tmp_path / "r.json").write_text(write_report(Run(unused=("test_a.py::test_a",))), encoding="utf-8")
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="cp1252", newline="\r\n"))  # of Windows
+    main(["show", str(tmp_path / "r.json"), "--format", kind])
+    text = output.getvalue()
+    assert text
+    assert text == end.join(text.splitlines()) + end
+
+
 def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     lock(tmp_path / "a.json", *(net(4, f"net{number}") for number in range(200)))
     reader, writer = os.pipe()
@@ -76,6 +91,21 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, b"")
 
 
+def test_a_closed_pipe_is_quiet_in_the_words_of_windows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    path = lock(tmp_path / "a.json", net(4))
+    monkeypatch.setattr(sys, "stdout", Closed())
+    assert main(["compare", path, path]) == 2
+    sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell cannot close a descriptor")
 def test_a_closed_output_and_no_width_are_no_errors(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(write_report(Run(unused=("test_a.py::test_a",))))
     closed = f"{sys.executable} -m pytest_modelbudget show r.json --width 0 >&-"

@@ -25,13 +25,13 @@ def net(width: int, name: str = "net") -> Measurement:
 
 
 def lock(path: Path, *measured: Measurement) -> str:
-    path.write_text(write_lock(updated(Lock(), measured)))
+    path.write_text(write_lock(updated(Lock(), measured)), encoding="utf-8")
     return str(path)
 
 
 def report(path: Path, *measured: Measurement) -> str:
     results = tuple(Result.of(judge(one, Budget()), one) for one in measured)
-    path.write_text(write_report(gather({"test": TestResult(results)})))
+    path.write_text(write_report(gather({"test": TestResult(results)})), encoding="utf-8")
     return str(path)
 
 

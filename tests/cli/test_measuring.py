@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import tomlkit
+import torch
+from safetensors.torch import save_file
 
 from pytest_modelbudget.cli.main import main
 from pytest_modelbudget.measurement import rounded_up
@@ -285,3 +288,11 @@ def test_init_keeps_the_line_ends_of_the_table(project: Path) -> None:
     written = path.read_bytes()
     assert written.startswith(b'[project]\r\nname = "x"\r\n')
     assert written.count(b"\n") == written.count(b"\r\n") > 5
+
+
+def test_init_names_a_file_as_every_system_does(project: Path) -> None:
+    (project / "build").mkdir()
+    save_file({"weight": torch.zeros(2)}, project / "build" / "net.safetensors")
+    assert main(["init", os.path.join(".", "build", "net.safetensors")]) == 0  # noqa: PTH118 - a Path drops the dot
+    table = tomlkit.parse((project / "pyproject.toml").read_text()).unwrap()
+    assert table["tool"]["modelbudget"]["models"]["net"]["artifact"] == "build/net.safetensors"

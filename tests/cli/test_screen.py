@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from _pytest._io.terminalwriter import should_do_markup
@@ -48,6 +49,20 @@ def test_it_colours_where_pytest_does(
     for kind in ("markdown", "json", "count"):
         main([*arguments, "--format", kind])
         assert "\033" not in capsys.readouterr().out
+
+
+def test_the_console_of_windows_is_told_to_show_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    colorama = SimpleNamespace(just_fix_windows_console=lambda: told.append(True))
+    monkeypatch.setitem(sys.modules, "colorama", colorama)
+    monkeypatch.setattr("pytest_modelbudget.cli.screen.sys.platform", "win32")
+    path = lock(tmp_path / "a.json", net(4))
+    for colours in ("0", "1"):
+        monkeypatch.setenv("PY_COLORS", colours)
+        main(["compare", path, path])
+    assert told == [True]
 
 
 def test_show_has_the_colours_of_the_summary(

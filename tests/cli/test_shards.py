@@ -39,7 +39,7 @@ def shards(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch)
     return [str(pytester.path / f"shard{shard}.json") for shard in range(3)]
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_shards_make_a_run(shards: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", *shards, "--output", str(tmp_path / "all.json")]) == 0
     run = read_report((tmp_path / "all.json").read_text(), "all.json")

@@ -15,7 +15,7 @@ from .checks import assert_sums, counts
 
 transformers = pytest.importorskip("transformers")
 
-pytestmark = pytest.mark.usefixtures("not_covered")
+pytestmark = [pytest.mark.usefixtures("not_covered"), pytest.mark.slow]
 MUST = (
     "bart deberta-v2 bert llama mixtral deepseek_v3 mamba2 swin detr whisper wav2vec2 clip t5 gpt2 falcon mllama "
     "segformer convnextv2 longformer big_bird rwkv zamba jetmoe"

@@ -16,7 +16,7 @@ from .checks import RUNS, way
 from .footprint import changes, snapshot, values
 from .tensors import tensors_of
 
-pytestmark = pytest.mark.usefixtures("not_covered")
+pytestmark = [pytest.mark.usefixtures("not_covered"), pytest.mark.slow]
 
 
 class Boom(Exception):

@@ -23,7 +23,7 @@ from .cases import CASES
 from .checks import RUNS, assert_right, way
 from .tensors import mapped
 
-pytestmark = pytest.mark.usefixtures("not_covered")
+pytestmark = [pytest.mark.usefixtures("not_covered"), pytest.mark.slow]
 MODES = {"no_grad": torch.no_grad, "enable_grad": torch.enable_grad, "inference_mode": torch.inference_mode}
 
 

@@ -49,13 +49,13 @@ def interrupted_at(number: int) -> Iterator[list[Any]]:
                 handler()
         return trace
 
-    before, traced = signal.signal(signal.SIGALRM, handler), sys.gettrace()
+    before, traced = signal.signal(signal.SIGTERM, handler), sys.gettrace()
     sys.settrace(trace)
     try:
         yield passed
     finally:
         sys.settrace(traced)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def state() -> dict[str, Any]:

@@ -61,11 +61,11 @@ HANDLERS = [fail, Limit(), Limit().end, partial(raise_error, TimeoutError("time 
 
 @contextmanager
 def time_limit(handler: Any) -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, handler)
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
@@ -79,7 +79,7 @@ def test_a_time_limit_ends_a_measurement_at_once(backward: bool, handler: Any) -
             x = self.linear(x)
             self.seen = x
             # No timer: its signal may come while coverage holds a lock, which would then be held for ever.
-            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGTERM)
 
     model = Model(forward)
     with pytest.raises((pytest.fail.Exception, TimeoutError), match="time limit"), time_limit(handler):
@@ -114,7 +114,7 @@ def test_what_is_no_mistake_passes_through_at_once(kind: type[BaseException]) ->
 def test_a_time_limit_of_the_models_own_is_its_own() -> None:
     def forward(self: Model, x: torch.Tensor) -> torch.Tensor:
         with time_limit(Limit()), suppress(TimeoutError):
-            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGTERM)
         raise TimeoutError("of the model")
 
     error = raised(Model(forward), rows(3))

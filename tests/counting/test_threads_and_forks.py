@@ -13,6 +13,7 @@ from torch import nn
 
 from pytest_modelbudget import MeasurementError
 from pytest_modelbudget.counting import measure
+from warm import CAN_FORK
 
 
 class Waiting(nn.Module):
@@ -93,7 +94,7 @@ def measure_in_the_child(results: Any) -> None:
     results.put(measure(nn.Linear(4, 4), torch.zeros(1, 4)).macs)
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system has no fork")
+@pytest.mark.skipif(not CAN_FORK, reason="the system has no fork, or none that libraries survive")
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning"
 )  # of Python 3.12: the process has threads, and this is the point

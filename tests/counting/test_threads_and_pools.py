@@ -232,13 +232,12 @@ def functions_of_coroutines(self: Threaded, x: torch.Tensor) -> Any:
 
 
 def in_another_process(self: Threaded, x: torch.Tensor) -> Any:
-    process = multiprocessing.get_context("fork").Process(target=int)
+    process = multiprocessing.get_context("spawn").Process(target=int)
     process.start()
     process.join()
     return self.l(x)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize(
     ("how", "name"),
     [

@@ -9,6 +9,7 @@ import pytest
 from .pages import PAGES_WITH_BLOCKS, Story, stories
 from .trying import Trial
 
+pytestmark = pytest.mark.slow
 STORIES = [story for page in PAGES_WITH_BLOCKS for story in stories(page)]
 
 

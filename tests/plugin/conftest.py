@@ -31,8 +31,8 @@ WITHOUT = [f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception
 """Plugins that cost time and change nothing: at the end of a run, unraisableexception collects garbage five times."""
 PLAIN, N0, N2 = (
     pytest.param([], id="plain"),
-    pytest.param(["-n0"], id="n0", marks=pytest.mark.workers),
-    pytest.param(["-n2"], id="n2", marks=pytest.mark.workers),
+    pytest.param(["-n0"], id="n0", marks=pytest.mark.slow),
+    pytest.param(["-n2"], id="n2", marks=pytest.mark.slow),
 )
 PLAIN_AND_N2 = pytest.mark.parametrize("mode", [PLAIN, N2])
 EVERY_MODE = pytest.mark.parametrize("mode", [PLAIN, N0, N2])
@@ -41,7 +41,7 @@ EVERY_MODE = pytest.mark.parametrize("mode", [PLAIN, N0, N2])
 def with_workers(cases: Iterable[str], *selected: str) -> list[Any]:
     """Return parameters, mode and case, that run every case in one process, and those selected with workers too."""
     plain = [pytest.param([], case, id=case) for case in cases]
-    return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.workers) for case in selected]
+    return plain + [pytest.param(["-n2"], case, id=f"{case}-n2", marks=pytest.mark.slow) for case in selected]
 
 
 class Imported:

@@ -85,5 +85,5 @@ def _tests(path: Path) -> Iterator[tuple[str, list[str]]]:
             elif any("with_workers(" in mark for mark in marks):
                 modes = ["plain", "-n2"]
             else:
-                modes = ["-n2"] if "pytest.mark.workers" in marks else ["plain"]
+                modes = ["-n2"] if "pytest.mark.slow" in marks else ["plain"]
             yield node.name, modes

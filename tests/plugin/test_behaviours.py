@@ -31,7 +31,7 @@ from .junit import outcome
 PROJECT = Path(__file__).parent / "behaviours"
 EXPECTATIONS = tuple(read_expectations(PROJECT))
 MODES = {"plain": [], "n0": ["-n0"], "n2": ["-n2"]}
-PARAMS = [pytest.param(mode, marks=[pytest.mark.workers] if MODES[mode] else []) for mode in MODES]
+PARAMS = [pytest.param(mode, marks=[pytest.mark.slow] if MODES[mode] else []) for mode in MODES]
 
 
 class Inner(NamedTuple):
@@ -111,7 +111,7 @@ def test_the_run_as_a_whole(inner: Inner) -> None:
     assert others == [], inner.screen
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["n0", "n2"])
 def test_workers_change_neither_outcomes_nor_properties(shared: Path, mode: str) -> None:
     plain, spread = run_once(shared, "plain"), run_once(shared, mode)

@@ -155,7 +155,7 @@ def test_a_run_that_only_sets_up_misses_no_model(run: Run) -> None:
     assert run(**files).ret == pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["call", "teardown"])
 @pytest.mark.parametrize("others", [0, 4])
 def test_an_internal_error_of_a_worker_fails_the_run(

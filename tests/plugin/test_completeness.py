@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_collected_is_missing(run: Run, project: Path, mod
     assert "collection failed" in shown
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_a_lost_worker_is_missing(run: Run, project: Path) -> None:
     result = run("-n2", test_two=TWO, test_crash="import os\ndef test_crash(): os._exit(3)")
     assert "deselected" not in incomplete(result)

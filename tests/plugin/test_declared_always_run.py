@@ -223,7 +223,7 @@ def test_an_item_that_was_not_run_fails_a_complete_run(run: Run, project: Path, 
     )
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_an_item_of_a_group_of_workers_was_run(run: Run, project: Path) -> None:
     (project / "conftest.py").write_text(
         "import pytest\n@pytest.hookimpl(tryfirst=True)\ndef pytest_collection_modifyitems(items):\n"

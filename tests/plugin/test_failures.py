@@ -208,7 +208,7 @@ def test_a_doctest_can_use_the_fixture(run: Run) -> None:
     result.stdout.no_fnmatch_line("*swallowed*")
 
 
-@pytest.mark.parametrize("mode", [[], pytest.param(["-n1"], marks=pytest.mark.workers)])
+@pytest.mark.parametrize("mode", [[], pytest.param(["-n1"], marks=pytest.mark.slow)])
 def test_the_engine_is_loaded_before_the_test_is_called(pytester: pytest.Pytester, mode: list[str]) -> None:
     """Under hypothesis an example has 200 ms, and loading takes seconds."""
     pytester.makepyfile('import sys\ndef test_a(model_budget): assert "pytest_modelbudget.counting" in sys.modules')

@@ -59,7 +59,7 @@ def test_factories_share_their_name_with_what_they_build_once(run: Run) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> None:
     result = run(
         "-n2",
@@ -78,7 +78,7 @@ def test_a_lost_worker_fails_the_run(run: Run, pytester: pytest.Pytester) -> Non
     assert any(name.startswith("modelbudget::lost worker gw") for name in cases_of(pytester.path / "junit.xml"))
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_a_lost_worker_of_a_run_without_budgets_is_not_ours(run: Run) -> None:
     result = run("-n2", test_it="import os\ndef test_crash(): os._exit(3)\ndef test_fine(): pass")
     result.stdout.fnmatch_lines(["*node down: Not properly terminated*"])

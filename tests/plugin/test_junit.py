@@ -33,7 +33,7 @@ NET = {
 }
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_properties_are_exact_integers_and_the_same_with_workers(run: Run, pytester: pytest.Pytester) -> None:
     plain = run("--junitxml=plain.xml", test_suite=SUITE)
     spread = run("--junitxml=spread.xml", "-n2")

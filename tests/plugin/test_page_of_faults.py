@@ -17,7 +17,7 @@ __all__ = ["shared"]
 PAGE = Path(__file__).parents[1] / "faults" / "README.md"
 
 
-@pytest.mark.workers
+@pytest.mark.slow
 def test_the_page_of_faults(shared: Path) -> None:
     runs = {mode: run_once(shared, mode) for mode in MODES}
     behaviours: dict[str, list[tuple[str, str, Mapping[str, str]]]] = {}

@@ -55,7 +55,7 @@ def test_a_slow_measurement_says_what_it_does(run: Run) -> None:
     result.stdout.no_fnmatch_line("*mine*")
 
 
-@pytest.mark.parametrize("options", [[], ["-q"], pytest.param(["-v", "-n1"], marks=pytest.mark.workers)], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["-q"], pytest.param(["-v", "-n1"], marks=pytest.mark.slow)], ids=" ".join)
 def test_otherwise_nothing_is_said(run: Run, options: list[str]) -> None:
     result = run(*options, test_slow=SLOW)
     result.assert_outcomes(passed=3)

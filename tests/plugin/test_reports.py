@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import stat
+import sys
 from datetime import datetime, timedelta, timezone
 from importlib import metadata
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
     result = run("--modelbudget-report=json", "--modelbudget-report=markdown", test_suite=SUITE)
     result.stdout.fnmatch_lines(["json report: modelbudget.json", "markdown report: modelbudget.md"])
     assert (pytester.path / "modelbudget.json").exists()
-    text = (pytester.path / "modelbudget.md").read_text()
+    text = (pytester.path / "modelbudget.md").read_text(encoding="utf-8")
     assert text.startswith("## Model budgets: 1 of 3 models fails\n")
     assert "|**over\\|&lt;b&gt;** 1x100|MACs||22.00\N{NO-BREAK SPACE}K||21\N{NO-BREAK SPACE}K|**over by 4.8%**|" in text
     assert "\n|fine|" in text.partition("<summary>1 other model</summary>")[2]
@@ -82,7 +83,11 @@ def test_the_default_files(run: Run, pytester: pytest.Pytester) -> None:
         ("pdf", "no such type of report; there are json, markdown, html, csv, metrics, codequality, benchmark, bmf"),
         ("json:folder", "cannot be written; name a file, json:FILE"),
         ("json:file.txt/x.json", "cannot be written; name a file, json:FILE"),
-        ("json:/proc/nowhere/x.json", "cannot be written; name a file, json:FILE"),
+        pytest.param(
+            "json:/proc/nowhere/x.json",
+            "cannot be written; name a file, json:FILE",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="a folder like any other there"),
+        ),
     ],
 )
 @PLAIN_AND_N2
@@ -112,7 +117,8 @@ def test_a_file_of_the_run_is_no_place_for_a_report(
 ) -> None:
     table = "[tool.modelbudget]\n"
     (pytester.path / "pyproject.toml").touch()
-    (pytester.path / "link.toml").symlink_to(pytester.path / "pyproject.toml")
+    if "link" in options[0]:
+        (pytester.path / "link.toml").symlink_to(pytester.path / "pyproject.toml")
     (pytester.path / "read_only.json").touch()
     (pytester.path / "read_only.json").chmod(0o444)
     result = run(*options, test_suite=SUITE, pyproject=table)
@@ -124,7 +130,7 @@ def test_a_file_of_the_run_is_no_place_for_a_report(
 @PLAIN_AND_N2
 def test_a_device_gets_the_report_and_stays_one(run: Run, mode: list[str]) -> None:
     result = run(*mode, f"--modelbudget-report=json:{os.devnull}", test_suite=SUITE)
-    result.stdout.fnmatch_lines(["json report: *null"])
+    result.stdout.fnmatch_lines(["json report: *nul*"])
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 

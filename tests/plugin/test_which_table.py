@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelbudget.session.files.in_use import is_same_file
+
 from .conftest import EVERY_MODE, Run, with_workers
 
 LIMITS = '[tool.modelbudget.default]\nmacs = "1K"\n'
@@ -227,6 +229,16 @@ def test_one_file_by_two_paths_is_one_table(run: Run, put: Put, monkeypatch: pyt
     monkeypatch.chdir(root / "project")
     for options in (["--rootdir=../link"], ["../link/pkg"], ["-c", "../link/pyproject.toml"], []):
         run(*options).stdout.fnmatch_lines(["*Net: macs 22.00 K > 1 K *"])
+
+
+def test_one_file_by_another_spelling_is_one_file(tmp_path: Path) -> None:
+    """As macOS takes Pyproject.toml for pyproject.toml; a second name stands for it."""
+    (tmp_path / "a.toml").touch()
+    (tmp_path / "b.toml").hardlink_to(tmp_path / "a.toml")
+    (tmp_path / "other.toml").touch()
+    assert is_same_file(tmp_path / "a.toml", tmp_path / "b.toml")
+    assert not is_same_file(tmp_path / "a.toml", tmp_path / "other.toml")
+    assert is_same_file(tmp_path / "missing", tmp_path / "missing")
 
 
 @EVERY_MODE

@@ -31,6 +31,7 @@ _WATCHED = 1 << 16
 """The bytes at the beginning of the reservation of which it is asked whether they were touched."""
 _MMAP_OF_LINUX = {"x86_64": 9, "aarch64": 222}
 _MADV_DONTNEED, _MADV_DONTDUMP = 4, 16
+_PROT_NONE = 0
 _FAILED = ctypes.c_void_p(-1).value
 _STEP, _RUNS = 64, 1 << 10
 """The addresses of runs are as far apart as any dtype is aligned, and used again after so many runs."""
@@ -61,8 +62,10 @@ def _reserve_in_windows(size: int) -> int | None:  # pragma: no cover - never tr
 
 def _reserve_in_unix(size: int) -> int | None:
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-    # Where the system promises no more memory than it has, it promises what can only be read.
-    for protection in (mmap.PROT_READ | mmap.PROT_WRITE, mmap.PROT_READ):
+    # Linux tells what was touched; where it promises no more memory than it has, it promises what can only be read.
+    # Elsewhere whoever touches it ends the process: the count would be wrong, and nobody would know.
+    readable = (mmap.PROT_READ | mmap.PROT_WRITE, mmap.PROT_READ)
+    for protection in readable if sys.platform == "linux" else (_PROT_NONE,):
         address = _map(size, protection, flags)
         if address is not None:
             return address

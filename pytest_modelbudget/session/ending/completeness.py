@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modelbudget.files import shown_from
 from pytest_modelbudget.results import Incomplete
 from pytest_modelbudget.session.files.in_use import (
     configured_paths,
@@ -63,7 +64,7 @@ def uncollected(session: Session) -> dict[Incomplete, str]:
     for path in _test_files(config):
         if os.path.realpath(path) not in collected:
             asked_for: dict[Incomplete, str] = {} if runs_declared(config) else {"arguments": arguments(config)}
-            return {**asked_for, "not collected": Path(os.path.relpath(path, config.rootpath)).as_posix()}
+            return {**asked_for, "not collected": shown_from(config.rootpath, path)}
     return {}
 
 
@@ -94,7 +95,7 @@ def _is_passed_over(folder: Path, patterns: list[str]) -> bool:
 def arguments(config: pytest.Config) -> str:
     """Return what the run was asked for, as short as it can be told: what ignores the table, if anything does."""
     ignored = [f"--ignore={path}" for path in (*option_values(config, "ignore"), *option_values(config, "ignore_glob"))]
-    asked_for = [os.path.relpath(arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
+    asked_for = [shown_from(Path.cwd(), arg) if Path(arg).is_absolute() else str(arg) for arg in config.args]
     return first_and_number(ignored if is_ignored(table_file(config).resolve(), config) else asked_for + ignored)
 
 

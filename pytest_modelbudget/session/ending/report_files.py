@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelbudget.files import check_writable, write_whole
+from pytest_modelbudget.files import check_writable, shown_from, write_whole
 from pytest_modelbudget.reports import markdown
 from pytest_modelbudget.reports.formats import FORMATS, Format
 from pytest_modelbudget.reports.github import workflow_commands
@@ -79,7 +79,7 @@ def write_reports(config: pytest.Config, reports: Iterable[Destination], run: Ru
     """Write the reports; return a note for each, and whether all could be written."""
     notes, all_written = [], True
     for report in reports:
-        shown = os.path.relpath(report.path, config.invocation_params.dir)
+        shown = shown_from(config.invocation_params.dir, report.path)
         try:
             write_whole(report.path, report.text_of(run))
             notes.append(f"{report.kind} report: {shown}")
@@ -122,5 +122,5 @@ def _below_repository(config: pytest.Config) -> str:
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
         return ""
-    relative = os.path.relpath(config.rootpath, workspace)
-    return "" if relative == "." or relative.startswith("..") else Path(relative).as_posix()
+    relative = shown_from(Path(workspace), config.rootpath)
+    return "" if relative == "." or relative.startswith("..") or Path(relative).is_absolute() else relative

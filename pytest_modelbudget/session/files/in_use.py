@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from pytest_modelbudget.files import shown_from
+
 LOCK_NAME = "modelbudget.lock.json"
 _OPTION = "--modelbudget-config"
 _MAY_NAME_US = rb"(?i)budg|model[-_]?b|\\[ux]"  # TOML may write the name with escapes
@@ -35,7 +37,8 @@ def find_table(config: pytest.Config) -> dict[str, Any] | None:
         return None
     asked_for = config.getoption("modelbudget_config")
     if asked_for is not None:
-        return _read(config.invocation_params.dir / asked_for, asked_for or f"{_OPTION}=", asked_for=True)
+        shown = Path(asked_for).as_posix() if asked_for else f"{_OPTION}="
+        return _read(config.invocation_params.dir / asked_for, shown, asked_for=True)
     _refuse_ini(config)
     return _table_in(config.rootpath, "pyproject.toml")
 
@@ -75,7 +78,10 @@ def refuse_others(config: pytest.Config, table: Data | None, folders: Iterable[P
 
 def is_same_file(path: Path, other: Path) -> bool:
     """Return whether two paths are one file, by whatever links they lead there."""
-    return os.path.realpath(path) == os.path.realpath(other)
+    try:
+        return path.samefile(other)  # by another spelling too, where the system does not tell Net from net
+    except OSError:
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def runs_declared(config: pytest.Config) -> bool:
@@ -146,7 +152,7 @@ def _refuse_tables(config: pytest.Config, starts: Iterable[Path]) -> None:
     root, used = config.rootpath, config.rootpath / "pyproject.toml"
     for folder in dict.fromkeys(folder for start in starts for folder in _project_folders(start, root)):
         path = folder / "pyproject.toml"
-        shown = os.path.relpath(path, config.invocation_params.dir)
+        shown = shown_from(config.invocation_params.dir, path)
         if not is_same_file(path, used) and _table_in(folder, shown) is not None:
             raise _ignored(config, path, used, "[tool.modelbudget] table", f"{_OPTION}={shown}")
 
@@ -156,7 +162,7 @@ def _refuse_ini(config: pytest.Config) -> None:
     used = config.rootpath / "pyproject.toml"
     for path in dict.fromkeys([config.inipath or used, *(config.rootpath / name for name in _INI_FILES)]):
         if path.is_file() and not is_same_file(path, used) and re.search(_INI_SECTION, path.read_bytes()):
-            shown, instead = (os.path.relpath(file, config.invocation_params.dir) for file in (path, used))
+            shown, instead = (shown_from(config.invocation_params.dir, file) for file in (path, used))
             raise pytest.UsageError(f"{shown}: budgets are read from [tool.modelbudget] in {instead}, not from here")
 
 
@@ -172,15 +178,15 @@ def _refuse_locks(config: pytest.Config, starts: Iterable[Path]) -> None:
             if not os.path.lexists(path) or path.is_dir():
                 continue
             if not is_same_file(path, used):
-                named = Path(os.path.relpath(path, used.parent)).as_posix()
-                table = os.path.relpath(table_file(config), config.invocation_params.dir)
+                named = shown_from(used.parent, path)
+                table = shown_from(config.invocation_params.dir, table_file(config))
                 remedy = f'baseline = "{named}" under [tool.modelbudget] in {table}'
                 raise _ignored(config, path, used, "baseline", remedy)
             break  # the folders above are another project's
 
 
 def _ignored(config: pytest.Config, path: Path, used: Path, what: str, remedy: str) -> pytest.UsageError:
-    shown, instead = (os.path.relpath(file, config.invocation_params.dir) for file in (path, used))
+    shown, instead = (shown_from(config.invocation_params.dir, file) for file in (path, used))
     asked_for = config.getoption("modelbudget_config")
     why = f"the table in use is {asked_for}" if asked_for else f"rootdir is {config.rootpath}"
     missing = "" if used.is_file() else " (no such file)"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelbudget.budgets import Table
-from pytest_modelbudget.files import check_writable
+from pytest_modelbudget.files import check_writable, shown_from
 from pytest_modelbudget.results.baseline import LockError, read_lock
 from pytest_modelbudget.session.files.in_use import lock_path
 
@@ -33,7 +33,7 @@ def find_lock(config: pytest.Config, table: Table) -> LockFile:
     Raises pytest.UsageError for one that cannot be read, or not be used as it is asked for.
     """
     path = lock_path(config, table.baseline)
-    shown = os.path.relpath(path, config.rootpath)
+    shown = shown_from(config.rootpath, path)
     lock = LockFile(path, shown, _text_of(path, shown))
     if lock.text is not None:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import os
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from pytest_modelbudget.budgets import BudgetError, BudgetExceeded, DeclaredModel
 from pytest_modelbudget.factories import FactoryError, builder, described
+from pytest_modelbudget.files import shown_from
 from pytest_modelbudget.measurement import MeasurementError
 from pytest_modelbudget.session.files.in_use import is_same_file, runs_declared, table_file
 from pytest_modelbudget.session.one_test import DECLARED
@@ -50,7 +50,7 @@ class DeclaredModels:
     ) -> Generator[None, object, object]:
         """Add the declared models where the arguments ask for them and nothing has collected their file."""
         if runs_declared(session.config) and not any(isinstance(item, DeclaredItem) for item in items):
-            nodeid = Path(os.path.relpath(self.path, session.config.rootpath)).as_posix()
+            nodeid = shown_from(session.config.rootpath, self.path)
             for item in TableFile.from_parent(session, path=self.path, nodeid=nodeid).collect():
                 item.ihook.pytest_itemcollected(item=item)
                 items.append(item)

@@ -37,7 +37,7 @@ def place_of_mark(mark: pytest.Mark, node: Any) -> Place:
 def place_of_test(item: pytest.Item) -> Place:
     """Return where ``item`` stands."""
     path, line, _ = item.location
-    return Place(path, None if line is None else line + 1)
+    return Place(Path(path).as_posix(), None if line is None else line + 1)
 
 
 def place_of_call(depth: int, config: pytest.Config) -> Place:
@@ -124,4 +124,4 @@ def _relative(path: Path, config: pytest.Config) -> str:
     try:
         return path.relative_to(config.rootpath).as_posix()
     except ValueError:
-        return str(path)
+        return path.as_posix()

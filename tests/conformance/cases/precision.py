@@ -212,7 +212,7 @@ def static() -> nn.Module:
         warnings.simplefilter("ignore")
         layers = (q.QuantStub(), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5), q.DeQuantStub())
         model = nn.Sequential(*layers).eval()
-        model.qconfig = q.get_default_qconfig(torch.backends.quantized.engine)
+        model.qconfig = q.get_default_qconfig("x86")
         q.prepare(model, inplace=True)
         model(torch.randn(2, 3, 8, 8))
         return q.convert(model)

@@ -22,7 +22,7 @@ def test_a(model_budget): model_budget(torch.nn.Linear(4, 2), torch.zeros(1, 4),
 """
 
 
-@pytest.mark.parametrize("mode", [[], pytest.param(["-n2"], marks=pytest.mark.workers)])
+@pytest.mark.parametrize("mode", [[], pytest.param(["-n2"], marks=pytest.mark.slow)])
 def test_the_option_writes_the_page(pytester: pytest.Pytester, run: Run, mode: list[str]) -> None:
     result = run(*mode, "--modelbudget-report=html", test_suite=SUITE)
     result.stdout.fnmatch_lines(["html report: modelbudget.html"])
