@@ -76,8 +76,10 @@ def run_step(folder: Path, step: dict[str, object], values: dict[str, str]) -> t
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", str(step["run"])]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    shell = ["bash", "-e", "-o", "pipefail"] if step.get("shell") == "bash" else ["bash", "-e"]
+    done = subprocess.run(
+        [*shell, "-c", str(step["run"])], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     found = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
     return done.returncode, {**found, "stdout": done.stdout, "stderr": done.stderr}
 
@@ -219,6 +221,18 @@ def test_a_run_that_another_one_has_overtaken_begins_again(tmp_path: Path) -> No
     code, outputs = publish(tmp_path / "late", branch, "v0.2.0", GIT_TEMPLATE_DIR=str(hooks.parent))
     assert (code, "rejected" in outputs["stderr"]) == (0, True)
     assert [on_branch(branch, f"{tag}/index.html") for tag in ("0.1.0", "0.2.0")] == ["v0.1.0", "v0.2.0"]
+
+
+@pytest.mark.parametrize(("tag", "code"), [("", 0), ("v9.9.9", 1)])
+def test_a_tag_that_is_not_the_version_stops_the_release(tmp_path: Path, tag: str, code: int) -> None:
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    for name in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    workflow = YAML(typ="safe").load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    step = next(step for step in workflow["jobs"]["build"]["steps"] if "TAG" in step.get("env", {}))
+    ended, outputs = run_step(tmp_path, step, {"github.ref_type == 'tag' && github.ref_name || ''": tag})
+    assert ended == code, outputs["stderr"]
+    assert ("the tag is v9.9.9" in outputs["stderr"]) is bool(code)
 
 
 FORKS = ROOT / "example_project" / ".github" / "workflows" / "budgets-from-forks.yml"
