@@ -61,6 +61,14 @@ def test_every_link_of_the_readme_leads_from_pypi_to_a_file_of_that_version(whee
     assert lost == []
 
 
+def test_the_badges_are_true() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    badges = re.findall(r"shields\.io/badge/([\w.-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert badges == [f"python-{pythons[0]}_to_{pythons[-1]}-blue", f"licence-{project['license']}-blue"]
+    assert project["requires-python"] == f">={pythons[0]}"
+
+
 CHANGES = "# Changelog\n\n## 0.2.0 (2026-12-01)\n\nNew.\n\n### More\n\nAll.\n\n## 0.1.0 (unreleased)\n\nFirst.\n"
 
 
