@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from warm import run_program
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / ".github" / "actions" / "modelbudget" / "action.yml"
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 WORKFLOWS = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("example_project/.github/workflows/*.yml")]
 
 
@@ -76,7 +78,9 @@ def run_step(folder: Path, step: dict[str, object], values: dict[str, str]) -> t
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", str(step["run"])]
+    # A shell that is not named is bash too, but without pipefail.
+    options = ["--noprofile", "--norc", "-eo", "pipefail"] if step.get("shell") == "bash" else ["-e"]
+    command = ["bash", *options, "-c", str(step["run"])]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     found = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
     return done.returncode, {**found, "stdout": done.stdout, "stderr": done.stderr}
@@ -87,6 +91,46 @@ def fill(text: str, values: dict[str, str]) -> str:
         text = text.replace(f"${{{{ {name} }}}}", value)
     assert "${{" not in text, text
     return text
+
+
+def steps_of(workflow: Path) -> dict[str, dict[str, object]]:
+    """Return the steps that run something, by job and number, each with the shell that it gets."""
+    found = YAML(typ="safe").load(workflow.read_text())
+    shell = found.get("defaults", {}).get("run", {})
+    jobs = found["jobs"].items()
+    return {f"{job} {n}": {**shell, **one} for job, of in jobs for n, one in enumerate(of["steps"]) if "run" in one}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_what_fails_before_a_pipe_fails_the_step(workflow: Path) -> None:
+    without_quoted = {name: re.sub("'[^']*'", "", str(step["run"])) for name, step in steps_of(workflow).items()}
+    shells = {name: steps_of(workflow)[name].get("shell") for name, text in without_quoted.items() if " | " in text}
+    assert shells == dict.fromkeys(shells, "bash")
+
+
+def of_the_release(words: str) -> dict[str, object]:
+    (step,) = (step for step in steps_of(RELEASE).values() if words in str(step["run"]))
+    return step
+
+
+def test_a_tag_that_is_not_the_version_ends_the_release(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    for name in ("CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for tag, ends in (("v9.9.9", 1), ("", 0)):
+        value = {"github.ref_type == 'tag' && github.ref_name || ''": tag}
+        code, outputs = run_step(tmp_path, of_the_release("tools.release"), value)
+        assert (code, "the tag is v9.9.9" in outputs["stderr"]) == (ends, bool(ends))
+
+
+@pytest.mark.parametrize(
+    ("tag", "shown"), [("v0.2.0", ""), ("v0.2.0rc1", " --prerelease"), ("v1.0.0a2", " --prerelease")]
+)
+def test_what_comes_before_a_release_is_not_the_latest(tmp_path: Path, tag: str, shown: str) -> None:
+    step = of_the_release("gh release create")
+    step["run"] = f'gh() {{ echo "$*"; }}\n{step["run"]}'
+    code, outputs = run_step(tmp_path, step, {"github.token": "t", "github.ref_name": tag})
+    assert (code, outputs["stdout"].startswith(f"release create {tag}{shown} --repo")) == (0, True)
 
 
 def steps_of_the_action() -> dict[str, dict[str, object]]:
