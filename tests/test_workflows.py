@@ -44,6 +44,16 @@ def test_the_files_are_valid_by_their_schemas(schema: str, files: list[Path]) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_dependabot_finds_every_pinned_action() -> None:
+    (of_actions,) = (
+        one
+        for one in YAML(typ="safe").load(DEPENDABOT.read_text())["updates"]
+        if one["package-ecosystem"] == "github-actions"
+    )
+    folders = {"/.github/workflows" if folder == "/" else folder for folder in of_actions["directories"]}
+    assert folders == {f"/{path.parent.relative_to(ROOT).as_posix()}" for path in (ACTION, *WORKFLOWS)}
+
+
 def test_the_files_are_safe() -> None:
     done = tool("zizmor", "--offline", "--no-progress", "--min-severity=low", ACTION, DEPENDABOT, *WORKFLOWS)
     assert done.returncode == 0, done.stdout + done.stderr
