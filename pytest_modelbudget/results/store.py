@@ -17,7 +17,7 @@ from pytest_modelbudget.results.run import Run
 SCHEMA: Final = 2
 _OLDER: Final = (1,)
 """Schemas that are read too: they lack what has a default."""
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class ReportError(Exception):
