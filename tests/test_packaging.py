@@ -27,14 +27,37 @@ else:
 ROOT = Path(__file__).parent.parent
 
 
+STRAYS = (".pypirc", "notes.md", "reports/report.html", "a.whl")
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, built in a folder that has more in it than what is published, and unpacked."""
+    project, folder = tmp_path_factory.mktemp("project") / "here", tmp_path_factory.mktemp("built")
+    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".git", ".venv*", "build", ".*_cache", "*.pyc"))
+    for name in STRAYS:
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).touch()
+    hatchling("sdist", project, folder)
+    (archive,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(archive, folder)
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def test_the_sdist_holds_what_is_tracked_and_no_strays(sdist: Path) -> None:
+    assert [name for name in STRAYS if (sdist / name).exists()] == []
+    assert {path.name for path in sdist.iterdir()} >= {"PKG-INFO", "LICENSE", "README.md", ".gitignore"}
+    if not (ROOT / ".git").exists():
+        pytest.skip("only a clone knows what is tracked")
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [name for name in tracked.split("\0") if not (sdist / name).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     """The wheel that is built of the sdist."""
     folder = tmp_path_factory.mktemp("built")
-    hatchling("sdist", ROOT, folder)
-    (sdist,) = folder.glob("*.tar.gz")
-    shutil.unpack_archive(sdist, folder)
-    hatchling("wheel", folder / sdist.name.removesuffix(".tar.gz"), folder)
+    hatchling("wheel", sdist, folder)
     return ZipFile(next(folder.glob("*.whl")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from warm import run_program
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / ".github" / "actions" / "modelbudget" / "action.yml"
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 WORKFLOWS = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("example_project/.github/workflows/*.yml")]
 
 
@@ -40,6 +42,16 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_files_are_valid_by_their_schemas(schema: str, files: list[Path]) -> None:
     done = tool("check-jsonschema", "--builtin-schema", schema, *files)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_dependabot_finds_every_pinned_action() -> None:
+    (of_actions,) = (
+        one
+        for one in YAML(typ="safe").load(DEPENDABOT.read_text())["updates"]
+        if one["package-ecosystem"] == "github-actions"
+    )
+    folders = {"/.github/workflows" if folder == "/" else folder for folder in of_actions["directories"]}
+    assert folders == {f"/{path.parent.relative_to(ROOT).as_posix()}" for path in (ACTION, *WORKFLOWS)}
 
 
 def test_the_files_are_safe() -> None:
@@ -76,10 +88,10 @@ def run_step(folder: Path, step: dict[str, object], values: dict[str, str]) -> t
         "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    shell = ["bash", "-e", "-o", "pipefail"] if step.get("shell") == "bash" else ["bash", "-e"]
-    done = subprocess.run(
-        [*shell, "-c", str(step["run"])], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    # A shell that is not named is bash too, but without pipefail.
+    options = ["--noprofile", "--norc", "-eo", "pipefail"] if step.get("shell") == "bash" else ["-e"]
+    command = ["bash", *options, "-c", str(step["run"])]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     found = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
     return done.returncode, {**found, "stdout": done.stdout, "stderr": done.stderr}
 
@@ -89,6 +101,48 @@ def fill(text: str, values: dict[str, str]) -> str:
         text = text.replace(f"${{{{ {name} }}}}", value)
     assert "${{" not in text, text
     return text
+
+
+def steps_of(workflow: Path) -> dict[str, dict[str, object]]:
+    """Return the steps that run something, by job and number, each with the shell that it gets."""
+    found = YAML(typ="safe").load(workflow.read_text())
+    shell = found.get("defaults", {}).get("run", {})
+    jobs = found["jobs"].items()
+    return {
+        f"{job} {n}": {**shell, **one} for job, of in jobs for n, one in enumerate(of.get("steps", ())) if "run" in one
+    }
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_what_fails_before_a_pipe_fails_the_step(workflow: Path) -> None:
+    without_quoted = {name: re.sub("'[^']*'", "", str(step["run"])) for name, step in steps_of(workflow).items()}
+    shells = {name: steps_of(workflow)[name].get("shell") for name, text in without_quoted.items() if " | " in text}
+    assert shells == dict.fromkeys(shells, "bash")
+
+
+def of_the_release(words: str) -> dict[str, object]:
+    (step,) = (step for step in steps_of(RELEASE).values() if words in str(step["run"]))
+    return step
+
+
+def test_a_tag_that_is_not_the_version_ends_the_release(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    for name in ("CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for tag, ends in (("v9.9.9", 1), ("", 0)):
+        value = {"github.ref_type == 'tag' && github.ref_name || ''": tag}
+        code, outputs = run_step(tmp_path, of_the_release("tools.release"), value)
+        assert (code, "the tag is v9.9.9" in outputs["stderr"]) == (ends, bool(ends))
+
+
+@pytest.mark.parametrize(
+    ("tag", "shown"), [("v0.2.0", ""), ("v0.2.0rc1", " --prerelease"), ("v1.0.0a2", " --prerelease")]
+)
+def test_what_comes_before_a_release_is_not_the_latest(tmp_path: Path, tag: str, shown: str) -> None:
+    step = of_the_release("gh release create")
+    step["run"] = f'gh() {{ echo "$*"; }}\n{step["run"]}'
+    code, outputs = run_step(tmp_path, step, {"github.token": "t", "github.ref_name": tag})
+    assert (code, outputs["stdout"].startswith(f"release create {tag}{shown} --repo")) == (0, True)
 
 
 def steps_of_the_action() -> dict[str, dict[str, object]]:
@@ -221,18 +275,6 @@ def test_a_run_that_another_one_has_overtaken_begins_again(tmp_path: Path) -> No
     code, outputs = publish(tmp_path / "late", branch, "v0.2.0", GIT_TEMPLATE_DIR=str(hooks.parent))
     assert (code, "rejected" in outputs["stderr"]) == (0, True)
     assert [on_branch(branch, f"{tag}/index.html") for tag in ("0.1.0", "0.2.0")] == ["v0.1.0", "v0.2.0"]
-
-
-@pytest.mark.parametrize(("tag", "code"), [("", 0), ("v9.9.9", 1)])
-def test_a_tag_that_is_not_the_version_stops_the_release(tmp_path: Path, tag: str, code: int) -> None:
-    shutil.copytree(ROOT / "tools", tmp_path / "tools")
-    for name in ("pyproject.toml", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, tmp_path)
-    workflow = YAML(typ="safe").load((ROOT / ".github" / "workflows" / "release.yml").read_text())
-    step = next(step for step in workflow["jobs"]["build"]["steps"] if "TAG" in step.get("env", {}))
-    ended, outputs = run_step(tmp_path, step, {"github.ref_type == 'tag' && github.ref_name || ''": tag})
-    assert ended == code, outputs["stderr"]
-    assert ("the tag is v9.9.9" in outputs["stderr"]) is bool(code)
 
 
 FORKS = ROOT / "example_project" / ".github" / "workflows" / "budgets-from-forks.yml"

@@ -22,7 +22,7 @@ _NO_SPEC = r"(?! *([0-9{]|scalar\b)).*"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 Percent = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?%|none)$", examples=["1%"])]
-# Written out: msgspec 0.22 frees memory twice for such a union of a string, a list and a dict.
+# Written out, as that of the optimizer: msgspec 0.22 frees memory twice for a pattern in a union with a list or a dict.
 _REF_TO_INPUT = {"$ref": "#/definitions/Input"}
 _INPUT = {
     "title": "Input",
@@ -66,6 +66,7 @@ _METRICS = {name: _of_metric(name, metric) for name, metric in METRICS.items()}
 _RISE = {"growth": Percent, "floor": Annotated[int, Meta(ge=0)] | str}
 _RULES = {**_METRICS, **_RISE, "message": str}
 _OBJECT = rf"^{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*$"
+_OPTIMIZER = [{"examples": ["torch.optim:AdamW"], "type": "string", "pattern": _OBJECT}, {"type": "object"}]
 _DECLARING = {
     "factory": Annotated[str, Meta(pattern=_OBJECT, examples=["acme.models:Net"])],
     "artifact": Annotated[str, Meta(pattern=r"\.(pt2|safetensors|safetensors\.index\.json)$", examples=["net.pt2"])],
@@ -80,7 +81,7 @@ _DECLARING = {
     "backward": bool,
     "memory": bool,
     "cache": Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=rf"^ *{_SIZE} *$", examples=["{1024,2048}"])],
-    "optimizer": Annotated[str, Meta(pattern=_OBJECT, examples=["torch.optim:AdamW"])] | dict[str, Any],
+    "optimizer": Annotated[Any, Meta(extra_json_schema={"anyOf": _OPTIMIZER})],
     "scaling": _table("Scaling", dict.fromkeys(METRICS, Exponent), "The steepest growth of a metric with the inputs."),
 }
 _Rules: Any = _table("Rules", _RULES, "Limits for every model, or for a part of one.")

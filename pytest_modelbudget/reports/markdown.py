@@ -49,8 +49,8 @@ def escaped(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return the names of modules as code, unless they have what ends that, or a cell."""
-    return escaped(text) if "`" in text or "|" in text else f"`{text}`"
+    """Return the names of modules as code, unless they have what ends that, a cell or a line."""
+    return escaped(text) if re.search(r"[`|\r\n]", text) else f"`{text}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _Model:
         name = f"**{escaped(one.verdict.model)}**" + (f" {escaped(one.inputs)}" if one.verdict.inputs else "")
         for scaling in one.verdict.scaling if one.status.kind == "steeper" else ():
             grows = "no power law" if scaling.exponent is None else f"n^{scaling.exponent:.2f}"
-            yield [name, METRICS[scaling.metric].label, "", grows, "", scaling.declared, "**too steep**"]
+            yield [name, METRICS[scaling.metric].label, "", grows, "", escaped(scaling.declared), "**too steep**"]
             name = ""
         notable = [found for found in one.findings if self._is_notable(found)]
         if one.status.kind not in _SAID_BY_METRICS or not notable:
@@ -173,8 +173,8 @@ class _Model:
 
 
 def _kept(text: str) -> str:
-    """Return a number and its unit, which stay on one line."""
-    return text.replace(" ", NO_BREAK)
+    """Return a text, as of a number and its unit, that stays on one line."""
+    return escaped(text).replace(" ", NO_BREAK)
 
 
 def _of_base(base: Base | None, one: Standing) -> Comparison | None:
@@ -210,7 +210,7 @@ def _changed(run: Run, models: Sequence[_Model], base: Base | None) -> list[str]
             metric = one.against.moved[0]
             before, after = one.against.before[metric], one.against.after[metric]
             word = "Grew" if after > before else "Shrank"
-            text = f"{escaped(one.standing.name)} {signed_percent(before, after)} {METRICS[metric].label}"
+            text = f"{one.standing.name} {signed_percent(before, after)} {METRICS[metric].label}"
             found.setdefault(word, []).append(_kept(text))
     if run.shows_all:
         here = {one.standing.verdict.model for one in models}
@@ -285,7 +285,7 @@ def _details(title: str, lines: Iterable[str]) -> list[str]:
 
 def _tail(run: Run) -> list[str]:
     line = not_measured(run)
-    return [*([f"{escaped(line)}.", ""] if line else []), f"{counted_how(run, standings(run))}."]
+    return [*([f"{escaped(line)}.", ""] if line else []), f"{escaped(counted_how(run, standings(run)))}."]
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> list[str]:

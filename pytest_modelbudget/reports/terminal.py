@@ -81,7 +81,9 @@ def _table(models: Sequence[Standing], width: int, encoding: str) -> list[Line]:
     lines = [Line(joined("model", headings) + "status")]
     for model, name, cells in zip(models, names, grid, strict=True):
         status = model.status
-        words = status.text if width_of(status.text) <= room - first else shortened(status.short, room - first)
+        verdict = status.short.partition(" ")[0].rstrip(",")  # which stands on the narrowest screen
+        cut = max(verdict, shortened(status.short, room - first), key=len)
+        words = status.text if width_of(status.text) <= room - first else cut
         lines.append(Line(joined(name, cells), words, _COLOURS[status.level]))
     return lines
 
@@ -95,12 +97,14 @@ def shortened(name: str, width: int) -> str:
     """Return a name that is cut in the middle where it is wider than ``width``."""
     if width_of(name) <= width:
         return name
+    if width < 2:
+        return name[: max(width, 0)]
     head, tail = name, name
     while width_of(head) > (width - 1) // 2:
         head = head[:-1]
     while width_of(tail) > width - 1 - width_of(head):
         tail = tail[1:]
-    return f"{head}…{tail}" if width > 1 else name[:width]
+    return f"{head}…{tail}"
 
 
 def _tree(model: Standing, verbosity: int, width: int) -> Iterator[Line]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from inspect import cleandoc
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from pytest_modelbudget.results.run import Run
 SCHEMA: Final = 2
 _OLDER: Final = (1,)
 """Schemas that are read too: they lack what has a default."""
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class ReportError(Exception):
@@ -51,7 +54,13 @@ def read_report(text: str, shown: str) -> Run:
 
 
 def _check(run: Run) -> None:
-    """Look up what the types do not promise. Raises LookupError, and DecodeError for a measurement that is none."""
+    """Look up what the types do not promise. Raises LookupError, and DecodeError for a measurement that is none.
+
+    What names something is on one line in each that the plugin has written: a second one would be whatever it looks
+    like to who reads line by line, as a log, a shell and Markdown do.
+    """
+    if any(map(_BREAKS.search, _names(run))):
+        raise msgspec.ValidationError("a name has characters that cannot be printed")
     run.contradictions  # noqa: B018  # their places are looked up
     for model in run.models:
         verdict, _ = model.verdict, model.tests[0]
@@ -64,7 +73,17 @@ def _check(run: Run) -> None:
         )
         for metric in {found.metric for found in stated} - {""}:  # a problem may be of no metric
             METRICS[metric]
-        model.measurement  # noqa: B018  # it is decoded now
+
+
+def _names(run: Run) -> Iterator[str]:
+    """Yield what names the lock file, models, inputs, modules and limits; measurements are decoded for that."""
+    yield run.lock
+    for model in run.models:
+        yield from (model.name, *map(str, model.inputs))
+        for check in (*model.verdict.checks, *model.verdict.parts):
+            yield from (check.module or "", *(limit.text for limit in (check.limit, check.warn) if limit))
+        for module in model.measurement.modules.walk():
+            yield from (module.name, module.cls, *module.aliases)
 
 
 def report_schema() -> dict[str, Any]:

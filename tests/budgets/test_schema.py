@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ arguments = { layers = 12, names = ["a"] }
 inputs = { input_ids = "1x{64,128} int64", mask = "1x{64,128} bool" }
 method = "encode"
 backward = true
+optimizer = "torch.optim:AdamW"
 scaling = { macs = "linear", params = 0.5 }
 params = "7B"
 message = "See docs."
@@ -47,7 +50,7 @@ positional = ["None", { object = "torch:bfloat16" }]
 arguments = { config = { factory = "zoo.text:Config", positional = [3], arguments = { layers = 24 } } }
 inputs = [{ batch = ["2x8", "2 int64 = 63", "mean"] }, 4, true, "None"]
 scaling = {}
-train = true
+optimizer = { factory = "torch.optim:SGD", arguments = { momentum = 0.9 } }
 dtype = "bfloat16"
 [tool.modelbudget.models.detector]
 factory = "zoo.sight:Detector"
@@ -77,6 +80,8 @@ BAD = [
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\nmethod = 'a b'",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\nbackward = 'yes'",
     "[tool.modelbudget.models.net]\nfactory = 'a:b'\ninputs = '{1,2}'\nscaling = { macs = 'steep' }",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\noptimizer = 'AdamW'",
+    "[tool.modelbudget.models.net]\nfactory = 'a:b'\noptimizer = 3",
     "[tool.modelbudget.models.net.modules.head]\nfactory = 'a:b'",
     "[tool.modelbudget.models.net]\nmodules = 3",
     "[tool.modelbudget]\nmodels = 3",
@@ -93,6 +98,14 @@ def test_the_schema_that_is_shipped_is_that_of_the_types() -> None:
 @pytest.fixture(scope="module")
 def validate() -> api.Validator:
     return api.Validator()  # which finds the schema by its entry point
+
+
+def test_the_program_ends_as_it_should(tmp_path: Path) -> None:
+    """It finds the schema too, and a schema that msgspec makes wrong aborts the process at its very end."""
+    (tmp_path / "pyproject.toml").write_text(GOOD)
+    command = [sys.executable, "-m", "validate_pyproject", str(tmp_path / "pyproject.toml")]
+    done = subprocess.run(command, cwd=SHIPPED.parents[2], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def own(document: dict[str, Any]) -> None:

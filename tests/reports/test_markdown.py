@@ -10,6 +10,7 @@ from pytest_modelbudget.measurement import Costs, Measurement, ModuleCost
 from pytest_modelbudget.reports.markdown import LONGEST, of_run
 from pytest_modelbudget.results import Result, Run, TestResult, gather
 from pytest_modelbudget.results.standings import standings
+from pytest_modelbudget.results.store import read_report, write_report
 
 LONG = "model_" + "x" * 60
 
@@ -49,6 +50,16 @@ def test_names_of_modules_stay_in_their_cells() -> None:
     assert "||a\\|b MACs||1,001||1,000|**over by 0.10%**|" in text
     assert "- **net0** MACs: a\\|b 100%" in text
     assert "||`layer` MACs||" in of_run(run([1001]))
+
+
+def test_limits_and_the_names_of_modes_mean_nothing() -> None:
+    """A report may be somebody else's, as of a fork, and say what the plugin would never write."""
+    one = run([1001, 900], "@me")
+    text = write_report(one).replace('"1,000"', '"[1](//x) <b>"')
+    text = text.replace('"named":true', '"named":true,"mode":"train"').replace('"train"', '"eval"', 1)
+    shown = of_run(read_report(text, "report"))
+    assert "|\\[1\\](//x)\N{NO-BREAK SPACE}&lt;b&gt;|**over by 0.10%**|" in shown
+    assert "(train: @<!-- -->me1)" in shown
 
 
 def test_models_within_their_limits_stand_by_what_is_left() -> None:

@@ -147,3 +147,9 @@ def test_names_are_cut_in_the_middle_and_no_line_is_too_long() -> None:
 
 def test_quiet_says_nothing_where_all_is_well() -> None:
     assert summary(Run((RESNET, MOBILE)), 80, -1) == []
+
+
+@pytest.mark.parametrize("width", [1, 8, 13])
+def test_a_screen_that_is_too_narrow_for_anything_shows_the_verdicts(width: int) -> None:
+    rows = [line.status for line in summary(Run((RESNET, VIT, MOBILE)), width) if line.status]
+    assert rows == ["OVER", "ok", "ok"]

@@ -43,6 +43,10 @@ def test_what_the_types_do_not_promise_is_looked_up() -> None:
         {"models.result.verdict.checks.metric": "maccs"},
         {"models.result.measurement": 3},
         {"models.result.measurement.modules.keys": []},
+        {"models.result.measurement.modules.cls": "Net\n::error::no"},
+        {"models.result.verdict.model": "net\x1b[31m"},
+        {"models.result.verdict.checks.module": "layer\r## Passed"},
+        {"lock": "modelbudget.lock.json\nbase=main"},
     ):
         stored = json.loads(write_report(RUN))
         ((path, value),) = broken.items()

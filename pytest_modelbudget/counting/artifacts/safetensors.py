@@ -27,6 +27,8 @@ _DTYPES = {
     **{"int8": "I8", "uint8": "U8", "bool": "BOOL"},
 }
 """The dtypes that a file can hold by their names there, in the order of the data: that of the widest comes first."""
+_SIZES = {named: getattr(torch, name).itemsize for name, named in _DTYPES.items() if hasattr(torch, name)}
+"""The bytes of an element of each that this torch knows."""
 
 
 class Entry(NamedTuple):
@@ -56,7 +58,7 @@ def entries_of_file(path: Path) -> tuple[dict[str, Entry], int]:
         places = json.loads(_bytes_of(path, 0, -1))["weight_map"]
         shards = sorted({*places.values()})
         found = {shard: dict(_read_header(path.parent / shard)) for shard in shards}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MeasurementError(f"{path}: is no index of safetensors files") from None
     for name, shard in places.items():
         if name not in found[shard]:
@@ -75,7 +77,8 @@ def _read_header(path: Path) -> Iterator[tuple[str, Entry]]:
         header.pop("__metadata__", None)
         for name, tensor in msgspec.convert(header, dict[str, _Tensor]).items():
             begin, end = tensor.data_offsets
-            if not begin <= end <= room:
+            size = _SIZES.get(tensor.dtype)
+            if not begin <= end <= room or (size and prod(tensor.shape) * size != end - begin):
                 raise ValueError
             yield name, Entry(tensor.dtype, tensor.shape, end - begin)
     except (ValueError, RecursionError):

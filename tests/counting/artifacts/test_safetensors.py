@@ -130,6 +130,7 @@ def test_an_index_is_its_shards(tmp_path: Path) -> None:
         (9).to_bytes(8, "little") + b'{"a": {}}',
         (59).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}    ' + b"1234",
         (59).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0.0,4]}}   ' + b"1234",
+        (59).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9000],"data_offsets":[0,4]}}  ' + b"1234",
         (10**5).to_bytes(8, "little") + b"[" * 10**5,
         (63).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}        ' + b"1234",
     ],
@@ -141,7 +142,7 @@ def test_a_file_that_is_none(content: bytes, tmp_path: Path) -> None:
         measure(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": 3}', "[" * 10**5], ids=len)
 def test_an_index_that_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(text)
     with pytest.raises(MeasurementError, match="is no index of safetensors files"):
