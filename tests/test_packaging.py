@@ -40,7 +40,9 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (project / name).touch()
     hatchling("sdist", project, folder)
     (archive,) = folder.glob("*.tar.gz")
-    shutil.unpack_archive(archive, folder)
+    subprocess.run(
+        ["tar", "xzf", archive, "-C", folder], check=True
+    )  # Python 3.11.2 knows no filter, and 3.12 wants one
     return folder / archive.name.removesuffix(".tar.gz")
 
 
