@@ -116,7 +116,7 @@ def pytest_collection_finish() -> None:
 
 
 KNOWN = Path(__file__).parent / "known_failures.txt"
-"""What is known to fail with an old torch or Python: a line for each reason, then the tests, as many as it explains."""
+"""What is known to fail with an old torch: a line for each reason, then the tests, as many as it explains."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -131,16 +131,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def known_failures(text: str) -> Iterator[tuple[str, tuple[str, bool]]]:
     """Yield the node ids below ``tests`` that are known to fail here, each with its reason and whether it is run.
 
-    A heading ``# torch < 2.6: reason`` or ``# python < 3.11: reason`` says where, for the lines that follow;
-    ``# torch < 2.6, not run: reason`` keeps away from the machine what would take all its memory.
+    A heading ``# torch < 2.6: reason`` says where, for the lines that follow; ``# torch < 2.6, not run: reason`` keeps
+    away from the machine what would take all its memory.
     """
-    versions = {"torch": version("torch"), "python": sys.version}
+    here = tuple(map(int, version("torch").split(".")[:2]))
     reason, run = "", True
     for line in text.splitlines():
-        heading = re.fullmatch(r"# (torch|python) < (\d+)\.(\d+)(, not run)?: (.+)", line)
+        heading = re.fullmatch(r"# torch < (\d+)\.(\d+)(, not run)?: (.+)", line)
         if heading:
-            release = tuple(map(int, versions[heading[1]].split(".")[:2]))
-            reason, run = heading[5], not heading[4]
-            reason = reason if release < (int(heading[2]), int(heading[3])) else ""
+            reason = heading[4] if here < (int(heading[1]), int(heading[2])) else ""
+            run = not heading[3]
         elif line and reason:
             yield line, (reason, run)
