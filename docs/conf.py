@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tools.example import run_pytest
 
 project = "pytest-modelbudget"
-author = "pytest-modelbudget maintainers"
+author = "The pytest-modelbudget developers"
 copyright = author  # noqa: A001 - the name that Sphinx gives it
 release = installed(project)
 version = os.environ.get("DOCS_VERSION", release)  # what the pages are called in the site

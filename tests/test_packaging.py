@@ -94,7 +94,7 @@ def test_the_badges_are_true() -> None:
     assert project["requires-python"] == f">={pythons[0]}"
 
 
-CHANGES = "# Changelog\n\n## 0.2.0 (2026-12-01)\n\nNew.\n\n### More\n\nAll.\n\n## 0.1.0 (unreleased)\n\nFirst.\n"
+CHANGES = "# Changelog\n\n## 0.2.0 (2026-12-01)\n\nNew.\n\n### More\n\nAll.\n\n## 0.1.0 (unreleased)\n\nFirst.\n\n## 0.0.9 (2026-02-30)\n"
 
 
 def test_what_a_release_says_is_its_section_of_the_changelog() -> None:
@@ -105,8 +105,9 @@ def test_what_a_release_says_is_its_section_of_the_changelog() -> None:
 @pytest.mark.parametrize(
     ("number", "tag", "says"),
     [
-        ("0.2.0", "v0.2.1", "the tag is v0.2.1, and pyproject.toml says 0.2.0: tag v0.2.0"),
-        ("0.2.0", "0.2.0", "the tag is 0.2.0, and pyproject.toml says 0.2.0: tag v0.2.0"),
+        ("0.2.0", "v0.2.1", "the tag must be v0.2.0, as in pyproject.toml, and is v0.2.1"),
+        ("0.2.0", "0.2.0", "the tag must be v0.2.0, as in pyproject.toml, and is 0.2.0"),
+        ("0.0.9", "v0.0.9", "give it the day"),
         ("0.3.0", "v0.3.0", "the changelog has no section on 0.3.0"),
         ("0.1.0", "v0.1.0", r"the changelog says '0.1.0 \(unreleased\)': give it the day, 0.1.0 \(YYYY-MM-DD\)"),
     ],

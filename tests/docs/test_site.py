@@ -52,7 +52,7 @@ def test_the_documentation_is_built_without_a_warning(built: Path) -> None:
     assert 'href="reports.html"' in start, "the links of the README stay within the site"
     assert "copybutton.js" in start
     assert "resnet50_384" in (built / "example.html").read_text(encoding="utf-8")
-    assert "(unreleased)" in (built / "changelog.html").read_text(encoding="utf-8")
+    assert "0.1.0 (" in (built / "changelog.html").read_text(encoding="utf-8")
     assert (built / "api.html").read_text(encoding="utf-8").count("<dt") > 20
 
 
