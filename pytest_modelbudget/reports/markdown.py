@@ -274,9 +274,11 @@ def _costs(shown: Sequence[_Model]) -> list[str]:
 
 
 def _acceptance(shown: Sequence[_Model]) -> list[str]:
-    """Return what to do about a model that grew."""
-    grown = any(found.grown for one in shown for found in one.standing.findings)
-    return _details("How to accept what grew", ["```", "pytest --modelbudget-update", "```"]) if grown else []
+    """Return what to do about models that grew; one that is over a limit too is not accepted."""
+    grown = [one.standing for one in shown if any(found.grown for found in one.standing.findings)]
+    over = any(found.over for one in grown for found in one.findings)
+    first = ["First raise the limits that do not hold.", ""] if over else []
+    return _details("How to accept what grew", [*first, "```", "pytest --modelbudget-update", "```"]) if grown else []
 
 
 def _details(title: str, lines: Iterable[str]) -> list[str]:

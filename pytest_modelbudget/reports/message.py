@@ -22,6 +22,7 @@ from pytest_modelbudget.reports.wording import (
     bounded,
     circumstances,
     counted,
+    how_to_accept,
     listed,
     numbers,
     outside_of_modules,
@@ -215,8 +216,8 @@ def _details(group: Sequence[Failed], *, named: bool) -> Iterator[str]:
     lines += [f"limit: {place}" for place in _places(found)]
     at = f" at {one.inputs}" if several else ""
     lines += [f"since the baseline{at}: {cause}" for cause in why(one.causes)]
-    if any(excess.grown for excess in found):
-        lines.append("accept the growth: pytest --modelbudget-update")
+    if accept := how_to_accept(found):
+        lines.append(f"accept the growth: {accept}")
     if not one.causes:
         lines += _heaviest(measurement, one.excesses, at)
     lines += dict.fromkeys(hint for excess in found for hint in hints(excess, measurement))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wcwidth import width as width_of
 
@@ -58,6 +58,14 @@ def counted_how(run: Run, models: Sequence[Standing]) -> str:
     usual, *other = sorted(names, key=lambda mode: -len(names[mode]))
     but = "".join(f" ({mode}: {as_many_as_fit(names[mode], 30)})" for mode in other)
     return f"{convention(run.flops_per_mac)}, {usual} mode{but}"
+
+
+def how_to_accept(findings: Iterable[Finding]) -> str:
+    """Return how growth is accepted, or an empty text where nothing grew; what is over a limit too never is."""
+    found = tuple(findings)
+    if not any(one.grown for one in found):
+        return ""
+    return f"{'raise the limit, then ' * any(one.over for one in found)}pytest --modelbudget-update"
 
 
 def circumstances(measurement: Measurement | FoldedMeasurement) -> list[str]:

@@ -27,7 +27,7 @@ from pytest_modelbudget.reports.html.scaling import Line, lines
 from pytest_modelbudget.reports.lines import NO_BREAK
 from pytest_modelbudget.reports.message import remedies
 from pytest_modelbudget.reports.terminal import counts
-from pytest_modelbudget.reports.wording import circumstances, counted_how
+from pytest_modelbudget.reports.wording import circumstances, counted_how, how_to_accept
 from pytest_modelbudget.results import About, Run
 from pytest_modelbudget.results.standings import Standing, how_many, standings
 
@@ -147,8 +147,8 @@ def problems(one: Standing) -> Iterator[tuple[str, str]]:
         head, _, rest = text.partition("\n")
         yield head, rest.strip()
     if one.excesses and one.place is not None:
-        accept = "accept the growth: pytest --modelbudget-update" if any(found.grown for found in one.excesses) else ""
-        yield f"declared at {one.place}", accept
+        accept = how_to_accept(one.excesses)
+        yield f"declared at {one.place}", f"accept the growth: {accept}" if accept else ""
 
 
 def where(one: Standing) -> Iterator[str]:
