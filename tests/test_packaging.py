@@ -25,6 +25,8 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 STRAYS = (".pypirc", "notes.md", "reports/report.html", "a.whl")
@@ -80,18 +82,17 @@ def test_every_link_of_the_readme_leads_from_pypi_to_a_file_of_that_version(whee
     found = re.findall(r"\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]: *(\S+)|src=\"([^\"]+)", text, re.MULTILINE)
     links = [next(filter(None, groups)) for groups in found]
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
-    ours = [link for link in links if f"/v{version('pytest-modelbudget')}/" in link]
+    ours = [link for link in links if f"/v{PROJECT['version']}/" in link]
     lost = [link for link in ours if not (ROOT / link.partition("/v")[2].partition("/")[2].partition("#")[0]).exists()]
     assert len(ours) > 20
     assert lost == []
 
 
 def test_the_badges_are_true() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    pythons = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
     badges = re.findall(r"shields\.io/badge/([\w.-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert badges == [f"python-{pythons[0]}_to_{pythons[-1]}-blue", f"licence-{project['license']}-blue"]
-    assert project["requires-python"] == f">={pythons[0]}"
+    assert badges == [f"python-{pythons[0]}_to_{pythons[-1]}-blue", f"licence-{PROJECT['license']}-blue"]
+    assert PROJECT["requires-python"] == f">={pythons[0]}"
 
 
 CHANGES = "# Changelog\n\n## 0.2.0 (2026-12-01)\n\nNew.\n\n### More\n\nAll.\n\n## 0.1.0 (unreleased)\n\nFirst.\n\n## 0.0.9 (2026-02-30)\n"
@@ -119,12 +120,13 @@ def test_what_may_not_be_released(number: str, tag: str, says: str) -> None:
 
 def test_conda_forge_asks_for_the_same() -> None:
     recipe = YAML(typ="safe").load(ROOT / "tools" / "recipe.yaml")
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    ours = {str(Requirement(text.partition(";")[0])) for text in table["project"]["dependencies"]}
+    ours = {str(Requirement(text.partition(";")[0])) for text in PROJECT["dependencies"]}
     theirs = {str(Requirement(text.replace("pytorch", "torch"))) for text in recipe["requirements"]["run"][1:]}
     assert theirs == ours
-    assert [text.replace(" ", "") for text in recipe["requirements"]["host"][2:]] == table["build-system"]["requires"]
-    assert recipe["about"]["summary"] == table["project"]["description"]
+    assert [text.replace(" ", "") for text in recipe["requirements"]["host"][2:]] == PYPROJECT["build-system"][
+        "requires"
+    ]
+    assert recipe["about"]["summary"] == PROJECT["description"]
 
 
 def test_ruff_is_the_same_before_a_commit() -> None:
