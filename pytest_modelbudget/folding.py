@@ -98,7 +98,7 @@ def _fold(module: ModuleCost, prefix: str, operators: Operators, unknown: Operat
         outputs=module.outputs,
         operators=operators.get(module.name, ()),
         unknown=unknown.get(module.name, ()),
-        # Of no siblings the one empty tuple, which is left out where it is written; tuple() makes another on Python 3.10.
+        # Without siblings the one empty tuple, which is not written; tuple() of a generator is another on Python 3.10.
         children=(*[_joined(folded, places) for folded, places in siblings.items()],),
     )
 
