@@ -98,7 +98,8 @@ def _fold(module: ModuleCost, prefix: str, operators: Operators, unknown: Operat
         outputs=module.outputs,
         operators=operators.get(module.name, ()),
         unknown=unknown.get(module.name, ()),
-        children=tuple(_joined(folded, places) for folded, places in siblings.items()),
+        # Without siblings the one empty tuple, which is not written; tuple() of a generator is another on Python 3.10.
+        children=(*[_joined(folded, places) for folded, places in siblings.items()],),
     )
 
 

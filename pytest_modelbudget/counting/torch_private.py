@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -18,7 +19,13 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from pytest_modelbudget.counting.private_names import check, exists, look_up
-from pytest_modelbudget.counting.torch_names import ATTENTION_BACKENDS, BELOW_AUTOGRAD, REQUIRED, SAMPLE
+from pytest_modelbudget.counting.torch_names import (
+    ATTENTION_BACKENDS,
+    BELOW_AUTOGRAD,
+    COMPILED_CALL,
+    REQUIRED,
+    SAMPLE,
+)
 
 check(REQUIRED)
 
@@ -183,6 +190,16 @@ def seen_by_function_modes() -> AbstractContextManager[Any]:
     return torch._C._EnableTorchFunction()
 
 
+def _operators_that_ask_a_table() -> list[Any]:
+    """Return the higher-order operators where those run only under modes that they have in a table, as in torch 2.4."""
+    asks_the_mode = hasattr(any_dispatch_mode, "supports_higher_order_operators")
+    return [] if asks_the_mode else [*torch._ops._higher_order_ops.values()]
+
+
+def _dispatch_to(operator: Any, mode: Any, *args: Any, **kwargs: Any) -> Any:
+    return mode.__torch_dispatch__(operator, (), args, kwargs)
+
+
 any_dispatch_mode: Any = torch.utils._python_dispatch.TorchDispatchMode
 
 
@@ -193,6 +210,8 @@ class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        for operator in _operators_that_ask_a_table():
+            operator.python_key_mode_table.setdefault(type(self), partial(_dispatch_to, operator))
 
     def leave(self) -> None:
         """Leave the mode, however often it was entered, and those that were entered in it."""
@@ -264,22 +283,56 @@ def compiler_is_loaded() -> bool:
     return "torch._dynamo" in sys.modules
 
 
+HAS_STANCE = hasattr(torch.compiler, "set_stance")
+"""Whether compiled code can be told to run eagerly; before torch 2.6, ``torch.export`` has to be told too."""
+
+
 def eager_stance() -> AbstractContextManager[Any]:
     """Let compiled code run as it was written."""
-    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else _as_in_a_trace()
+    return torch.compiler.set_stance("force_eager") if HAS_STANCE else _as_in_a_trace()
+
+
+_before_traces: list[tuple[bool, bool, Any]] = []
 
 
 @contextmanager
 def _as_in_a_trace() -> Iterator[None]:
-    """Let compiled code run as it was written before torch 2.6: as within a trace, where that is no error."""
+    """Let compiled code run as it was written before torch 2.6: as within a trace, where that is no error.
+
+    Of several that overlap, as those of threads do, the last to end puts back what the first has found.
+    """
     tracing: Any = torch.fx._symbolic_trace
-    before = tracing._is_fx_tracing_flag
-    with look_up("torch._dynamo.config").patch(error_on_nested_fx_trace=False):
-        tracing._is_fx_tracing_flag = True
+    config, compiler = look_up("torch._dynamo.config"), look_up("torch._dynamo.eval_frame")
+    before = tracing._is_fx_tracing_flag, config.error_on_nested_fx_trace, compiler.optimize_assert
+    _before_traces.append(before)
+    tracing._is_fx_tracing_flag, config.error_on_nested_fx_trace = True, False
+    compiler.optimize_assert = partial(_optimize_assert, _before_traces[0])
+    try:
+        yield
+    finally:
+        before = _before_traces.pop()
+        if not _before_traces:
+            tracing._is_fx_tracing_flag, config.error_on_nested_fx_trace, compiler.optimize_assert = before
+
+
+def _optimize_assert(before: tuple[bool, bool, Any], *args: Any, export: bool = False, **kwargs: Any) -> Any:
+    """Have ``torch.export`` trace as if this were no trace, and as if nobody followed the calls of modules."""
+    context = before[2](*args, export=export, **kwargs)
+    return (lambda function: _outside_the_trace(before[0], context(function))) if export else context
+
+
+def _outside_the_trace(flag: bool, function: Callable[..., Any]) -> Callable[..., Any]:
+    tracing: Any = torch.fx._symbolic_trace
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        inside = tracing._is_fx_tracing_flag, vars(nn.Module)[COMPILED_CALL]
+        tracing._is_fx_tracing_flag, nn.Module._compiled_call_impl = flag, None
         try:
-            yield
+            return function(*args, **kwargs)
         finally:
-            tracing._is_fx_tracing_flag = before
+            tracing._is_fx_tracing_flag, nn.Module._compiled_call_impl = inside
+
+    return run
 
 
 def backend_flags() -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,9 @@ def program_of(model: Any) -> Program | None:
     if not _may_be_program(model):
         raise MeasurementError(f"{model}: is no exported program")
     try:
-        program = load(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of how torch 2.4 loads, which may be an error
+            program = load(model)
     except Exception as error:
         if is_interrupt(error):
             raise

@@ -329,7 +329,7 @@ def device_of_weights(index: ModuleIndex) -> torch.device:
         if weight.device.type != "meta":
             return weight.device
         first = first or weight.device
-    return first or torch.get_default_device()
+    return first or torch.empty(0).device  # get_default_device() of torch 2.4 fails where one was set and taken back
 
 
 def _type_name(value: Any) -> str:

@@ -202,5 +202,5 @@ class Ledger:
 def note_traced(ledger: Ledger | None, modes: list[Any], func: Any) -> Any:
     """Note an operator with MACs that runs under another library's mode, and return it to be called."""
     if ledger is not None and find_formula(func.name().partition(".")[0]) is not None:
-        ledger.traced_under = type(modes[-1]).__name__
+        ledger.traced_under = type(modes[0]).__name__
     return func

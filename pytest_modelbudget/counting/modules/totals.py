@@ -69,14 +69,14 @@ def measurement(
     found = _measurement(root, request, run, _operators(index, ledger, request), _unknown(index, ledger))
     unplaced = {(index.nodes[position].name, name) for position, name in ledger.unplaced}
     memory = None if lifetimes is None else lifetimes.cost(index)
-    collectives = tuple(
+    collectives = [
         CollectiveCost(kind, index.nodes[position].name, calls, nbytes)
         for (position, kind), (calls, nbytes) in sorted(ledger.collectives.items())
-    )
+    ]
     return replace(
         found,
         mode=mode,
-        collectives=collectives,
+        collectives=(*collectives,),
         memory=memory,
         peak_bytes=None if memory is None else memory.peak_bytes,
         unplaced=tuple(operator for operator in found.operators if (operator.module, operator.name) in unplaced),

@@ -87,7 +87,7 @@ class _Observer:
         # Under a fake or tracing mode nothing is computed, so that there is nothing to count.
         modes = self.mode.foreign_modes()
         if modes:
-            self._seen.traced_under.add(type(modes[-1]).__name__)
+            self._seen.traced_under.add(type(modes[0]).__name__)
             return False
         if self._depth == 0 and _runs_backward():
             return False  # a forward that runs again in the backward pass, as under checkpoint, is no other model

@@ -101,10 +101,15 @@ BEHIND = FIRST + _SIZE
 
 def is_reserved(tensor: torch.Tensor) -> bool:
     """Return whether the data of a tensor lies in the reservation."""
+    return FIRST <= _address_of(tensor) < BEHIND
+
+
+def _address_of(tensor: torch.Tensor) -> int:
+    """Return where the storage of a tensor begins, or what no address is."""
     try:
-        return FIRST <= address_of_storage(tensor) < BEHIND
+        return address_of_storage(tensor)
     except RuntimeError:
-        return False  # it has no storage
+        return -1  # it has no storage, as what the garbage collector has emptied and somebody still holds
 
 
 if sys.platform == "linux":
@@ -151,4 +156,4 @@ def tensors_at(addresses: Collection[int]) -> list[torch.Tensor]:
     """Return the plain tensors that Python objects hold whose storages begin at one of the addresses."""
     plain = [item for item in gc.get_objects() if type(item) in PLAIN_TYPES]
     dense = [tensor for tensor in plain if tensor.layout is torch.strided and not tensor.is_nested]
-    return [tensor for tensor in dense if address_of_storage(tensor) in addresses]
+    return [tensor for tensor in dense if _address_of(tensor) in addresses]

@@ -114,7 +114,7 @@ class Recommender(nn.Module):
         return torch.stack([tower(x) for tower in self.towers.values()])
 
 
-@torch.library.custom_op("serving::fused_scan", mutates_args=())
+@torch.library.custom_op("serving::fused_scan", mutates_args=(), schema="(Tensor x) -> Tensor")
 def fused_scan(x: torch.Tensor) -> torch.Tensor:
     return x.cumsum(1)
 
