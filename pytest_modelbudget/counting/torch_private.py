@@ -190,10 +190,12 @@ def seen_by_function_modes() -> AbstractContextManager[Any]:
     return torch._C._EnableTorchFunction()
 
 
-def _operators_that_ask_a_table() -> list[Any]:
-    """Return the higher-order operators where those run only under modes that they have in a table, as in torch 2.4."""
-    asks_the_mode = hasattr(any_dispatch_mode, "supports_higher_order_operators")
-    return [] if asks_the_mode else [*torch._ops._higher_order_ops.values()]
+def _tables_of_modes() -> Iterator[tuple[Any, dict[Any, Any]]]:
+    """Yield the higher-order operators that run only under modes that stand in their table, as until torch 2.6."""
+    if not hasattr(any_dispatch_mode, "supports_higher_order_operators"):
+        for operator in torch._ops._higher_order_ops.values():
+            known: dict[str, Any] = vars(operator)
+            yield operator, known.get("python_key_mode_table", known.get("python_key_table", {}))
 
 
 def _dispatch_to(operator: Any, mode: Any, *args: Any, **kwargs: Any) -> Any:
@@ -210,8 +212,8 @@ class DispatchMode(torch.utils._python_dispatch.TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        for operator in _operators_that_ask_a_table():
-            operator.python_key_mode_table.setdefault(type(self), partial(_dispatch_to, operator))
+        for operator, table in _tables_of_modes():
+            table.setdefault(type(self), partial(_dispatch_to, operator))
 
     def leave(self) -> None:
         """Leave the mode, however often it was entered, and those that were entered in it."""
