@@ -66,6 +66,7 @@ def default_device() -> Iterator[None]:
         yield
     finally:
         torch.set_default_device(None)
+        vars(torch._GLOBAL_DEVICE_CONTEXT).pop("device_context", None)  # torch 2.6 would ask None for its device
 
 
 @contextmanager
